@@ -1,0 +1,1 @@
+"""Thin helpers behind the notebooks: from recordings to tables, one idea per module."""

@@ -1,0 +1,141 @@
+"""Make the runs that tables want: as many side by side as there are cores, one thread each.
+
+Each run is a fresh process (`python -m lib.train`), so results do not depend on what ran before.
+Interrupted at any moment, the same command goes on where it stopped.
+"""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from lib import files, profiles, runs
+from lib.errors import UserError
+from lib.features import front_end
+from lib.study import Planned, Study, has_gpu, open_study, plan, weights_name
+
+POLL_SECONDS = 0.5
+
+
+def tables(profile: str, *names: str) -> None:
+    """Make every run that these tables want and that does not exist yet."""
+    study = open_study(profile)
+    planned = plan(study, *names)
+    pending = {p.wanted.hash8: p for p in planned if p.wanted and not p.record}
+    pending = {key: p for key, p in pending.items() if not runs.failure(p.wanted)}
+    print(_announce(study, planned, list(pending.values())), flush=True)
+    if pending:
+        with _lock(files.runs_root() / ".lock"):
+            _run_all(study, list(pending.values()))
+
+
+def slots() -> int:
+    """Runs side by side: one per core, or one on a GPU."""
+    return 1 if has_gpu() else os.cpu_count() or 1
+
+
+def _announce(study: Study, planned: list[Planned], pending: list[Planned]) -> str:
+    done = sum(p.record is not None for p in planned)
+    line = f"{len(planned)} runs wanted: {done} done, {len(pending)} to make"
+    costs = [profiles.seconds(study.profile, p.experiment) for p in pending]
+    if not pending:
+        return line
+    if any(cost is None for cost in costs):
+        return f"{line}; nobody has measured how long they take here"
+    return f"{line}, about {sum(costs) / slots() / 60:.0f} min on {slots()} cores"
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """One driver at a time on a folder of runs; the system frees the lock of one that died."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            handle.seek(0)
+            raise UserError(
+                f"{path.parent}: in use by process {handle.read() or '?'}; wait for it or stop it"
+            ) from error
+        handle.truncate(0)
+        handle.write(str(os.getpid()))
+        handle.flush()
+        yield
+
+
+def _run_all(study: Study, pending: list[Planned]) -> None:
+    """Keep every slot busy, longest runs first; one bar over the epochs of all runs."""
+    pending = sorted(pending, key=lambda p: profiles.seconds(study.profile, p.experiment) or 0)
+    total = sum(p.experiment.epochs for p in pending)
+    active: dict[subprocess.Popen, Planned] = {}
+    finished = 0.0
+    with tqdm(total=total, unit="epoch", bar_format=BAR) as bar:
+        try:
+            while pending or active:
+                while pending and len(active) < slots():
+                    planned = pending.pop()
+                    active[_start(study, planned)] = planned
+                time.sleep(POLL_SECONDS)
+                for process in [p for p in active if p.poll() is not None]:
+                    planned = active.pop(process)
+                    finished += planned.experiment.epochs
+                    _settle(planned, process.returncode)
+                at = finished + sum(_epochs_done(p.wanted.folder) for p in active.values())
+                bar.update(max(0.0, at - bar.n))
+                bar.set_description(", ".join(p.name for p in active.values())[:60])
+        finally:
+            for process in active:
+                process.terminate()
+            for process in active:
+                process.wait()
+
+
+BAR = "{percentage:3.0f}%|{bar}| {n:.1f}/{total} epochs [{elapsed} < {remaining}] {desc}"
+
+
+def _start(study: Study, planned: Planned) -> subprocess.Popen:
+    features = study.store(planned.experiment)
+    folder = runs.start(
+        planned.wanted, study.data_name(planned.experiment), weights_name(planned.experiment)
+    )
+    command = [sys.executable, "-m", "lib.train", str(folder), str(features.path)]
+    command.append(str(front_end(planned.experiment).frames))
+    threads = {} if has_gpu() else {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    with open(folder / "log.txt", "a") as log:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=files.PROJECT,
+            env=os.environ | threads,
+        )
+
+
+def _settle(planned: Planned, code: int) -> None:
+    """A run that stopped by its own fault is marked failed with its last words; others go on."""
+    folder = planned.wanted.folder
+    if code == 0:
+        return
+    if code < 0:
+        tqdm.write(f"{folder.name} was stopped by signal {-code}; the same command goes on with it")
+        return
+    if not (folder / "failed.json").exists():
+        words = (folder / "log.txt").read_text(errors="replace").strip().splitlines()[-1:]
+        reason = f"stopped with code {code}: {''.join(words)}; see log.txt in its folder"
+        files.write_json(folder / "failed.json", {"reason": reason})
+    tqdm.write(f"failed: {folder.name}: {runs.failure(planned.wanted)}")
+
+
+def _epochs_done(folder: Path) -> float:
+    try:
+        return float(json.loads((folder / "progress.json").read_text())["epochs"])
+    except (OSError, ValueError, KeyError):  # not there yet, or being written
+        return 0.0

@@ -1,0 +1,66 @@
+"""Losses: tensors in, a scalar out."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def class_weights(labels: Tensor, n_classes: int) -> Tensor:
+    """Weights 1/n normalised to sum 1: .080 .136 .329 .455 for ICBHI's official train split.
+
+    A class without clips gets weight 0. labels (N,) -> (n_classes,).
+    """
+    count = torch.bincount(labels, minlength=n_classes).double()
+    weight = torch.where(count > 0, 1 / count, 0)
+    return (weight / weight.sum()).float()
+
+
+def mixed_cross_entropy(
+    logits: Tensor, y: Tensor, index: Tensor, lam: float, weight: Tensor | None = None
+) -> Tensor:
+    """lam CE(y) + (1 - lam) CE(y[index]) for logits (B, C) of mixed clips (Mixup's loss)."""
+    own = F.cross_entropy(logits, y, weight)
+    foreign = F.cross_entropy(logits, y[index], weight)
+    return lam * own + (1 - lam) * foreign
+
+
+def patch_mix_contrastive(
+    h_mix: Tensor,
+    z: Tensor,
+    index: Tensor,
+    lam: float,
+    tau: float,
+    labels: Tensor | None = None,
+) -> Tensor:
+    """How much of each clip a mixed representation holds (Bae et al. 2023, Eq. 2).
+
+    h_mix (B, D) projected mixed clips, z (B, D) clean targets. Targets are lam for the clip itself
+    and 1 - lam for its partner, added where they are the same clip. With `labels` (B,) the
+    denominator keeps only clips of another label and the two positives (Table 2, "Diff. y").
+    """
+    logits = F.normalize(h_mix, dim=1) @ F.normalize(z, dim=1).T / tau  # (B, B)
+    target = lam * torch.eye(len(z), device=z.device, dtype=logits.dtype)
+    target.scatter_add_(1, index[:, None], torch.full_like(target[:, :1], 1 - lam))
+    if labels is not None:
+        kept = (labels[:, None] != labels[None]) | (positives(index))
+        logits = logits.masked_fill(~kept, -torch.inf)
+        return -(target * F.log_softmax(logits, dim=1).masked_fill(~kept, 0)).sum(1).mean()
+    return -(target * F.log_softmax(logits, dim=1)).sum(1).mean()
+
+
+def positives(index: Tensor) -> Tensor:
+    """(B, B) bool: True on the diagonal and at each clip's partner."""
+    mask = torch.eye(len(index), device=index.device, dtype=torch.bool)
+    return mask.scatter(1, index[:, None], True)
+
+
+class Projector(nn.Sequential):
+    """The projector h: Linear, BatchNorm, ReLU, Linear; its output is as wide as the target z."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__(
+            nn.Linear(width, hidden),
+            nn.BatchNorm1d(hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, width),
+        )

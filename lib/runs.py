@@ -1,0 +1,227 @@
+"""Run folders: what a run leaves behind, how it is found again, published and verified.
+
+`runs/<experiment>-s<seed>-<hash8>/` holds experiment.json, history.csv, predictions.npz and, last
+and atomically, result.json: the only mark of completion. The same four files, copied to
+`reports/runs/`, are found like local ones.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+import time
+import zipfile
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lib import files
+from lib.data import CLASSES
+from lib.errors import UserError
+from lib.metrics import confusion, scores
+from lib.sets import OVERLAPPING_PATIENTS
+from lib.settings import SELECTIONS, Experiment, identity
+
+RECORD = ("experiment.json", "history.csv", "predictions.npz", "weights.csv", "result.json")
+PROGRESS_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One run: an experiment, a seed, and the bytes it depends on."""
+
+    experiment: Experiment
+    seed: int
+    data: str  # fingerprint of the feature store
+    weights: str  # fingerprint of the pretrained weights, "" if none
+
+    @property
+    def hash8(self) -> str:
+        """Covers every setting and every input byte that can change a number, and nothing else."""
+        content = [identity(self.experiment), self.seed, self.data, self.weights]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+    @property
+    def folder(self) -> Path:
+        """Where the run is made; the name says what it is, the hash alone finds it again."""
+        found = _named(files.runs_root(), self.hash8)
+        name = f"{slug(self.experiment.name)}-s{self.seed}-{self.hash8}"
+        return found or files.runs_root() / name
+
+
+def slug(name: str) -> str:
+    """A folder name for an experiment's name."""
+    return re.sub(r"[^A-Za-z0-9_=.,+-]+", ".", name)
+
+
+def published_root() -> Path:
+    """Small run records that are committed with the reports."""
+    return files.reports_root() / "runs"
+
+
+def _named(root: Path, hash8: str) -> Path | None:
+    return next(iter(sorted(root.glob(f"*-{hash8}"))), None)
+
+
+def find(wanted: Wanted) -> Path | None:
+    """The folder of a complete record of this run, local or published; None if there is none."""
+    for root in (files.runs_root(), published_root()):
+        folder = _named(root, wanted.hash8)
+        if folder is not None and (folder / "result.json").exists():
+            return folder
+    return None
+
+
+def find_published(experiment: Experiment, seed: int, data: str | None) -> Path | None:
+    """A published record with these settings, for when its inputs are not here.
+
+    data: the fingerprint its features must have, or None where they can't be known.
+    """
+    for path in sorted(published_root().glob(f"*-s{seed}-*/result.json")):
+        record = read(path.parent)
+        if identity(Experiment(**record["experiment"])) == identity(experiment) and data in (
+            None,
+            record["data"]["fingerprint"],
+        ):
+            return path.parent
+    return None
+
+
+def failure(wanted: Wanted) -> str:
+    """Why this run failed, or ""."""
+    path = wanted.folder / "failed.json"
+    return files.read_json(path)["reason"] if path.exists() else ""
+
+
+def start(wanted: Wanted, data: dict, weights: str) -> Path:
+    """Make the run's folder and write what it is to be; settings never change in a folder."""
+    folder = wanted.folder
+    record = {
+        "experiment": asdict(wanted.experiment),
+        "seed": wanted.seed,
+        "data": {**data, "fingerprint": wanted.data},
+        "weights": {"name": weights, "fingerprint": wanted.weights},
+    }
+    files.write_json(folder / "experiment.json", record)
+    return folder
+
+
+def describe_set(name: str, cycles: pd.DataFrame, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """Who is who in a scored set: label, cycle id, patient and device, in the logits' order."""
+    cycle = cycles.recording + ":" + cycles.cycle.astype(str)
+    return {
+        f"{name}/label": labels[cycles.index].astype(np.int8),
+        f"{name}/cycle": cycle.to_numpy(dtype=str),
+        f"{name}/patient": cycles.patient.to_numpy(dtype=str),
+        f"{name}/device": cycles.device.to_numpy(dtype=str),
+    }
+
+
+def write_record(
+    folder: Path,
+    history: list[dict],
+    arrays: dict[str, np.ndarray],
+    epochs: dict[str, int | None],
+    facts: dict,
+) -> None:
+    """Write history, predictions and, last, the result computed from those predictions."""
+    files.write_text(folder / "history.csv", pd.DataFrame(history).to_csv(index=False))
+    with files.aside(folder / "predictions.npz") as part, open(part, "wb") as handle:
+        np.savez_compressed(handle, **arrays)
+    result = {"selections": score_selections(arrays, epochs), **facts}
+    files.write_json(folder / "result.json", result)
+    (folder / "progress.json").unlink(missing_ok=True)
+
+
+def score_selections(arrays: dict[str, np.ndarray], epochs: dict[str, int | None]) -> dict:
+    """Every number of a result, from predictions alone; None where no epoch qualifies."""
+    result = {}
+    for selection in SELECTIONS:
+        if f"{selection}/test/logits" not in arrays:
+            result[selection] = None
+            continue
+        result[selection] = {"epoch": epochs[selection], "test": _score(arrays, selection, "test")}
+        clean = ~np.isin(arrays["test/patient"], OVERLAPPING_PATIENTS)
+        result[selection]["test_clean"] = _score(arrays, selection, "test", clean)
+        if f"{selection}/validation/logits" in arrays:
+            result[selection]["validation"] = _score(arrays, selection, "validation")
+    return result
+
+
+def _score(
+    arrays: dict[str, np.ndarray], selection: str, name: str, kept: np.ndarray | slice = slice(None)
+) -> dict:
+    label = arrays[f"{name}/label"][kept]
+    predicted = arrays[f"{selection}/{name}/logits"][kept].argmax(1)
+    matrix = confusion(label, predicted, len(CLASSES))
+    numbers = {key: round(float(value), 4) for key, value in scores(matrix).items()}
+    return {"confusion": matrix.tolist(), **numbers}
+
+
+@cache
+def read(folder: Path) -> dict:
+    """A complete record: experiment, seed, data, weights, and its result. Corrupt: UserError."""
+    record = files.read_json(folder / "experiment.json")
+    return {**record, **files.read_json(folder / "result.json"), "run": folder.name}
+
+
+def predictions(folder: Path) -> dict[str, np.ndarray]:
+    """The arrays of predictions.npz; a corrupt file is a UserError that names it."""
+    path = folder / "predictions.npz"
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {key: arrays[key] for key in arrays.files}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); delete its folder") from error
+
+
+def publish(folders: list[Path]) -> list[Path]:
+    """Copy complete records (no weights, no checkpoints) to `reports/runs/`; returns the copies."""
+    copies = []
+    for folder in folders:
+        target = published_root() / folder.name
+        if target.resolve() != folder.resolve():
+            for name in RECORD:  # result.json last
+                with files.aside(target / name) as part:
+                    shutil.copyfile(folder / name, part)
+        copies.append(target)
+    return copies
+
+
+def verify() -> list[str]:
+    """Recompute every published result from its predictions; one line for each difference."""
+    differences = []
+    for folder in sorted(published_root().glob("*-s*-*")):
+        record = read(folder)
+        wanted = Wanted(
+            Experiment(**record["experiment"]),
+            record["seed"],
+            record["data"]["fingerprint"],
+            record["weights"]["fingerprint"],
+        )
+        if not folder.name.endswith(wanted.hash8):
+            differences.append(f"{folder.name}: settings give the hash {wanted.hash8}")
+        stored = record["selections"]
+        epochs = {key: value and value["epoch"] for key, value in stored.items()}
+        if score_selections(predictions(folder), epochs) != stored:
+            differences.append(f"{folder.name}: result.json is not what predictions.npz gives")
+    return differences
+
+
+class Progress:
+    """progress.json: how far the run in a folder is, for whoever draws the bar."""
+
+    def __init__(self, folder: Path, epoch: int, steps: int) -> None:
+        self.path, self.epoch, self.steps = folder / "progress.json", epoch, steps
+        self.written = 0.0
+
+    def step(self, done: int) -> None:
+        """Note `done` steps of this epoch, at most once a second."""
+        now = time.monotonic()
+        if now - self.written > PROGRESS_SECONDS:
+            self.written = now
+            share = self.epoch - 1 + done / self.steps
+            self.path.write_text(json.dumps({"epochs": round(share, 3)}))

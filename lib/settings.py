@@ -1,0 +1,126 @@
+"""What an experiment is: a frozen list of every choice that can change a number."""
+
+from dataclasses import asdict, dataclass, fields, replace
+
+from lib.errors import UserError, unknown
+
+SELECTIONS = ("test", "last", "validation")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One row of a table. The defaults are the published settings of Patch-Mix CL's paper."""
+
+    name: str
+    # data
+    dataset: str = "icbhi"  # icbhi | icbhi_mel
+    subset: str = "all"  # all | sc (single-channel recordings only)
+    split: str = "official"  # official | patient_clean (train set without patients 156 and 218)
+    labels: str = "label"  # the column of the store that is learnt
+    validation_patients: float = 0.0  # share of training patients held out
+    train_clips: int = 0  # 0 = all; else this many, class shares kept
+    # front end
+    clip_seconds: float = 8.0
+    pad: str = "repeat"  # repeat (with fade-out) | cyclic | zero
+    fade: str = "recording"  # recording (official code) | cycle (the paper's wording)
+    normalise: str = "audioset"  # audioset | store | clip
+    # model
+    model: str = "ast"
+    size: str = "base"
+    patch: int = 16
+    stride: int = 10
+    init: str = "none"  # none | imagenet | audioset | imagenet+audioset
+    stem: str = "random"  # random (official code) | summed: the 1-channel stem of ImageNet CNNs
+    pos_embed: str = "official"  # official (axes swapped, as published) | aligned
+    # method
+    method: str = "ce"  # ce | patchmix_ce | patchmix_cl
+    class_weights: bool = True  # 1/n weights of the cross-entropy on clean clips
+    mix: str = "patch"  # patch | t_patch
+    mix_at: str = "tokens"  # tokens | input
+    negatives: str = "all"  # all | diff_y
+    target: str = "stop(z)"  # stop(z) | z | stop(h(z)) | h(z)
+    tau: float = 0.06
+    alpha: float = 1.0
+    beta: float = 1.0
+    projector: int = 768
+    spec_augment: float = 0.841  # probability; the official code's accident (1 >= randn())
+    frequency_mask: int = 48  # widths are drawn below this many mel bins
+    time_mask: int = 160  # and this many frames
+    # optimisation
+    lr: float = 5e-5
+    weight_decay: float = 1e-6
+    batch: int = 8
+    epochs: int = 50
+    moving_average: float = 0.5
+    precision: str = "fp32"  # fp32 | bf16 | fp16
+    # what is kept beside the numbers; changes none of them
+    keep_embeddings: bool = False
+
+    def __post_init__(self) -> None:
+        for key, allowed in CHOICES.items():
+            if getattr(self, key) not in allowed:
+                raise unknown(key, getattr(self, key), allowed)
+        if self.epochs < 1 or self.batch < 2 or not 0 <= self.validation_patients < 1:
+            raise UserError(
+                f"{self.name}: needs epochs >= 1, batch >= 2 and validation_patients in [0, 1)"
+            )
+
+
+CHOICES = {
+    "dataset": ("icbhi", "icbhi_mel"),
+    "subset": ("all", "sc"),
+    "split": ("official", "patient_clean"),
+    "pad": ("repeat", "cyclic", "zero"),
+    "fade": ("recording", "cycle"),
+    "normalise": ("audioset", "store", "clip"),
+    "init": ("none", "imagenet", "audioset", "imagenet+audioset"),
+    "stem": ("random", "summed"),
+    "pos_embed": ("official", "aligned"),
+    "method": ("ce", "patchmix_ce", "patchmix_cl"),
+    "mix": ("patch", "t_patch"),
+    "mix_at": ("tokens", "input"),
+    "negatives": ("all", "diff_y"),
+    "target": ("stop(z)", "z", "stop(h(z))", "h(z)"),
+    "precision": ("fp32", "bf16", "fp16"),
+}
+NOT_HASHED = ("name", "keep_embeddings")
+
+
+def override(experiment: Experiment, **changes: object) -> Experiment:
+    """A copy with some settings changed; an unknown setting is an error with the nearest names."""
+    known = [field.name for field in fields(Experiment)]
+    for key in changes:
+        if key not in known:
+            raise unknown("setting", key, known)
+    return replace(experiment, **changes)
+
+
+def identity(experiment: Experiment) -> dict:
+    """The settings that can change a number: what a run's hash covers, besides seed and data.
+
+    Only those that differ from the defaults count, so that a setting that is added later, with the
+    old behaviour as its default, leaves every run valid. A default is therefore never changed.
+    """
+    defaults = {field.name: field.default for field in fields(Experiment)}
+    return {
+        key: value
+        for key, value in asdict(experiment).items()
+        if key not in NOT_HASHED and value != defaults[key]
+    }
+
+
+def describe(experiment: Experiment) -> str:
+    """The settings a reader must know beside a number, in a few words."""
+    size = f" {experiment.size}" if experiment.model == "ast" else ""
+    words = [
+        f"{experiment.model}{size}",
+        f"{experiment.epochs} epochs",
+        f"{experiment.clip_seconds:g} s clips",
+        f"lr {experiment.lr:g}",
+        f"batch {experiment.batch}",
+    ]
+    if experiment.subset != "all":
+        words.append(f"{experiment.subset} recordings only")
+    if experiment.validation_patients:
+        words.append(f"{experiment.validation_patients:.0%} of patients held out")
+    return ", ".join(words)

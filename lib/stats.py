@@ -1,0 +1,97 @@
+"""How far a number may be trusted: spread over seeds, and intervals over patients.
+
+A patient's cycles resemble each other, so chance is measured by drawing whole patients (ICBHI's
+official test set has 49), never cycles.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from lib.metrics import confusion, scores
+
+LOW, HIGH = 2.5, 97.5  # percentiles of a 95% interval
+CLASSES = 4
+
+
+def mean_std(values: Sequence[float]) -> tuple[float, float, int]:
+    """Mean, standard deviation (ddof 1; nan for one value) and number; nan, nan, 0 for none."""
+    values = np.asarray(values, dtype=np.float64)
+    if not len(values):
+        return math.nan, math.nan, 0
+    std = values.std(ddof=1) if len(values) > 1 else math.nan
+    return float(values.mean()), float(std), len(values)
+
+
+def patient_bootstrap(
+    label: np.ndarray,
+    predicted: np.ndarray,
+    patient: np.ndarray,
+    draws: int = 2000,
+    seed: int = 0,
+) -> dict[str, tuple[float, float]]:
+    """95% interval of every metric of `lib.metrics.scores`, in percent, over drawn patients.
+
+    label, patient (clips,); predicted (clips,) or (seeds, clips): then of the mean over the seeds,
+    the same patients drawn for all of them. Draws in which a side has no clip are left out.
+    """
+    drawn = _drawn_scores(label, predicted, patient, draws, seed)
+    return {metric: _interval(values) for metric, values in drawn.items()}
+
+
+def paired_bootstrap(
+    label: np.ndarray,
+    predicted_a: np.ndarray,
+    predicted_b: np.ndarray,
+    patient: np.ndarray,
+    draws: int = 2000,
+    seed: int = 0,
+    metric: str = "score",
+) -> tuple[float, float, float]:
+    """Difference a - b of a metric in points, and its 95% interval: difference, low, high.
+
+    Both answers are scored on the same drawn patients. Shapes as in `patient_bootstrap`.
+    """
+    patients = np.unique(patient)
+    whole = np.ones((1, len(patients)), dtype=np.int64)
+    counts = _draw_counts(len(patients), draws, seed)
+    pair = [_per_patient(label, p, patient) for p in (predicted_a, predicted_b)]
+    point, drawn = ([_weighted(m, c)[metric] for m in pair] for c in (whole, counts))
+    return (float(point[0][0] - point[1][0]), *_interval(drawn[0] - drawn[1]))
+
+
+def _interval(values: np.ndarray) -> tuple[float, float]:
+    if np.isnan(values).all():
+        return math.nan, math.nan
+    low, high = np.nanpercentile(values, [LOW, HIGH])
+    return float(low), float(high)
+
+
+def _drawn_scores(
+    label: np.ndarray, predicted: np.ndarray, patient: np.ndarray, draws: int, seed: int
+) -> dict[str, np.ndarray]:
+    matrices = _per_patient(label, predicted, patient)
+    return _weighted(matrices, _draw_counts(len(matrices), draws, seed))
+
+
+def _per_patient(label: np.ndarray, predicted: np.ndarray, patient: np.ndarray) -> np.ndarray:
+    """Confusion matrices (patients, seeds, 4, 4), patients in sorted order."""
+    label, predicted = np.asarray(label), np.atleast_2d(predicted)
+    groups = [np.flatnonzero(np.asarray(patient) == one) for one in np.unique(patient)]
+    return np.array(
+        [[confusion(label[at], seed[at], CLASSES) for seed in predicted] for at in groups]
+    )
+
+
+def _draw_counts(patients: int, draws: int, seed: int) -> np.ndarray:
+    """(draws, patients): how often each patient was drawn, with replacement."""
+    chosen = np.random.default_rng(seed).integers(0, patients, size=(draws, patients))
+    at = chosen + patients * np.arange(draws)[:, None]
+    return np.bincount(at.ravel(), minlength=draws * patients).reshape(draws, patients)
+
+
+def _weighted(matrices: np.ndarray, counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Metrics (draws,) of the drawn patients, each the mean over the seeds."""
+    drawn = np.tensordot(counts, matrices, axes=1)  # (draws, seeds, 4, 4)
+    return {metric: values.mean(axis=1) for metric, values in scores(drawn).items()}

@@ -1,0 +1,171 @@
+"""Building a feature store: all recordings in parallel, each written once, meta.json last."""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from lib.data import Source, icbhi
+from lib.errors import UserError
+from lib.features import FrontEnd
+from lib.files import aside, write_json, write_text
+from lib.store import digest, hashes
+
+VERSION = 1  # raise it when the same input gives other features
+NAMES = {"official": "ICBHI", "partial": "ICBHI partial", "synthetic": "synthetic"}
+CHUNK = 256  # clips in memory at once for mean and std
+
+Job = tuple[Path, list[list[float]], FrontEnd]  # audio file, [start, end] of its cycles
+
+
+def fingerprint(source: Source, front: FrontEnd) -> str:
+    """sha256 of the bytes of every input file and of the front end's settings."""
+    audio = icbhi.audio_files(source.root)
+    annotations = icbhi.annotation_files(source.root)
+    texts = [icbhi.split_file(source.root), *(annotations[name] for name in audio)]
+    return digest([VERSION, source.dataset, asdict(front), hashes([*texts, *audio.values()])])
+
+
+def build(path: Path, source: Source, front: FrontEnd, mark: str, progress: bool) -> None:
+    """Write the store `path` with the fingerprint `mark`; an interrupted build goes on.
+
+    Features of a recording are written to their place, then its name to progress.txt, so that a
+    kill costs the recordings in flight. Raises `UserError` with all recordings of no use.
+    """
+    audio = icbhi.audio_files(source.root)
+    cycles = icbhi.cycles(source.root)
+    cycles = cycles[cycles.recording.isin(audio)].reset_index(drop=True)
+    features, done = _prepare(path, (len(cycles), front.frames, front.mels))
+    places = cycles.groupby("recording").indices  # recording -> its rows, which are consecutive
+    jobs = {
+        name: (audio[name], cycles.loc[rows, ["start", "end"]].to_numpy().tolist(), front)
+        for name, rows in places.items()
+        if name not in done
+    }
+    faults = []
+    bar = tqdm(total=len(places), initial=len(places) - len(jobs), desc="features",
+               unit="recording", disable=not progress)  # fmt: skip
+    with bar, open(path / "progress.txt", "a", encoding="utf-8") as log:
+        for name, result in _run(jobs):
+            bar.update()
+            if isinstance(result, str):
+                faults.append(result)
+                continue
+            features[places[name]] = result
+            print(name, file=log, flush=True)
+    icbhi.raise_all(sorted(faults))
+    features.flush()
+    _finish(path, cycles, features, source, front, mark)
+
+
+def _prepare(path: Path, shape: tuple[int, int, int]) -> tuple[np.memmap, set[str]]:
+    """The writable features of an unfinished store and the recordings that are done."""
+    log, target = path / "progress.txt", path / "features.npy"
+    if not target.exists():  # renamed into place at full size, so it is whole where it exists
+        log.unlink(missing_ok=True)
+        with aside(target) as part:
+            _write_zeros(part, shape)
+    # A name cut short by a kill is not the name of a recording: only whole lines count.
+    done = set(log.read_text(encoding="utf-8").split("\n")[:-1]) if log.exists() else set()
+    return np.load(target, mmap_mode="r+"), done
+
+
+def _write_zeros(path: Path, shape: tuple[int, int, int]) -> None:
+    """An .npy of zeros by plain writes: on a full disk these fail, a sparse map would crash."""
+    header = {"descr": "<f2", "fortran_order": False, "shape": shape}
+    clip = np.zeros(shape[1:], np.float16).tobytes()
+    with open(path, "wb") as out:
+        np.lib.format.write_array_header_1_0(out, header)
+        for _ in range(shape[0]):
+            out.write(clip)
+
+
+def _run(jobs: dict[str, Job]) -> Iterator[tuple[str, np.ndarray | str]]:
+    """Recording and its features, or its fault, as they come; one process for each core."""
+    workers = min(_cores(), len(jobs))
+    if workers <= 1:
+        yield from ((name, _features(job)) for name, job in jobs.items())
+        return
+    pool = ProcessPoolExecutor(workers, get_context("spawn"))  # fork and torch's threads hang
+    try:
+        names = {pool.submit(_features, job): name for name, job in jobs.items()}
+        for future in as_completed(names):
+            yield names.pop(future), future.result()
+    except BrokenProcessPool as error:
+        raise UserError(
+            "a process that computes features was killed (out of memory?); start again, "
+            "what is done is kept"
+        ) from error
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _features(job: Job) -> np.ndarray | str:
+    """All cycles of one recording, float16 (cycles, frames, mels), or what is wrong with it."""
+    import torch  # here: the parent only writes
+
+    from lib.audio import cycle_clip, recording_wave
+    from lib.features import fbank
+
+    path, times, front = job
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the same bytes on any machine, and no fight for the cores
+    try:
+        wave = recording_wave(path, front)
+        clips = np.stack([cycle_clip(wave, start, end, front) for start, end in times])
+        return fbank(torch.from_numpy(clips), front).numpy().astype(np.float16)
+    except UserError as error:
+        text = str(error)
+        return text if text.startswith(str(path)) else f"{path}: {text}"
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _finish(
+    path: Path,
+    cycles: pd.DataFrame,
+    features: np.ndarray,
+    source: Source,
+    front: FrontEnd,
+    mark: str,
+) -> None:
+    mean, std = _mean_std(features)
+    write_text(path / "cycles.csv", cycles.to_csv(index=False, lineterminator="\n"))
+    meta = {
+        "name": NAMES[source.kind],
+        "dataset": source.dataset,
+        "kind": source.kind,
+        "note": source.banner,
+        "front_end": asdict(front),
+        "frames": front.frames,
+        "mels": front.mels,
+        "hop_ms": front.hop_ms,
+        "clip_seconds": front.clip_seconds,
+        "mean": mean,
+        "std": std,
+        "fingerprint": mark,
+    }
+    write_json(path / "meta.json", meta)
+    (path / "progress.txt").unlink(missing_ok=True)
+
+
+def _mean_std(features: np.ndarray) -> tuple[float, float]:
+    """Over all stored numbers, summed in float64, four decimals."""
+    total = square = 0.0
+    for first in range(0, len(features), CHUNK):
+        part = np.asarray(features[first : first + CHUNK], np.float64)
+        total += part.sum()
+        square += (part**2).sum()
+    mean = total / features.size
+    return round(mean, 4), round(float(np.sqrt(square / features.size - mean**2)), 4)

@@ -1,0 +1,185 @@
+"""A study: one profile on the data that is here; which runs tables want and what they gave."""
+
+import os
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from lib import data, profiles, registry, runs, store, weights
+from lib.features import FrontEnd, front_end
+from lib.profiles import Profile
+from lib.runs import Wanted
+from lib.settings import SELECTIONS, Experiment, describe, override
+
+MEL_STORE = "icbhi-mel-pictures"  # the name such a store carries in its meta.json
+HOLD_OUT = 0.2
+
+
+@dataclass(frozen=True)
+class Study:
+    """A profile, where the recordings are, and stores that came from elsewhere."""
+
+    profile: Profile
+    source: data.Source
+    given: tuple[store.Store, ...] = ()
+    _stores: dict[FrontEnd, store.Store] = field(default_factory=dict, repr=False)
+
+    @property
+    def name(self) -> str:
+        """Names the folder of local reports: profile, data set, how complete."""
+        return f"{self.profile.name}-{self.source.dataset}-{self.source.kind}"
+
+    def data_name(self, experiment: Experiment) -> dict[str, str]:
+        """What the numbers stand on: a short name for tables and the note for banners."""
+        meta = self.store(experiment).meta
+        return {"name": meta["name"], "note": meta.get("note", "")}
+
+    def store(self, experiment: Experiment) -> store.Store | None:
+        """The features an experiment reads; built when needed; None if they can't be had here."""
+        if experiment.dataset == "icbhi_mel":
+            return next((s for s in self.given if s.meta["name"] == MEL_STORE), None)
+        front = front_end(experiment)
+        for one in self.given:
+            if "front_end" in one.meta:
+                store.require(one, front)
+                return one
+        if front not in self._stores:
+            self._stores[front] = store.store_for(self.source, front)
+        return self._stores[front]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run that a table wants: whose row, which selections it gives, and how it stands."""
+
+    name: str  # the registry's name of the experiment
+    experiment: Experiment
+    seed: int
+    selections: tuple[str, ...]
+    wanted: Wanted | None  # None: can't be made here
+    record: Path | None  # a complete record, local or published
+    reason: str = ""  # why it can't be made
+
+
+def weights_name(experiment: Experiment) -> str:
+    """What the weights were before training, for tables: the initialisation and its file."""
+    if experiment.init == "none":
+        return "none"
+    return f"{experiment.init} ({weights.find(experiment).name})"
+
+
+@cache
+def open_study(profile: str) -> Study:
+    """The study of a profile on the data named by DATA_ROOT and STORE (see `lib.data.find`)."""
+    chosen = profiles.get(profile)
+    folders = [Path(p) for p in os.environ.get("STORE", "").split(os.pathsep) if p]
+    return Study(chosen, data.find(profile), tuple(store.open_store(f) for f in folders))
+
+
+def plan(study: Study, *tables: str) -> list[Planned]:
+    """Every run these tables want, each once, in the tables' order."""
+    found: dict[tuple, Planned] = {}
+    for row in (row for table in tables for row in registry.table(table)):
+        if row.experiment is None:
+            continue
+        for experiment, selections in _variants(study.profile, row):
+            seeds = registry.SEEDS.get(row.experiment, study.profile.seeds)
+            for seed in seeds:
+                key = (row.experiment, selections, seed)
+                if key not in found:
+                    found[key] = _planned(study, row, experiment, seed, selections)
+    return list(found.values())
+
+
+def _variants(profile: Profile, row: registry.Row) -> list[tuple[Experiment, tuple[str, ...]]]:
+    """The experiments that give a row's three selections (spec: holding out is a setting)."""
+    experiment = profiles.apply(profile, registry.get(row.experiment))
+    if experiment.validation_patients:
+        return [(experiment, SELECTIONS)]
+    variants = [(experiment, ("test", "last"))]
+    if row.experiment in registry.MAIN:
+        variants.append((override(experiment, validation_patients=HOLD_OUT), ("validation",)))
+    return variants
+
+
+def _planned(
+    study: Study, row: registry.Row, experiment: Experiment, seed: int, selections: tuple[str, ...]
+) -> Planned:
+    known = (row.experiment, experiment, seed, selections)
+    if reason := _left_out(study, row, experiment):
+        return Planned(*known, None, None, reason)
+    features = study.store(experiment)
+    missing = weights.missing(experiment)
+    if features is None:
+        missing = "its feature store was not given (README, Data: --store)"
+    elif row.experiment in registry.GPU and not has_gpu():
+        missing = "needs a GPU"
+    if missing:
+        data_fingerprint = features.meta["fingerprint"] if features else None
+        record = runs.find_published(experiment, seed, data_fingerprint)
+        return Planned(*known, None, record, missing)
+    wanted = Wanted(experiment, seed, features.meta["fingerprint"], weights.fingerprint(experiment))
+    return Planned(*known, wanted, runs.find(wanted))
+
+
+def _left_out(study: Study, row: registry.Row, experiment: Experiment) -> str:
+    """Why a row is not run even where it could be: its cost, or because it would mean nothing."""
+    published = registry.get(row.experiment)
+    for key in row.needs:
+        if getattr(experiment, key) != getattr(published, key):
+            return f"not applicable: the {study.profile.name} profile has no pretrained AST"
+    return profiles.why_not(study.profile, experiment)
+
+
+def has_gpu() -> bool:
+    """Whether a CUDA driver is here; asked without importing torch."""
+    return Path("/dev/nvidiactl").exists()
+
+
+def results(profile: str, *tables: str) -> pd.DataFrame:
+    """What the runs of these tables gave: one row for each experiment, seed and selection.
+
+    Columns: experiment, seed, selection, status (done, not run, failed, none qualifies), reason,
+    epoch, sp, se, score, se2, score2, sp_clean, se_clean, score_clean, data, weights, setting,
+    run, path.
+    """
+    rows = []
+    for planned in plan(open_study(profile), *tables):
+        rows += [_result(planned, selection) for selection in planned.selections]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+COLUMNS = [
+    *("experiment", "seed", "selection", "status", "reason", "epoch"),
+    *("sp", "se", "score", "se2", "score2", "sp_clean", "se_clean", "score_clean"),
+    *("data", "weights", "setting", "run", "path"),
+]
+
+
+def _result(planned: Planned, selection: str) -> dict:
+    row = {"experiment": planned.name, "seed": planned.seed, "selection": selection}
+    row["setting"] = describe(planned.experiment)
+    if planned.record is None:
+        failed = runs.failure(planned.wanted) if planned.wanted else ""
+        status = "failed" if failed else "not run"
+        return {**row, "status": status, "reason": failed or planned.reason or "not yet run"}
+    record = runs.read(planned.record)
+    row |= {
+        "data": record["data"]["name"],
+        "weights": record["weights"]["name"],
+        "run": planned.record.name,
+        "path": str(planned.record),
+    }
+    chosen = record["selections"][selection]
+    if chosen is None:
+        return {**row, "status": "none qualifies", "reason": "no epoch has Se > 5"}
+    clean = chosen["test_clean"]
+    return {
+        **row,
+        "status": "done",
+        "epoch": chosen["epoch"],
+        **{key: chosen["test"][key] for key in ("sp", "se", "score", "se2", "score2")},
+        **{f"{key}_clean": clean[key] for key in ("sp", "se", "score")},
+    }

@@ -1,0 +1,285 @@
+"""One training loop for all systems: `fit` makes a run folder complete, from wherever it stands.
+
+Everything random is keyed by seed, epoch and step, so that a run that was interrupted anywhere ends
+with the very same bytes as one that was not (same machine, same versions, CPU).
+"""
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+from lib import augment, files, losses, methods, models, optim, runs, weights
+from lib.data import CLASSES
+from lib.errors import UserError
+from lib.metrics import choose_epoch, confusion, scores
+from lib.sets import split_sets
+from lib.settings import SELECTIONS, Experiment
+from lib.store import Store, open_store
+
+EVALUATION_BATCH = 64
+KEPT_CHECKPOINTS = 2
+
+
+@dataclass
+class Run:
+    """All that one training run consists of while it is being made."""
+
+    experiment: Experiment
+    seed: int
+    folder: Path
+    device: torch.device
+    store: Store
+    sets: dict[str, np.ndarray]
+    frames: int
+    labels: np.ndarray
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    scheduler: torch.optim.lr_scheduler.LRScheduler
+    method: methods.Method
+
+
+def fit(experiment: Experiment, seed: int, store: Store, frames: int, folder: Path) -> None:
+    """Train, score every epoch, choose epochs, and write the run's record into `folder`.
+
+    frames: how many of the store's frames make a clip. Writes history.csv, predictions.npz,
+    TensorBoard events and, last, result.json. Raises UserError when the loss is not finite.
+    """
+    run = _prepare(experiment, seed, store, frames, folder)
+    history, kept = _resume(run)
+    writer = SummaryWriter(str(folder / "events"), purge_step=len(history) + 1)
+    while len(history) < experiment.epochs:
+        epoch = len(history) + 1
+        start = time.monotonic()
+        logs = _train_epoch(run, epoch)
+        evaluated = {name: _evaluate(run, name) for name in ("validation", "test")}
+        history.append({"epoch": epoch, **logs, **_epoch_scores(run, evaluated)})
+        _keep_chosen(kept, history, evaluated, experiment.keep_embeddings)
+        run.scheduler.step()
+        _save_checkpoint(run, history, kept)
+        for key, value in history[-1].items():
+            writer.add_scalar(key, value, epoch)
+        print(f"epoch {epoch} took {time.monotonic() - start:.1f} s", flush=True)
+    writer.close()
+    _finish(run, history, kept)
+
+
+def _prepare(
+    experiment: Experiment, seed: int, store: Store, frames: int, folder: Path
+) -> Run:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.type == "cpu":  # the promise of same bytes holds for one thread
+        torch.set_num_threads(1)
+        torch.use_deterministic_algorithms(True)
+    sets = split_sets(store.cycles, experiment, seed)
+    labels = store.cycles[experiment.labels].map(CLASSES.index).to_numpy()
+    torch.manual_seed(seed)
+    model = models.build(experiment, frames, store.features.shape[-1], len(CLASSES))
+    report = weights.load(model, experiment, frames, store.features.shape[-1])
+    if experiment.method == "patchmix_cl":
+        model.projector = losses.Projector(model.width, experiment.projector)
+    model.to(device)
+    optimizer = optim.adam(
+        model, experiment.lr, experiment.weight_decay, experiment.moving_average
+    )
+    weight = losses.class_weights(torch.from_numpy(labels[sets["train"]]), len(CLASSES))
+    files.write_text(folder / "weights.csv", report.to_csv(index=False))
+    return Run(
+        experiment=experiment,
+        seed=seed,
+        folder=folder,
+        device=device,
+        store=store,
+        sets=sets,
+        frames=frames,
+        labels=labels,
+        model=model,
+        optimizer=optimizer,
+        scheduler=optim.schedule(optimizer, experiment.epochs),
+        method=methods.build(experiment, weight.to(device)),
+    )
+
+
+def _train_epoch(run: Run, epoch: int) -> dict[str, float]:
+    """One pass over the training clips in an order drawn from (seed, epoch)."""
+    run.model.train()
+    torch.manual_seed(_key(run.seed, epoch, 0))  # dropout and drop path
+    order = np.random.default_rng([run.seed, epoch, 0]).permutation(run.sets["train"])
+    steps = len(order) // run.experiment.batch  # drop_last, as published
+    scaler = torch.amp.GradScaler(enabled=run.experiment.precision == "fp16")
+    sums: dict[str, Tensor] = {}
+    bar = runs.Progress(run.folder, epoch, steps)
+    for step in range(steps):
+        rows = order[step * run.experiment.batch : (step + 1) * run.experiment.batch]
+        rng = np.random.default_rng([run.seed, epoch, step + 1])
+        for key, value in _step(run, rows, rng, scaler).items():
+            sums[key] = sums.get(key, 0) + value
+        bar.step(step + 1)
+    logs = {key: (value / steps).item() for key, value in sums.items()}
+    if not np.isfinite(logs["loss"]):
+        raise UserError(f"{run.folder.name}: the loss is {logs['loss']} in epoch {epoch}")
+    return {"lr": run.experiment.lr * optim.cosine(epoch, run.experiment.epochs), **logs}
+
+
+def _step(
+    run: Run, rows: np.ndarray, rng: np.random.Generator, scaler: torch.amp.GradScaler
+) -> dict[str, Tensor]:
+    setting = run.experiment
+    x, y = _batch(run, rows)
+    x = augment.spec_augment(
+        x, rng, setting.spec_augment, setting.frequency_mask, setting.time_mask
+    )
+    with _autocast(run):
+        loss, logs = run.method(run.model, (x, y), rng)
+    run.optimizer.zero_grad(set_to_none=True)
+    scaler.scale(loss).backward()
+    scaler.step(run.optimizer)
+    scaler.update()
+    return {"loss": loss.detach(), **logs}
+
+
+def _batch(run: Run, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+    x = run.store.batch(rows, run.experiment.normalise)[:, : run.frames]
+    y = run.labels[rows]
+    return torch.from_numpy(x).to(run.device), torch.from_numpy(y).to(run.device)
+
+
+def _autocast(run: Run) -> torch.autocast:
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(run.experiment.precision)
+    return torch.autocast(run.device.type, dtype=dtype, enabled=dtype is not None)
+
+
+@torch.no_grad()
+def _evaluate(run: Run, name: str) -> dict[str, Tensor]:
+    """Logits (N, 4) and features z (N, D) of one set, in the store's order."""
+    run.model.eval()
+    logits, embedding = [], []
+    rows = run.sets[name]
+    for start in range(0, len(rows), EVALUATION_BATCH):
+        x, _ = _batch(run, rows[start : start + EVALUATION_BATCH])
+        with _autocast(run):
+            z = run.model.features(x)
+            logits.append(run.model.classifier(z).float().cpu())
+        embedding.append(z.half().cpu())
+    if not logits:
+        return {}
+    return {"logits": torch.cat(logits), "embedding": torch.cat(embedding)}
+
+
+def _epoch_scores(run: Run, evaluated: dict[str, dict[str, Tensor]]) -> dict[str, float]:
+    result = {}
+    for name, found in evaluated.items():
+        if found:
+            predicted = found["logits"].argmax(1).numpy()
+            numbers = scores(confusion(run.labels[run.sets[name]], predicted))
+            result |= {f"{name}_{key}": float(numbers[key]) for key in ("sp", "se", "score")}
+    return result
+
+
+def _keep_chosen(
+    kept: dict[str, dict], history: list[dict], evaluated: dict, embeddings: bool
+) -> None:
+    """Keep this epoch's predictions for each selection that would choose it so far."""
+    epoch = history[-1]["epoch"]
+    for selection in SELECTIONS:
+        if chosen_epoch(history, selection) == epoch:
+            kept[selection] = {
+                f"{name}/{key}": value
+                for name, found in evaluated.items()
+                for key, value in found.items()
+                if key == "logits" or (embeddings and name == "test")
+            }
+
+
+def chosen_epoch(history: list[dict], selection: str) -> int | None:
+    """The epoch a selection rule takes: the last one, or the best on validation or test."""
+    if selection == "last":
+        return history[-1]["epoch"]
+    if f"{selection}_score" not in history[-1]:
+        return None
+    best = choose_epoch(
+        [{"se": row[f"{selection}_se"], "score": row[f"{selection}_score"]} for row in history]
+    )
+    return None if best is None else history[best]["epoch"]
+
+
+def _save_checkpoint(run: Run, history: list[dict], kept: dict) -> None:
+    state = {
+        "history": history,
+        "kept": kept,
+        "model": run.model.state_dict(),
+        "optimizer": run.optimizer.state_dict(),
+        "scheduler": run.scheduler.state_dict(),
+    }
+    with files.aside(run.folder / f"epoch-{len(history):04d}.pt") as part:
+        torch.save(state, part)
+    for old in _checkpoints(run.folder)[KEPT_CHECKPOINTS:]:
+        old.unlink()
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    """Newest first."""
+    return sorted(folder.glob("epoch-*.pt"), reverse=True)
+
+
+def _resume(run: Run) -> tuple[list[dict], dict]:
+    """Load the newest checkpoint that can be read; a broken one is named and passed over."""
+    for path in _checkpoints(run.folder):
+        try:
+            state = torch.load(path, map_location=run.device, weights_only=True)
+        except (RuntimeError, EOFError, OSError, BadZipFile, UnpicklingError) as error:
+            print(f"{path}: cannot be read ({error}); going back one epoch", file=sys.stderr)
+            path.unlink()
+            continue
+        run.model.load_state_dict(state["model"])
+        run.optimizer.load_state_dict(state["optimizer"])
+        run.scheduler.load_state_dict(state["scheduler"])
+        return state["history"], state["kept"]
+    return [], {}
+
+
+def _finish(run: Run, history: list[dict], kept: dict) -> None:
+    arrays = {}
+    for name in ("validation", "test"):
+        if len(run.sets[name]):
+            arrays |= runs.describe_set(name, run.store.cycles.loc[run.sets[name]], run.labels)
+    for selection, found in kept.items():
+        arrays |= {f"{selection}/{key}": value.cpu().numpy() for key, value in found.items()}
+    epochs = {selection: chosen_epoch(history, selection) for selection in SELECTIONS}
+    size = sum(p.numel() for p in run.model.parameters())
+    sizes = {name: len(rows) for name, rows in run.sets.items()}
+    runs.write_record(run.folder, history, arrays, epochs, {"parameters": size, "clips": sizes})
+    for path in _checkpoints(run.folder):
+        path.unlink()
+
+
+def _key(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
+def main(arguments: list[str]) -> None:
+    """`python -m lib.train FOLDER STORE FRAMES`: make the run that FOLDER/experiment.json asks."""
+    folder, store, frames = Path(arguments[0]), Path(arguments[1]), int(arguments[2])
+    record = files.read_json(folder / "experiment.json")
+    try:
+        fit(
+            Experiment(**record["experiment"]),
+            record["seed"],
+            open_store(store),
+            frames,
+            folder,
+        )
+    except UserError as error:
+        files.write_json(folder / "failed.json", {"reason": str(error)})
+        raise SystemExit(f"error: {error}") from error
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

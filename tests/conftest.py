@@ -1,0 +1,55 @@
+"""Shared fixtures: small stores and models, and where the real recordings are."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib import files
+from lib.data import CLASSES
+from lib.store import Store
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path, monkeypatch):
+    """No test touches the project's runs, stores or reports."""
+    for name in ("RUNS_ROOT", "STORES_ROOT", "REPORTS_ROOT"):
+        monkeypatch.setenv(name, str(tmp_path / name.lower()))
+    for name in ("STORE", "DATA_ROOT", "WEIGHTS_ROOT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+REAL = os.environ.get("DATA_ROOT") or str(files.PROJECT / "data")
+
+
+@pytest.fixture
+def real_root() -> Path:
+    """The folder that holds the real ICBHI_final_database, or skip."""
+    for root in (Path(REAL), Path(REAL) / "icbhi", files.PROJECT.parent / "shared/data/icbhi"):
+        if (root / "ICBHI_final_database").is_dir():
+            return root
+    pytest.skip("no real recordings: set DATA_ROOT to the folder that holds icbhi/")
+
+
+@pytest.fixture
+def small_store() -> Store:
+    """48 learnable clips of 10 patients, 40 frames x 32 mels, both splits, all classes."""
+    rng = np.random.default_rng(0)
+    rows, clips = [], []
+    for patient in range(101, 113):
+        split = "train" if patient < 109 else "test"
+        for cycle, label in enumerate(CLASSES):
+            recording = f"{patient}_1b1_Al_sc_Meditron"
+            rows.append(
+                ("icbhi", recording, str(patient), "Meditron", "Al", cycle, 0.0, 1.0, label, split)
+            )
+            clip = rng.normal(size=(40, 32))
+            clip[::4] += 3 * (label in ("crackle", "both"))
+            clip[:, ::4] += 3 * (label in ("wheeze", "both"))
+            clips.append(clip)
+    columns = ["dataset", "recording", "patient", "device", "location", "cycle", "start", "end", "label", "split"]
+    cycles = pd.DataFrame(rows, columns=columns)
+    meta = {"name": "small", "mean": 0.0, "std": 1.0, "fingerprint": "f" * 64, "note": "small"}
+    return Store(Path("small"), cycles, np.stack(clips).astype(np.float16), meta)

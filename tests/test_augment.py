@@ -1,0 +1,114 @@
+"""SpecAugment and Patch-Mix against plain loops."""
+
+import numpy as np
+import pytest
+import torch
+
+from lib import augment
+
+
+def plain_spec_augment(clip, bands, spans):
+    """One clip (frames, mels), masked by hand: frequency first, then time with the new mean."""
+    clip = clip.copy()
+    mean = clip.mean()
+    for start, width in bands:
+        clip[:, start : start + width] = mean
+    mean = clip.mean()
+    for start, width in spans:
+        clip[start : start + width] = mean
+    return clip
+
+
+def draws(rng, batch, length, widest):
+    width = rng.integers(0, min(widest, length), size=(batch, 2))
+    start = rng.integers(0, length - width + 1)
+    return [list(zip(s, w, strict=True)) for s, w in zip(start, width, strict=True)]
+
+
+def test_spec_augment_equals_a_plain_loop():
+    x = np.random.default_rng(0).normal(size=(5, 60, 32))
+    rng = np.random.default_rng(7)
+    chosen = rng.random(5) < 0.6
+    bands, spans = draws(rng, 5, 32, 12), draws(rng, 5, 60, 30)
+    expected = [
+        plain_spec_augment(clip, b, s) if c else clip
+        for clip, b, s, c in zip(x, bands, spans, chosen, strict=True)
+    ]
+    got = augment.spec_augment(torch.from_numpy(x), np.random.default_rng(7), 0.6, 12, 30)
+    assert 0 < chosen.sum() < 5
+    np.testing.assert_allclose(got.numpy(), expected, atol=1e-12)
+
+
+def test_spec_augment_never_writes_into_its_input():
+    x = torch.randn(4, 50, 16)
+    before = x.clone()
+    augment.spec_augment(x, np.random.default_rng(1), 1.0, 8, 20)
+    assert torch.equal(x, before)
+
+
+def test_spec_augment_widths_stay_below_their_limits_and_probability_holds():
+    x = torch.arange(800 * 20 * 10, dtype=torch.float64).reshape(800, 20, 10)
+    y = augment.spec_augment(x, np.random.default_rng(3), 0.841, 3, 4)
+    changed = (y != x).flatten(1).any(1)
+    # Widths 0, 0, 0, 0 leave a clip as it is: 1/3^2 * 1/4^2 of the chosen ones.
+    assert changed.double().mean() == pytest.approx(0.841 * (1 - 1 / 144), abs=0.03)
+    full_rows = (y != x).all(dim=2).sum(1)
+    assert full_rows.max() <= 2 * 3  # two masks of at most 3 frames
+
+
+def test_spec_augment_takes_clips_shorter_than_the_mask():
+    y = augment.spec_augment(torch.randn(3, 10, 8), np.random.default_rng(0), 1.0, 48, 160)
+    assert y.shape == (3, 10, 8)
+
+
+@pytest.mark.parametrize("mix", ["patch", "t_patch"])
+def test_patch_mix_equals_a_plain_loop(mix):
+    x = torch.randn(6, 4, 3, 5)
+    mixed = augment.draw_mix(6, (3, 5), mix, 1.0, np.random.default_rng(2))
+    got = augment.mix_grid(x, mixed)
+    for i in range(6):
+        for f in range(3):
+            for t in range(5):
+                source = mixed.index[i] if mixed.mask[f, t] else i
+                assert torch.equal(got[i, :, f, t], x[source, :, f, t])
+
+
+@pytest.mark.parametrize(("mix", "units"), [("patch", 12 * 79), ("t_patch", 79)])
+def test_lam_is_the_share_that_was_kept(mix, units):
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        lam = rng.beta(1.0, 1.0)
+        mixed = augment.draw_mix(8, (12, 79), mix, 1.0, np.random.default_rng(seed))
+        k = int(units * (1 - lam))  # spec: k = int(n (1 - lam)), then lam = 1 - k / n
+        assert mixed.lam == pytest.approx(1 - k / units)
+        assert mixed.mask.sum().item() == k * (948 // units)
+        assert sorted(mixed.index.tolist()) == list(range(8))
+
+
+def test_t_patch_replaces_whole_columns():
+    mixed = augment.draw_mix(4, (12, 79), "t_patch", 1.0, np.random.default_rng(0))
+    columns = mixed.mask.sum(0)
+    assert set(columns.tolist()) == {0, 12}
+
+
+def test_lam_follows_the_beta_distribution():
+    rng = np.random.default_rng(0)
+    lams = [augment.draw_mix(2, (12, 79), "patch", 0.2, rng).lam for _ in range(2000)]
+    a = 0.2  # variance of Beta(a, a) is 1 / (4 (2a + 1))
+    assert np.mean(lams) == pytest.approx(0.5, abs=0.03)
+    assert np.var(lams) == pytest.approx(1 / (4 * (2 * a + 1)), rel=0.05)
+
+
+def test_mix_at_the_input_replaces_squares_of_16():
+    x = torch.randn(3, 40, 36)  # 3 x 3 patches, the last ones smaller
+    assert augment.input_grid(40, 36) == (3, 3)
+    assert augment.input_grid(798, 128) == (8, 50)
+    mixed = augment.draw_mix(3, (3, 3), "patch", 1.0, np.random.default_rng(5))
+    got = augment.mix_input(x, mixed)
+    assert 0 < mixed.mask.sum() < 9
+    for i in range(3):
+        for frame in range(40):
+            for mel in range(36):
+                foreign = mixed.mask[mel // 16, frame // 16]
+                source = mixed.index[i] if foreign else i
+                assert got[i, frame, mel] == x[source, frame, mel]

@@ -1,0 +1,136 @@
+"""The training loop: same bytes for same seeds, also after kill -9; failures are told."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib import files, runs, train
+from lib.errors import UserError
+from lib.settings import Experiment, override
+
+SMALL = Experiment(
+    "small",
+    validation_patients=0.25,
+    normalise="store",
+    size="nano",
+    patch=8,
+    stride=8,
+    method="patchmix_cl",
+    lr=1e-3,
+    batch=4,
+    epochs=3,
+    frequency_mask=4,
+    time_mask=8,
+    keep_embeddings=True,
+)
+COMPARED = ("history.csv", "result.json")
+
+
+def make(folder, store, experiment=SMALL, seed=1):
+    files.write_json(folder / "experiment.json", {"seed": seed})
+    train.fit(experiment, seed, store, 40, folder)
+    return folder
+
+
+def same(one, other):
+    texts = all((one / name).read_bytes() == (other / name).read_bytes() for name in COMPARED)
+    a, b = runs.predictions(one), runs.predictions(other)
+    return texts and a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
+
+
+@pytest.fixture
+def stored(small_store, tmp_path):
+    """The small store as a folder on disk, for a process of its own."""
+    folder = tmp_path / "store"
+    folder.mkdir()
+    small_store.cycles.to_csv(folder / "cycles.csv", index=False)
+    np.save(folder / "features.npy", small_store.features)
+    files.write_json(folder / "meta.json", small_store.meta)
+    return folder
+
+
+def test_same_seed_same_bytes_and_other_seed_other_result(small_store, tmp_path):
+    first = make(tmp_path / "a", small_store)
+    assert same(first, make(tmp_path / "b", small_store))
+    assert not same(first, make(tmp_path / "c", small_store, seed=2))
+
+
+def test_what_a_run_leaves_behind(small_store, tmp_path):
+    folder = make(tmp_path / "a", small_store)
+    history = pd.read_csv(folder / "history.csv")
+    assert history.epoch.tolist() == [1, 2, 3]
+    arrays = runs.predictions(folder)
+    assert arrays["last/test/logits"].shape == (16, 4)
+    assert arrays["last/test/embedding"].shape == (16, 32)
+    assert "last/validation/embedding" not in arrays
+    assert not list(folder.glob("*.pt")) and not list(folder.glob("*.part"))
+    record = files.read_json(folder / "result.json")
+    last = record["selections"]["last"]
+    assert last["test"]["score"] == pytest.approx(history.test_score.iloc[-1], abs=1e-3)
+    chosen = record["selections"]["test"]
+    if chosen:  # best epoch on the test set with Se > 5
+        allowed = history[history.test_se > 5]
+        assert chosen["epoch"] == allowed.epoch[allowed.test_score.idxmax()]
+    assert list((folder / "events").iterdir())
+
+
+def test_it_learns_what_can_be_learnt(small_store, tmp_path):
+    experiment = override(SMALL, method="ce", epochs=40, validation_patients=0.0)
+    result = files.read_json(make(tmp_path / "a", small_store, experiment) / "result.json")
+    assert result["selections"]["last"]["test"]["score"] > 70
+
+
+def test_killed_anywhere_it_ends_with_the_same_bytes(stored, tmp_path):
+    """kill -9 three times, at moments that differ, then let it end."""
+
+    def command(folder):
+        return [sys.executable, "-m", "lib.train", str(folder), str(stored), "40"]
+
+    def prepare(name):
+        folder = tmp_path / name
+        record = {"experiment": override(SMALL, epochs=6).__dict__, "seed": 1}
+        files.write_json(folder / "experiment.json", record)
+        return folder
+
+    whole, killed = prepare("whole"), prepare("killed")
+    subprocess.run(command(whole), check=True, cwd=files.PROJECT)
+    for wanted in ("epoch-0001.pt", "epoch-0003.pt", "epoch-0004.pt"):
+        process = subprocess.Popen(command(killed), cwd=files.PROJECT)
+        while not (killed / wanted).exists() and process.poll() is None:
+            time.sleep(0.005)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert process.returncode == -signal.SIGKILL
+    subprocess.run(command(killed), check=True, cwd=files.PROJECT)
+    assert same(whole, killed)
+
+
+def test_a_broken_checkpoint_goes_back_to_the_one_before(small_store, tmp_path, monkeypatch, capsys):
+    whole = make(tmp_path / "whole", small_store)
+    folder = tmp_path / "broken"
+
+    def stop_after_two(run, history, kept):
+        save(run, history, kept)
+        if len(history) == 2:
+            raise KeyboardInterrupt
+
+    save = train._save_checkpoint
+    monkeypatch.setattr(train, "_save_checkpoint", stop_after_two)
+    with pytest.raises(KeyboardInterrupt):
+        make(folder, small_store)
+    monkeypatch.undo()
+    (folder / "epoch-0002.pt").write_bytes((folder / "epoch-0002.pt").read_bytes()[:1000])
+    make(folder, small_store)
+    assert "epoch-0002.pt: cannot be read" in capsys.readouterr().err
+    assert same(whole, folder)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_a_reason(small_store, tmp_path):
+    with pytest.raises(UserError, match="the loss is nan in epoch 1"):
+        make(tmp_path / "a", small_store, override(SMALL, lr=float("inf")))
