@@ -4,20 +4,16 @@ Each run is a fresh process (`python -m lib.train`), so results do not depend on
 Interrupted at any moment, the same command goes on where it stopped.
 """
 
-import fcntl
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from tqdm.auto import tqdm
 
 from lib import files, profiles, runs
-from lib.errors import UserError
 from lib.features import front_end
 from lib.study import Planned, Study, has_gpu, open_study, plan, weights_name
 
@@ -32,7 +28,7 @@ def tables(profile: str, *names: str) -> None:
     pending = {key: p for key, p in pending.items() if not runs.failure(p.wanted)}
     print(_announce(study, planned, list(pending.values())), flush=True)
     if pending:
-        with _lock(files.runs_root() / ".lock"):
+        with files.locked(files.runs_root() / ".lock"):
             _run_all(study, list(pending.values()))
 
 
@@ -50,24 +46,6 @@ def _announce(study: Study, planned: list[Planned], pending: list[Planned]) -> s
     if any(cost is None for cost in costs):
         return f"{line}; nobody has measured how long they take here"
     return f"{line}, about {sum(costs) / slots() / 60:.0f} min on {slots()} cores"
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """One driver at a time on a folder of runs; the system frees the lock of one that died."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            handle.seek(0)
-            raise UserError(
-                f"{path.parent}: in use by process {handle.read() or '?'}; wait for it or stop it"
-            ) from error
-        handle.truncate(0)
-        handle.write(str(os.getpid()))
-        handle.flush()
-        yield
 
 
 def _run_all(study: Study, pending: list[Planned]) -> None:
@@ -129,9 +107,10 @@ def _settle(planned: Planned, code: int) -> None:
         return
     if not (folder / "failed.json").exists():
         words = (folder / "log.txt").read_text(errors="replace").strip().splitlines()[-1:]
-        reason = f"stopped with code {code}: {''.join(words)}; see log.txt in its folder"
+        reason = f"stopped with code {code}: {''.join(words)}; see log.txt there"
         files.write_json(folder / "failed.json", {"reason": reason})
-    tqdm.write(f"failed: {folder.name}: {runs.failure(planned.wanted)}")
+    why = runs.failure(planned.wanted)
+    tqdm.write(f"failed: {why}; to try again, delete {folder}")
 
 
 def _epochs_done(folder: Path) -> float:

@@ -1,6 +1,7 @@
 """Where things lie, and how they are written: aside, then renamed, so nothing is half there."""
 
 import errno
+import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -51,6 +52,24 @@ def aside(path: Path) -> Iterator[Path]:
         raise
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path, wait: bool = False) -> Iterator[None]:
+    """Hold a file lock; the system frees the lock of a process that died. Taken: UserError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError as error:
+            handle.seek(0)
+            raise UserError(
+                f"{path.parent}: in use by process {handle.read() or '?'}; wait for it or stop it"
+            ) from error
+        handle.truncate(0)
+        handle.write(str(os.getpid()))
+        handle.flush()
+        yield
 
 
 def write_text(path: Path, text: str) -> None:

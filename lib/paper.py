@@ -35,7 +35,7 @@ class Published:
 
 
 def _numbers(printed: str) -> dict[str, float | None]:
-    """ "71.4±1.2 39.0 55.2" -> Sp, Se, Score and their spreads."""
+    """Sp, Se, Score and their spreads from a line such as `71.4±1.2 39.0 55.2`."""
     found = {}
     for metric, cell in zip(METRICS, printed.split(), strict=True):
         mean, _, std = cell.partition("±")
@@ -44,16 +44,22 @@ def _numbers(printed: str) -> dict[str, float | None]:
 
 
 def _rows(table: str, source: str, columns: str, text: str) -> list[Published]:
-    """Rows of one printed table: `key | printed columns | Sp Se Score | note`, a † after the key
-    where the authors ran it."""
+    """Rows of one printed table: `key | printed columns | Sp Se Score | note`.
+
+    A † after the key where the authors ran it.
+    """
     rows = []
     for line in text.strip().splitlines():
-        key, *label, numbers, note = (cell.strip() for cell in line.split("|"))
-        names = dict(zip(columns.split(), label, strict=True))
-        where = f"{PATCHMIX}, {source}"
-        key, authors = f"{table}/{key.removesuffix('†')}", key.endswith("†")
-        rows.append(Published(key, names, **_numbers(numbers), source=where, authors=authors,
-                              note=note))  # fmt: skip
+        key, *cells, numbers, note = (cell.strip() for cell in line.split("|"))
+        row = Published(
+            key=f"{table}/{key.removesuffix('†')}",
+            label=dict(zip(columns.split(), cells, strict=True)),
+            **_numbers(numbers),
+            source=source,
+            authors=key.endswith("†"),
+            note=note,
+        )
+        rows.append(row)
     return rows
 
 
@@ -67,7 +73,8 @@ bi_resnet_att    | bi-ResNet-Att [31]    | -       | 67.13 46.38 56.76          
 cnn6             | CNN6 [15]             | -       | 76.72 31.12 53.92                 |
 efficientnet_in† | EfficientNet          | IN      | 80.07±4.74 33.05±4.14 56.56±0.79  |
 resnet18_in†     | ResNet18              | IN      | 76.63±1.87 31.06±2.45 53.84±1.26  |
-resnest_in       | ResNeSt [14]          | IN      | 67.80 37.10 52.20 | mean of printed Sp, Se: 52.45
+resnest_in       | ResNeSt [14]          | IN      | 67.80 37.10 52.20                 | \
+mean of printed Sp, Se: 52.45
 resnet34_in      | ResNet34 [8]          | IN      | 71.40 39.00 55.20                 |
 resnet50_in      | ResNet50 [9]          | IN      | 76.33 37.37 56.85                 |
 cnn6_as          | CNN6 [15]             | AS      | 70.09 40.39 55.24                 |
@@ -139,10 +146,10 @@ patchmix_cl†      | Patch-Mix CL    | AST | IN + AS | INTERSPEECH‘23 | \
 
 COMPARISON = "method architecture pretrain venue"
 ROWS = [
-    *_rows("t1", "Table 1", "architecture pretrain", TABLE_1),
-    *_rows("t2", "Table 2", "method mix negatives target", TABLE_2),
-    *_rows("t3", "Table 3, 4-class", COMPARISON, TABLE_3),
-    *_rows("t3b", "Table 3, 2-class", COMPARISON, TABLE_3_TWO_CLASS),
+    *_rows("t1", f"{PATCHMIX}, Table 1", "architecture pretrain", TABLE_1),
+    *_rows("t2", f"{PATCHMIX}, Table 2", "method mix negatives target", TABLE_2),
+    *_rows("t3", f"{PATCHMIX}, Table 3, 4-class", COMPARISON, TABLE_3),
+    *_rows("t3b", f"{PATCHMIX}, Table 3, 2-class", COMPARISON, TABLE_3_TWO_CLASS),
 ]
 PUBLISHED = {row.key: row for row in ROWS}
 

@@ -1,31 +1,10 @@
-"""The experiments of each table, declared as data: a base and what differs.
+"""The experiments, declared as data: a base and what differs.
 
-Names say what differs. A row ties what is printed to the experiment that makes our number and to
-the published one it stands beside (a key of `lib.paper`).
+Names say what differs. Which rows of which table they make stands in `lib.rows`.
 """
-
-from dataclasses import dataclass
 
 from lib.errors import unknown
 from lib.settings import Experiment, override
-
-
-@dataclass(frozen=True)
-class Row:
-    """One printed row."""
-
-    key: str
-    label: dict[str, str]  # the printed columns
-    experiment: str | None = None  # None: quoted by the paper from elsewhere
-    paper: str | None = None  # None: a row of our own
-    needs: tuple[str, ...] = ()  # settings without which, as published, the row means nothing
-    note: str = ""
-
-    @property
-    def ours(self) -> bool:
-        """Whether nobody has published this row."""
-        return self.paper is None
-
 
 EXPERIMENTS: dict[str, Experiment] = {}
 SEEDS: dict[str, tuple[int, ...]] = {}  # rows with seeds of their own
@@ -125,158 +104,8 @@ GPU |= {"resnet18/ce@mel", "ast_small/ce@mel", "ast_small/patchmix_cl@mel"}
 SEEDS |= {name: (1, 2) for name in EXPERIMENTS if name.startswith("mn04") and "@mel" in name}
 
 
-# Tables. The keys of published rows are those of `lib.paper`.
-def _row(key: str, label: tuple, names: tuple, experiment: str | None = None, **more) -> Row:
-    return Row(key, dict(zip(names, label, strict=True)), experiment, **more)
-
-
-def _published(names: tuple, *rows: tuple) -> list[Row]:
-    """Rows of the paper: (key, label, experiment[, needs])."""
-    return [
-        _row(key, label, names, experiment, paper=key, needs=tuple(needs))
-        for key, label, experiment, *needs in rows
-    ]
-
-
-def _own(names: tuple, *rows: tuple) -> list[Row]:
-    """Rows of our own: (label, experiment[, needs])."""
-    return [
-        _row(f"ours/{experiment}", label, names, experiment, needs=tuple(needs))
-        for label, experiment, *needs in rows
-    ]
-
-
-_T1 = ("architecture", "pretrain")
-MEL_NOTE = "third-party mel pictures, official split"
-TABLE_1 = _published(
-    _T1,
-    ("t1/efficientnet", ("EfficientNet (B0)", "-"), "efficientnet_b0/ce"),
-    ("t1/resnet18", ("ResNet18", "-"), "resnet18/ce"),
-    ("t1/bi_resnet", ("bi-ResNet", "-"), None),
-    ("t1/resnet_nl", ("ResNet-NL", "-"), None),
-    ("t1/resnet_att", ("ResNet-Att", "-"), None),
-    ("t1/bi_resnet_att", ("bi-ResNet-Att", "-"), None),
-    ("t1/cnn6", ("CNN6", "-"), "cnn6/ce"),
-    ("t1/efficientnet_in", ("EfficientNet (B0)", "IN"), "efficientnet_b0_in/ce"),
-    ("t1/resnet18_in", ("ResNet18", "IN"), "resnet18_in/ce"),
-    ("t1/resnest_in", ("ResNeSt", "IN"), None),
-    ("t1/resnet34_in", ("ResNet34", "IN"), None),
-    ("t1/resnet50_in", ("ResNet50", "IN"), None),
-    ("t1/cnn6_as", ("CNN6", "AS"), "cnn6_as/ce"),
-    ("t1/ast", ("AST", "-"), "ast/ce"),
-    ("t1/ast_in", ("AST", "IN"), "ast_in/ce", "init"),
-    ("t1/ast_in_as", ("AST", "IN + AS"), "ast_in_as/ce", "init"),
-) + _own(
-    _T1,
-    (("EfficientNet (B0), stem summed", "IN"), "efficientnet_b0_in/ce/stem=summed"),
-    (("ResNet18, stem summed", "IN"), "resnet18_in/ce/stem=summed"),
-    (("EfficientNet-Lite0", "-"), "efficientnet_lite0/ce"),
-    (("EfficientNet-Lite0", "IN"), "efficientnet_lite0_in/ce/stem=summed"),
-    (("EfficientAT mn04", "-"), "mn04/ce"),
-    (("EfficientAT mn04", "AS"), "mn04_as/ce"),
-    (("EfficientAT mn04 (mel pictures)", "-"), "mn04/ce@mel"),
-    (("EfficientAT mn04 (mel pictures)", "AS"), "mn04_as/ce@mel"),
-    (("ResNet18 (mel pictures)", "-"), "resnet18/ce@mel"),
-    (("AST-small (mel pictures)", "-"), "ast_small/ce@mel"),
-)
-
-_T2 = ("method", "mix", "negatives", "target")
-_CL = "ast_in_as/patchmix_cl"
-TABLE_2 = _published(
-    _T2,
-    ("t2/ce", ("CE", "-", "-", "-"), "ast_in_as/ce"),
-    ("t2/ce_patch", ("CE", "Patch", "-", "-"), "ast_in_as/patchmix_ce"),
-    ("t2/ce_t_patch", ("CE", "T-Patch", "-", "-"), "ast_in_as/patchmix_ce/mix=t_patch"),
-    ("t2/cl_patch_all_stop_z", ("CL", "Patch", "ALL", "stop(z)"), _CL),
-    ("t2/cl_t_patch_all_stop_z", ("CL", "T-Patch", "ALL", "stop(z)"), f"{_CL}/mix=t_patch"),
-    (
-        "t2/cl_patch_diff_y_stop_z",
-        ("CL", "Patch", "Diff. y", "stop(z)"),
-        f"{_CL}/negatives=diff_y",
-    ),
-    (
-        "t2/cl_patch_all_stop_h_z",
-        ("CL", "Patch", "ALL", "stop(h(z))"),
-        f"{_CL}/target=stop(h(z))",
-    ),
-    ("t2/cl_patch_all_z", ("CL", "Patch", "ALL", "z"), f"{_CL}/target=z"),
-    ("t2/cl_patch_all_h_z", ("CL", "Patch", "ALL", "h(z)"), f"{_CL}/target=h(z)"),
-) + _own(
-    _T2,
-    (("CE, positions aligned", "-", "-", "-"), "ast_in_as/ce/pos_embed=aligned", "init"),
-    (
-        ("CL, positions aligned", "Patch", "ALL", "stop(z)"),
-        f"{_CL}/pos_embed=aligned",
-        "init",
-    ),
-    (("CE, SpecAugment always", "-", "-", "-"), "ast_in_as/ce/spec_augment=1"),
-    (("CL, SpecAugment always", "Patch", "ALL", "stop(z)"), f"{_CL}/spec_augment=1"),
-    (("CE, EfficientAT mn04 (AS)", "-", "-", "-"), "mn04_as/ce"),
-    (("CE, EfficientAT mn04 (AS)", "input", "-", "-"), "mn04_as/patchmix_ce"),
-    (("CL, EfficientAT mn04 (AS)", "input", "ALL", "stop(z)"), "mn04_as/patchmix_cl"),
-    (("CE, mn04 (AS), mel pictures", "-", "-", "-"), "mn04_as/ce@mel"),
-    (("CE, mn04 (AS), mel pictures", "input", "-", "-"), "mn04_as/patchmix_ce@mel"),
-    (("CL, mn04 (AS), mel pictures", "input", "ALL", "stop(z)"), "mn04_as/patchmix_cl@mel"),
-    (("CE, AST-small, mel pictures", "-", "-", "-"), "ast_small/ce@mel"),
-    (("CL, AST-small, mel pictures", "Patch", "ALL", "stop(z)"), "ast_small/patchmix_cl@mel"),
-)
-
-
-def sweep(setting: str) -> list[Row]:
-    """One panel of Figure 2: the rows of all values of a setting, the chosen one among them."""
-    chosen = getattr(CL, setting)
-    return [
-        _row(
-            f"f2/{setting}={value}",
-            (setting, f"{value:g}"),
-            ("setting", "value"),
-            _CL if value == chosen else f"{_CL}/{setting}={value}",
-        )
-        for value in SWEEPS[setting]
-    ]
-
-
-_T3 = ("method", "architecture", "pretrain")
-_T3_OURS = (
-    ("finetuning", ("Fine-tuning", "AST", "IN + AS"), "ast_in_as/ce"),
-    ("patchmix_cl", ("Patch-Mix CL", "AST", "IN + AS"), _CL),
-)
-_CLEAN = _own(
-    _T3,
-    (
-        ("Fine-tuning, retrained without patients 156, 218", "AST", "IN + AS"),
-        "ast_in_as/ce/split=patient_clean",
-    ),
-    (
-        ("Patch-Mix CL, retrained without patients 156, 218", "AST", "IN + AS"),
-        f"{_CL}/split=patient_clean",
-    ),
-)
-TABLES = {
-    "table1": TABLE_1,
-    "table2": TABLE_2,
-    "figure2": [row for setting in SWEEPS for row in sweep(setting)],
-    "table3": [],
-    "tsne": _own(("method",), (("Fine-tuning",), "ast_in_as/ce"), (("Patch-Mix CL",), _CL)),
-}
-NOTEBOOKS = {
-    "03": ("table1",),
-    "04": ("table2",),
-    "05": ("figure2",),
-    "06": ("table3",),
-    "07": ("tsne",),
-}
-
-
 def get(name: str) -> Experiment:
     """An experiment by name; an unknown name is an error with the nearest ones."""
     if name not in EXPERIMENTS:
         raise unknown("experiment", name, EXPERIMENTS)
     return EXPERIMENTS[name]
-
-
-def table(name: str) -> list[Row]:
-    """The rows of a table by name; an unknown name is an error with the nearest ones."""
-    if name not in TABLES:
-        raise unknown("table", name, TABLES)
-    return TABLES[name]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib import data, profiles, registry, runs, store, weights
+from lib import data, profiles, registry, rows, runs, store, weights
 from lib.features import FrontEnd, front_end
 from lib.profiles import Profile
 from lib.runs import Wanted
@@ -81,7 +81,7 @@ def open_study(profile: str) -> Study:
 def plan(study: Study, *tables: str) -> list[Planned]:
     """Every run these tables want, each once, in the tables' order."""
     found: dict[tuple, Planned] = {}
-    for row in (row for table in tables for row in registry.table(table)):
+    for row in (row for table in tables for row in rows.table(table)):
         if row.experiment is None:
             continue
         for experiment, selections in _variants(study.profile, row):
@@ -93,7 +93,7 @@ def plan(study: Study, *tables: str) -> list[Planned]:
     return list(found.values())
 
 
-def _variants(profile: Profile, row: registry.Row) -> list[tuple[Experiment, tuple[str, ...]]]:
+def _variants(profile: Profile, row: rows.Row) -> list[tuple[Experiment, tuple[str, ...]]]:
     """The experiments that give a row's three selections (spec: holding out is a setting)."""
     experiment = profiles.apply(profile, registry.get(row.experiment))
     if experiment.validation_patients:
@@ -105,7 +105,7 @@ def _variants(profile: Profile, row: registry.Row) -> list[tuple[Experiment, tup
 
 
 def _planned(
-    study: Study, row: registry.Row, experiment: Experiment, seed: int, selections: tuple[str, ...]
+    study: Study, row: rows.Row, experiment: Experiment, seed: int, selections: tuple[str, ...]
 ) -> Planned:
     known = (row.experiment, experiment, seed, selections)
     if reason := _left_out(study, row, experiment):
@@ -124,7 +124,7 @@ def _planned(
     return Planned(*known, wanted, runs.find(wanted))
 
 
-def _left_out(study: Study, row: registry.Row, experiment: Experiment) -> str:
+def _left_out(study: Study, row: rows.Row, experiment: Experiment) -> str:
     """Why a row is not run even where it could be: its cost, or because it would mean nothing."""
     published = registry.get(row.experiment)
     for key in row.needs:
@@ -145,10 +145,10 @@ def results(profile: str, *tables: str) -> pd.DataFrame:
     epoch, sp, se, score, se2, score2, sp_clean, se_clean, score_clean, data, weights, setting,
     run, path.
     """
-    rows = []
+    found = []
     for planned in plan(open_study(profile), *tables):
-        rows += [_result(planned, selection) for selection in planned.selections]
-    return pd.DataFrame(rows, columns=COLUMNS)
+        found += [_result(planned, selection) for selection in planned.selections]
+    return pd.DataFrame(found, columns=COLUMNS)
 
 
 COLUMNS = [

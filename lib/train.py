@@ -8,15 +8,13 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from lib import augment, files, losses, methods, models, optim, runs, weights
+from lib import augment, checkpoint, files, losses, methods, models, optim, runs, weights
 from lib.data import CLASSES
 from lib.errors import UserError
 from lib.metrics import choose_epoch, confusion, scores
@@ -25,7 +23,7 @@ from lib.settings import SELECTIONS, Experiment
 from lib.store import Store, open_store
 
 EVALUATION_BATCH = 64
-KEPT_CHECKPOINTS = 2
+RESTORED = ("model", "optimizer", "scheduler")
 
 
 @dataclass
@@ -63,7 +61,7 @@ def fit(experiment: Experiment, seed: int, store: Store, frames: int, folder: Pa
         history.append({"epoch": epoch, **logs, **_epoch_scores(run, evaluated)})
         _keep_chosen(kept, history, evaluated, experiment.keep_embeddings)
         run.scheduler.step()
-        _save_checkpoint(run, history, kept)
+        _save(run, history, kept)
         for key, value in history[-1].items():
             writer.add_scalar(key, value, epoch)
         print(f"epoch {epoch} took {time.monotonic() - start:.1f} s", flush=True)
@@ -210,39 +208,19 @@ def chosen_epoch(history: list[dict], selection: str) -> int | None:
     return None if best is None else history[best]["epoch"]
 
 
-def _save_checkpoint(run: Run, history: list[dict], kept: dict) -> None:
-    state = {
-        "history": history,
-        "kept": kept,
-        "model": run.model.state_dict(),
-        "optimizer": run.optimizer.state_dict(),
-        "scheduler": run.scheduler.state_dict(),
-    }
-    with files.aside(run.folder / f"epoch-{len(history):04d}.pt") as part:
-        torch.save(state, part)
-    for old in _checkpoints(run.folder)[KEPT_CHECKPOINTS:]:
-        old.unlink()
-
-
-def _checkpoints(folder: Path) -> list[Path]:
-    """Newest first."""
-    return sorted(folder.glob("epoch-*.pt"), reverse=True)
+def _save(run: Run, history: list[dict], kept: dict) -> None:
+    parts = {name: getattr(run, name).state_dict() for name in RESTORED}
+    checkpoint.save(run.folder, len(history), {"history": history, "kept": kept, **parts})
 
 
 def _resume(run: Run) -> tuple[list[dict], dict]:
-    """Load the newest checkpoint that can be read; a broken one is named and passed over."""
-    for path in _checkpoints(run.folder):
-        try:
-            state = torch.load(path, map_location=run.device, weights_only=True)
-        except (RuntimeError, EOFError, OSError, BadZipFile, UnpicklingError) as error:
-            print(f"{path}: cannot be read ({error}); going back one epoch", file=sys.stderr)
-            path.unlink()
-            continue
-        run.model.load_state_dict(state["model"])
-        run.optimizer.load_state_dict(state["optimizer"])
-        run.scheduler.load_state_dict(state["scheduler"])
-        return state["history"], state["kept"]
-    return [], {}
+    """History and kept predictions so far, with the run's parts as they were then."""
+    state = checkpoint.load(run.folder, run.device)
+    if state is None:
+        return [], {}
+    for name in RESTORED:
+        getattr(run, name).load_state_dict(state[name])
+    return state["history"], state["kept"]
 
 
 def _finish(run: Run, history: list[dict], kept: dict) -> None:
@@ -256,8 +234,7 @@ def _finish(run: Run, history: list[dict], kept: dict) -> None:
     size = sum(p.numel() for p in run.model.parameters())
     sizes = {name: len(rows) for name, rows in run.sets.items()}
     runs.write_record(run.folder, history, arrays, epochs, {"parameters": size, "clips": sizes})
-    for path in _checkpoints(run.folder):
-        path.unlink()
+    checkpoint.clear(run.folder)
 
 
 def _key(*numbers: int) -> int:
@@ -268,17 +245,15 @@ def main(arguments: list[str]) -> None:
     """`python -m lib.train FOLDER STORE FRAMES`: make the run that FOLDER/experiment.json asks."""
     folder, store, frames = Path(arguments[0]), Path(arguments[1]), int(arguments[2])
     record = files.read_json(folder / "experiment.json")
-    try:
-        fit(
-            Experiment(**record["experiment"]),
-            record["seed"],
-            open_store(store),
-            frames,
-            folder,
-        )
-    except UserError as error:
-        files.write_json(folder / "failed.json", {"reason": str(error)})
-        raise SystemExit(f"error: {error}") from error
+    experiment = Experiment(**record["experiment"])
+    with files.locked(folder / ".lock", wait=True):  # one may outlive a driver that was killed
+        if (folder / "result.json").exists():
+            return
+        try:
+            fit(experiment, record["seed"], open_store(store), frames, folder)
+        except UserError as error:
+            files.write_json(folder / "failed.json", {"reason": str(error)})
+            raise SystemExit(f"error: {error}") from error
 
 
 if __name__ == "__main__":

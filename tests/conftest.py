@@ -49,7 +49,8 @@ def small_store() -> Store:
             clip[::4] += 3 * (label in ("crackle", "both"))
             clip[:, ::4] += 3 * (label in ("wheeze", "both"))
             clips.append(clip)
-    columns = ["dataset", "recording", "patient", "device", "location", "cycle", "start", "end", "label", "split"]
+    columns = ["dataset", "recording", "patient", "device", "location"]
+    columns += ["cycle", "start", "end", "label", "split"]
     cycles = pd.DataFrame(rows, columns=columns)
     meta = {"name": "small", "mean": 0.0, "std": 1.0, "fingerprint": "f" * 64, "note": "small"}
     return Store(Path("small"), cycles, np.stack(clips).astype(np.float16), meta)

@@ -111,7 +111,7 @@ def test_killed_anywhere_it_ends_with_the_same_bytes(stored, tmp_path):
     assert same(whole, killed)
 
 
-def test_a_broken_checkpoint_goes_back_to_the_one_before(small_store, tmp_path, monkeypatch, capsys):
+def test_a_broken_checkpoint_goes_back_by_one(small_store, tmp_path, monkeypatch, capsys):
     whole = make(tmp_path / "whole", small_store)
     folder = tmp_path / "broken"
 
@@ -120,8 +120,8 @@ def test_a_broken_checkpoint_goes_back_to_the_one_before(small_store, tmp_path, 
         if len(history) == 2:
             raise KeyboardInterrupt
 
-    save = train._save_checkpoint
-    monkeypatch.setattr(train, "_save_checkpoint", stop_after_two)
+    save = train._save
+    monkeypatch.setattr(train, "_save", stop_after_two)
     with pytest.raises(KeyboardInterrupt):
         make(folder, small_store)
     monkeypatch.undo()

@@ -26,12 +26,11 @@ class TimmCNN(nn.Module):
         self.trunk = timm.create_model(architecture, in_chans=1, num_classes=0, **settings)
         self.width = self.trunk.num_features
         self.classifier = nn.Linear(self.width, n_classes)
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # up to 1.5 times as fast on a CPU
 
     def features(self, x: Tensor) -> Tensor:
         """z (B, width) of normalised fbanks (B, frames, mels)."""
-        x = x.unsqueeze(1).contiguous(memory_format=torch.channels_last)  # (B, 1, frames, mels)
-        return self.trunk(x)  # (B, width)
+        return self.trunk(x.unsqueeze(1))  # (B, 1, frames, mels) -> (B, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, n_classes)."""
@@ -66,11 +65,11 @@ class CNN6(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """z (B, 512) of normalised fbanks (B, frames, mels)."""
         x = self.bn0(x.transpose(1, 2).unsqueeze(3))  # (B, mels, frames, 1)
-        x = x.permute(0, 3, 2, 1).contiguous(memory_format=torch.channels_last)
-        for i in range(4):  # (B, 1, frames, mels) -> (B, 512, frames / 16, mels / 16)
+        x = x.permute(0, 3, 2, 1)  # (B, 1, frames, mels)
+        for i in range(4):
             block = self.get_submodule(f"conv_block{i + 1}")
             x = avg_pool2d(relu(block.bn1(block.conv1(x))), 2)
-            x = dropout(x, 0.2, self.training)
+            x = dropout(x, 0.2, self.training)  # at last (B, 512, frames / 16, mels / 16)
         x = x.mean(3)  # (B, 512, frames / 16)
         x = dropout(x.amax(2) + x.mean(2), 0.5, self.training)  # (B, 512)
         return relu(self.fc1(x))  # (B, 512)

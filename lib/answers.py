@@ -1,0 +1,88 @@
+"""What the kept predictions of finished runs say: intervals, paired differences, confusions.
+
+`results` is the table of `lib.study.results`: one row per (experiment, seed, selection).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lib import runs, stats
+from lib.errors import UserError
+from lib.metrics import confusion
+from lib.rows import Row
+
+CLASSES = 4
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One experiment's answers on a scored set; every seed answers the same clips."""
+
+    label: np.ndarray  # (clips,)
+    predicted: np.ndarray  # (seeds, clips)
+    patient: np.ndarray  # (clips,)
+    device: np.ndarray  # (clips,)
+    cycle: np.ndarray  # (clips,) "recording:cycle"
+
+
+def of(results: pd.DataFrame, experiment: str, selection: str = "test") -> Answers | None:
+    """Test answers of an experiment's finished runs, seeds in order; None if there are none.
+
+    Raises `UserError` where two runs did not answer the same clips.
+    """
+    done = results[
+        (results.experiment == experiment)
+        & (results.selection == selection)
+        & (results.status == "done")
+    ].sort_values("seed")
+    if done.empty:
+        return None
+    kept = [runs.predictions(Path(path)) for path in done.path]
+    first = {key: kept[0][f"test/{key}"] for key in ("label", "patient", "device", "cycle")}
+    for path, arrays in zip(done.path, kept, strict=True):
+        if not np.array_equal(arrays["test/cycle"], first["cycle"]):
+            raise UserError(f"{path}: answers other clips than {done.path.iloc[0]}; delete one")
+    predicted = np.stack([arrays[f"{selection}/test/logits"].argmax(1) for arrays in kept])
+    return Answers(predicted=predicted, **first)
+
+
+def interval(answers: Answers, metric: str = "score") -> tuple[float, float]:
+    """95% patient-bootstrap interval of the mean over seeds, in percent."""
+    found = stats.patient_bootstrap(answers.label, answers.predicted, answers.patient)
+    return found[metric]
+
+
+def difference(a: Answers, b: Answers, metric: str = "score") -> tuple[float, float, float]:
+    """a - b in points with its 95% paired patient-bootstrap interval: difference, low, high.
+
+    Raises `UserError` where the two did not answer the same clips.
+    """
+    if not np.array_equal(a.cycle, b.cycle):
+        raise UserError("a paired comparison needs the same test clips; run both on one store")
+    return stats.paired_bootstrap(a.label, a.predicted, b.predicted, a.patient, metric=metric)
+
+
+def confusions(answers: Answers) -> np.ndarray:
+    """Confusion matrix summed over the seeds, (4, 4), rows are the truth."""
+    return sum(confusion(answers.label, seed, CLASSES) for seed in answers.predicted)
+
+
+def sweep(
+    rows: Sequence[Row], results: pd.DataFrame, chosen: str, metric: str = "score"
+) -> pd.DataFrame:
+    """Points of Figure 2: setting, value, chosen, seed and metric of every finished "test" run.
+
+    rows: labelled with setting and value; chosen: the experiment that has the chosen values.
+    """
+    done = results[(results.selection == "test") & (results.status == "done")]
+    points = []
+    for row in rows:
+        for run in done[done.experiment == row.experiment].itertuples():
+            setting, value = row.label["setting"], float(row.label["value"])
+            number = getattr(run, metric)
+            points.append((setting, value, row.experiment == chosen, run.seed, number))
+    return pd.DataFrame(points, columns=["setting", "value", "chosen", "seed", metric])

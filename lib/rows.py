@@ -1,0 +1,171 @@
+"""The rows of each table: what is printed, which experiment makes it, which published row it meets.
+
+The published rows and their labels stand in `lib.paper`; here they get their experiments, and rows
+of our own follow them.
+"""
+
+from dataclasses import dataclass
+
+from lib import paper
+from lib.errors import unknown
+from lib.registry import CL, SWEEPS
+
+
+@dataclass(frozen=True)
+class Row:
+    """One printed row."""
+
+    key: str
+    label: dict[str, str]  # the printed columns
+    experiment: str | None = None  # None: quoted by the paper, or no number belongs there
+    paper: str | None = None  # key of the published row; None: a row of our own
+    needs: tuple[str, ...] = ()  # settings that a profile must leave alone
+
+    @property
+    def ours(self) -> bool:
+        """Whether nobody has published this row."""
+        return self.paper is None
+
+
+CL_NAME = "ast_in_as/patchmix_cl"
+
+
+def _published(
+    table: str, experiments: dict[str, str], needs: tuple[str, ...] = (), of: tuple[str, ...] = ()
+) -> list[Row]:
+    """The rows of a printed table with our experiments; the rows named in `of` have `needs`."""
+    rows = []
+    for row in paper.table(table):
+        name = row.key.split("/")[1]
+        wants = needs if name in of else ()
+        rows.append(Row(row.key, row.label, experiments.get(name), row.key, wants))
+    return rows
+
+
+def _own(columns: str, text: str, needs: tuple[str, ...] = ()) -> list[Row]:
+    """Rows of our own, one a line: `printed columns | ... | experiment`."""
+    rows = []
+    for line in text.strip().splitlines():
+        *label, experiment = (cell.strip() for cell in line.split("|"))
+        names = dict(zip(columns.split(), label, strict=True))
+        rows.append(Row(f"ours/{experiment}", names, experiment, needs=needs))
+    return rows
+
+
+TABLE_1 = _published(
+    "t1",
+    {
+        "efficientnet": "efficientnet_b0/ce",
+        "resnet18": "resnet18/ce",
+        "cnn6": "cnn6/ce",
+        "efficientnet_in": "efficientnet_b0_in/ce",
+        "resnet18_in": "resnet18_in/ce",
+        "cnn6_as": "cnn6_as/ce",
+        "ast": "ast/ce",
+        "ast_in": "ast_in/ce",
+        "ast_in_as": "ast_in_as/ce",
+    },
+    needs=("init",),
+    of=("ast_in", "ast_in_as"),
+) + _own(
+    "architecture pretrain",
+    """
+    EfficientNet, stem summed           | IN | efficientnet_b0_in/ce/stem=summed
+    ResNet18, stem summed               | IN | resnet18_in/ce/stem=summed
+    EfficientNet-Lite0                  | -  | efficientnet_lite0/ce
+    EfficientNet-Lite0, stem summed     | IN | efficientnet_lite0_in/ce/stem=summed
+    EfficientAT mn04                    | -  | mn04/ce
+    EfficientAT mn04                    | AS | mn04_as/ce
+    EfficientAT mn04, mel pictures      | -  | mn04/ce@mel
+    EfficientAT mn04, mel pictures      | AS | mn04_as/ce@mel
+    ResNet18, mel pictures              | -  | resnet18/ce@mel
+    AST-small, mel pictures             | -  | ast_small/ce@mel
+    """,
+)
+
+_T2 = "method mix negatives target"
+TABLE_2 = (
+    _published(
+        "t2",
+        {
+            "ce": "ast_in_as/ce",
+            "ce_patch": "ast_in_as/patchmix_ce",
+            "ce_t_patch": "ast_in_as/patchmix_ce/mix=t_patch",
+            "cl_patch_all_stop_z": CL_NAME,
+            "cl_t_patch_all_stop_z": f"{CL_NAME}/mix=t_patch",
+            "cl_patch_diff_y_stop_z": f"{CL_NAME}/negatives=diff_y",
+            "cl_patch_all_stop_h_z": f"{CL_NAME}/target=stop(h(z))",
+            "cl_patch_all_z": f"{CL_NAME}/target=z",
+            "cl_patch_all_h_z": f"{CL_NAME}/target=h(z)",
+        },
+    )
+    + _own(
+        _T2,
+        """
+        CE, positions aligned    | -     | -   | -       | ast_in_as/ce/pos_embed=aligned
+        MixCL, positions aligned | Patch | ALL | stop(z) | ast_in_as/patchmix_cl/pos_embed=aligned
+        """,
+        needs=("init",),
+    )
+    + _own(
+        _T2,
+        """
+        CE, SpecAugment always      | -     | -   | -       | ast_in_as/ce/spec_augment=1
+        MixCL, SpecAugment always   | Patch | ALL | stop(z) | ast_in_as/patchmix_cl/spec_augment=1
+        CE, mn04 (AS)               | -     | -   | -       | mn04_as/ce
+        CE, mn04 (AS)               | input | -   | -       | mn04_as/patchmix_ce
+        MixCL, mn04 (AS)            | input | ALL | stop(z) | mn04_as/patchmix_cl
+        CE, mn04 (AS), mel pictures | -     | -   | -       | mn04_as/ce@mel
+        CE, mn04 (AS), mel pictures | input | -   | -       | mn04_as/patchmix_ce@mel
+        MixCL, mn04 (AS), mel pictures   | input | ALL | stop(z) | mn04_as/patchmix_cl@mel
+        CE, AST-small, mel pictures      | -     | -   | -       | ast_small/ce@mel
+        MixCL, AST-small, mel pictures   | Patch | ALL | stop(z) | ast_small/patchmix_cl@mel
+        """,
+    )
+)
+
+
+def sweep(setting: str) -> list[Row]:
+    """One panel of Figure 2: every value of a setting, the chosen one among them."""
+    rows = []
+    for value in SWEEPS[setting]:
+        label = {"setting": setting, "value": f"{value:g}"}
+        same = value == getattr(CL, setting)
+        experiment = CL_NAME if same else f"{CL_NAME}/{setting}={value}"
+        rows.append(Row(f"f2/{setting}={value:g}", label, experiment))
+    return rows
+
+
+_OURS = {"fine_tuning": "ast_in_as/ce", "patchmix_cl": CL_NAME}
+_CLEAN = _own(
+    "method architecture pretrain venue",
+    """
+    Fine-tuning, retrained without patients 156, 218 | AST | IN + AS | - \
+| ast_in_as/ce/split=patient_clean
+    Patch-Mix CL, retrained without patients 156, 218 | AST | IN + AS | - \
+| ast_in_as/patchmix_cl/split=patient_clean
+    """,
+)
+
+TABLES = {
+    "table1": TABLE_1,
+    "table2": TABLE_2,
+    "figure2": [row for setting in SWEEPS for row in sweep(setting)],
+    "table3_4class": _published("t3", _OURS) + _CLEAN,
+    "table3_2class": _published("t3b", _OURS) + _CLEAN,
+    "tsne": _own("method", "Fine-tuning | ast_in_as/ce\nPatch-Mix CL | ast_in_as/patchmix_cl"),
+}
+NOTEBOOKS = {
+    "03": ("table1",),
+    "04": ("table2",),
+    "05": ("figure2",),
+    "06": ("table3_4class", "table3_2class"),
+    "07": ("tsne",),
+}
+
+
+def table(name: str) -> list[Row]:
+    """The rows of a table by name; an unknown name is an error with the nearest ones."""
+    if name not in TABLES:
+        raise unknown("table", name, TABLES)
+    return TABLES[name]

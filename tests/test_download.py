@@ -1,0 +1,154 @@
+"""The download against a local server: resuming, sizes, checksums, archives that mean harm."""
+
+import io
+import threading
+import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from lib.data import download, synthetic
+from lib.errors import UserError
+
+
+class Files(BaseHTTPRequestHandler):
+    """Serves `server.files`, with ranges unless `server.ranges` is off; `server.cut` bytes only."""
+
+    def do_GET(self):
+        body = self.server.files.get(self.path.lstrip("/"))
+        asked = self.headers.get("Range")
+        self.server.asked.append((self.path.lstrip("/"), asked))
+        if body is None:
+            self.send_error(404)
+            return
+        first = int(asked[6:-1]) if asked and self.server.ranges else 0
+        if first >= len(body):
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(body)}")
+            self.end_headers()
+            return
+        self.send_response(206 if first else 200)
+        self.send_header("Content-Length", str(len(body) - first))
+        self.end_headers()
+        self.wfile.write(body[first : self.server.cut])
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Files)
+    server.files, server.asked, server.ranges, server.cut = {}, [], True, None
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr(download, "BASE", f"http://127.0.0.1:{server.server_port}")
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def official(server, tmp_path):
+    """The server holds a small database in the official layout."""
+    made = tmp_path / "made"
+    synthetic.write(made, patients=1, cycles=2)
+    box = io.BytesIO()
+    with zipfile.ZipFile(box, "w") as out:
+        for path in sorted((made / download.FOLDER).iterdir()):
+            out.write(path, f"{download.FOLDER}/{path.name}")
+        out.writestr("__MACOSX/._note", "rubbish")
+    server.files[download.ARCHIVE] = box.getvalue()
+    server.files |= {name: (made / name).read_bytes() for name in download.LISTS}
+    return made
+
+
+def archive(tmp_path, name, text="x", mode=0o100644):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as out:
+        member = zipfile.ZipInfo(name)
+        member.external_attr = mode << 16
+        out.writestr(member, text)
+    return path
+
+
+def test_download_gives_the_official_layout(official, server, tmp_path):
+    folder = download.download("icbhi", tmp_path / "data")
+    want = {p.name: p.read_bytes() for p in (official / download.FOLDER).iterdir()}
+    got = {p.name: p.read_bytes() for p in (folder / download.FOLDER).iterdir()}
+    assert got == want
+    assert sorted(p.name for p in folder.iterdir()) == sorted([*download.LISTS, download.FOLDER])
+    server.asked.clear()
+    download.download("icbhi", tmp_path / "data")
+    assert server.asked == []  # nothing is fetched twice
+
+
+def test_an_interrupted_download_goes_on(server, tmp_path):
+    body = bytes(range(256)) * 100
+    server.files["a"], server.cut = body, 10_000
+    with pytest.raises(UserError, match="10000 of 25600 bytes arrived; start again"):
+        download.fetch(f"{download.BASE}/a", tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+    server.cut = None
+    assert download.fetch(f"{download.BASE}/a", tmp_path / "a").read_bytes() == body
+    assert server.asked[-1] == ("a", "bytes=10000-")
+    assert not (tmp_path / "a.part").exists()
+
+
+def test_a_server_without_ranges_starts_anew(server, tmp_path):
+    server.files["a"], server.ranges = b"0123456789", False
+    (tmp_path / "a.part").write_bytes(b"01234")
+    assert download.fetch(f"{download.BASE}/a", tmp_path / "a").read_bytes() == b"0123456789"
+
+
+@pytest.mark.parametrize("have", [b"0123456789", b"0123456789 and more"])
+def test_a_part_that_is_whole_is_kept_and_one_too_long_is_not(server, tmp_path, have):
+    server.files["a"] = b"0123456789"
+    (tmp_path / "a.part").write_bytes(have)
+    if len(have) == 10:
+        assert download.fetch(f"{download.BASE}/a", tmp_path / "a").read_bytes() == have
+    else:
+        with pytest.raises(UserError, match="of 10 bytes"):
+            download.fetch(f"{download.BASE}/a", tmp_path / "a")
+    assert not (tmp_path / "a.part").exists()
+
+
+def test_no_such_file_and_no_server(server, tmp_path):
+    with pytest.raises(UserError, match="404.*start again"):
+        download.fetch(f"{download.BASE}/missing", tmp_path / "a")
+    with pytest.raises(UserError, match="refused.*start again"):
+        download.fetch("http://127.0.0.1:9/a", tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    "name", ["../evil", "db/../../evil", "/tmp/evil", "db\\..\\evil", "C:evil"]
+)
+def test_no_path_leaves_the_target(tmp_path, name):
+    with pytest.raises(UserError, match="would leave the folder"):
+        download.unpack(archive(tmp_path, name), "db", tmp_path / "out" / "db")
+    assert not (tmp_path / "out").exists() and not (tmp_path / "evil").exists()
+
+
+def test_no_links(tmp_path):
+    with pytest.raises(UserError, match="would leave the folder"):
+        download.unpack(archive(tmp_path, "db/a", "/etc", 0o120777), "db", tmp_path / "db")
+
+
+def test_a_wrong_checksum_leaves_nothing_half(tmp_path):
+    path = archive(tmp_path, "db/a.wav", "the sound of breath")
+    path.write_bytes(path.read_bytes().replace(b"breath", b"brexxh"))
+    with pytest.raises(UserError, match="damaged.*CRC.*download it again"):
+        download.unpack(path, "db", tmp_path / "db")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_archive_that_is_none_or_lacks_the_folder(tmp_path):
+    (tmp_path / "a.zip").write_bytes(b"<html>not found</html>")
+    with pytest.raises(UserError, match="damaged"):
+        download.unpack(tmp_path / "a.zip", "db", tmp_path / "db")
+    with pytest.raises(UserError, match="damaged"):
+        download.unpack(archive(tmp_path, "other/a"), "db", tmp_path / "db")
+
+
+def test_unknown_dataset(tmp_path):
+    with pytest.raises(UserError, match="did you mean 'icbhi'"):
+        download.download("icbi", tmp_path)

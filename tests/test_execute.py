@@ -1,0 +1,149 @@
+"""Which runs a table wants, what exists already, and how the missing ones are made."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from lib import data, execute, files, registry, rows, runs, study
+from lib.errors import UserError
+from lib.settings import Experiment, override
+
+BASE = Experiment(
+    "small/ce",
+    dataset="icbhi_mel",
+    validation_patients=0.25,
+    clip_seconds=0.415,  # 40 frames
+    normalise="store",
+    size="nano",
+    patch=8,
+    stride=8,
+    lr=1e-3,
+    batch=4,
+    epochs=2,
+    frequency_mask=4,
+    time_mask=8,
+)
+
+
+@pytest.fixture
+def table(small_store, tmp_path, monkeypatch):
+    """A table "small" of four rows, three of which can be run on a store that is given."""
+    folder = tmp_path / "given"
+    folder.mkdir()
+    small_store.cycles.to_csv(folder / "cycles.csv", index=False)
+    np.save(folder / "features.npy", small_store.features)
+    files.write_json(folder / "meta.json", small_store.meta | {"name": study.MEL_STORE})
+    monkeypatch.setenv("STORE", str(folder))
+    experiments = [
+        BASE,
+        override(BASE, name="small/ce/again"),  # the same run under another name
+        override(BASE, name="small/nan", lr=float("inf")),
+        override(BASE, name="small/imagenet", size="nano", init="imagenet"),
+    ]
+    monkeypatch.setattr(registry, "EXPERIMENTS", {e.name: e for e in experiments})
+    monkeypatch.setattr(
+        rows, "TABLES", {"small": [rows.Row(e.name, {"row": e.name}, e.name) for e in experiments]}
+    )
+    source = data.Source("icbhi", tmp_path, "synthetic", "")
+    monkeypatch.setattr(data, "find", lambda profile: source)
+    study.open_study.cache_clear()
+    yield "small"
+    study.open_study.cache_clear()
+
+
+def statuses():
+    results = study.results("smoke", "small")
+    return {k: set(v) for k, v in results.groupby("experiment").status}
+
+
+def test_a_table_is_made_once_and_failures_do_not_stop_the_others(table, capsys):
+    assert statuses()["small/ce"] == {"not run"}
+    execute.tables("smoke", table)
+    assert "2 to make" in capsys.readouterr().out  # the shared run counts once
+    found = statuses()
+    assert found["small/ce"] <= {"done", "none qualifies"} and "done" in found["small/ce"]
+    assert found["small/ce/again"] == found["small/ce"]
+    assert found["small/nan"] == {"failed"}
+    assert found["small/imagenet"] == {"not run"}
+    execute.tables("smoke", table)
+    assert "0 to make" in capsys.readouterr().out
+
+
+def test_results_say_why_a_row_has_no_number(table):
+    execute.tables("smoke", table)
+    reasons = study.results("smoke", "small").set_index("experiment").reason
+    assert "the loss is nan in epoch 1" in reasons["small/nan"].iloc[0]
+    assert "weights not found" in reasons["small/imagenet"].iloc[0]
+
+
+def test_without_the_store_a_published_record_is_shown(table, monkeypatch):
+    execute.tables("smoke", table)
+    results = study.results("smoke", "small")
+    done = results[(results.experiment == "small/ce") & (results.selection == "last")].iloc[0]
+    runs.publish([files.runs_root() / done.run])
+    monkeypatch.setenv("RUNS_ROOT", str(files.runs_root() / "elsewhere"))
+    monkeypatch.delenv("STORE")
+    study.open_study.cache_clear()
+    again = study.results("smoke", "small")
+    row = again[(again.experiment == "small/ce") & (again.selection == "last")].iloc[0]
+    assert row.score == done.score and row.run == done.run
+    assert set(again[again.experiment == "small/nan"].status) == {"not run"}
+
+
+def test_a_killed_worker_leaves_its_run_to_be_resumed(table, capsys):
+    planned = study.plan(study.open_study("smoke"), table)[0]
+    folder = runs.start(planned.wanted, {"name": "", "note": ""}, "none")
+    (folder / "log.txt").write_text("Traceback\nKeyError: 'x'\n")
+    execute._settle(planned, -9)
+    assert runs.failure(planned.wanted) == ""
+    execute._settle(planned, 1)
+    assert "stopped with code 1: KeyError: 'x'" in runs.failure(planned.wanted)
+
+
+def test_a_second_driver_is_told_who_holds_the_runs(tmp_path):
+    path = tmp_path / ".lock"
+    with (
+        files.locked(path),
+        pytest.raises(UserError, match=f"in use by process {os.getpid()}"),
+        files.locked(path),
+    ):
+        pass
+    with files.locked(path):  # free again
+        pass
+
+
+def test_the_lock_of_a_killed_driver_is_free(tmp_path):
+    code = (
+        "import sys, time, pathlib; from lib import files\n"
+        "with files.locked(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / ".lock")],
+        stdout=subprocess.PIPE,
+        cwd=files.PROJECT,
+    )
+    assert holder.stdout.readline() == b"held\n"
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    time.sleep(0.1)
+    with files.locked(tmp_path / ".lock"):
+        pass
+
+
+def test_the_paper_profile_runs_a_held_out_variant_of_the_main_rows(table, monkeypatch):
+    published = override(BASE, validation_patients=0.0)
+    monkeypatch.setitem(registry.EXPERIMENTS, "small/ce", published)
+    source = data.Source("icbhi", files.PROJECT, "official", "")
+    monkeypatch.setattr(data, "find", lambda profile: source)
+    monkeypatch.setattr(registry, "MAIN", {"small/ce"})
+    planned = [p for p in study.plan(study.open_study("paper"), table) if p.name == "small/ce"]
+    assert {(p.selections, p.experiment.validation_patients) for p in planned} == {
+        (("test", "last"), 0.0),
+        (("validation",), 0.2),
+    }
+    assert {p.seed for p in planned} == {1, 2, 3, 4, 5}

@@ -1,0 +1,81 @@
+"""Registry, rows and profiles: names, facts of the paper, and what each profile changes."""
+
+import pytest
+
+from lib import paper, profiles, registry, rows
+from lib.errors import UserError
+from lib.settings import Experiment, identity, override
+
+
+def test_every_row_has_an_experiment_or_is_quoted():
+    for name, table in rows.TABLES.items():
+        keys = [row.key for row in table]
+        assert len(keys) == len(set(keys)), name
+        for row in table:
+            assert row.experiment is None or registry.get(row.experiment)
+            assert row.paper is None or paper.get(row.paper).label == row.label
+
+
+def test_all_rows_of_the_authors_are_run():
+    for table in rows.TABLES.values():
+        for row in table:
+            if row.paper and paper.get(row.paper).authors:
+                assert row.experiment, row.key
+
+
+def test_published_settings_of_the_main_method():
+    e = registry.get("ast_in_as/patchmix_cl")
+    assert (e.lr, e.weight_decay, e.batch, e.epochs) == (5e-5, 1e-6, 8, 50)
+    assert (e.tau, e.alpha, e.beta, e.projector) == (0.06, 1.0, 1.0, 768)
+    assert (e.target, e.negatives, e.mix, e.moving_average) == ("stop(z)", "all", "patch", 0.5)
+    assert not e.class_weights and registry.get("ast_in_as/ce").class_weights
+    resnet = registry.get("resnet18/ce")
+    assert (resnet.lr, resnet.batch, resnet.epochs) == (1e-3, 128, 200)
+    assert registry.get("ast/ce").epochs == 200
+
+
+def test_names_say_what_differs():
+    base = identity(registry.CL)
+    for name, experiment in registry.EXPERIMENTS.items():
+        assert experiment.name == name
+        if name.startswith("ast_in_as/patchmix_cl/"):
+            key = name.split("/", 2)[2].split("=")[0]
+            changed = identity(experiment)
+            different = {k for k in base.keys() | changed.keys() if base.get(k) != changed.get(k)}
+            assert different == {key}
+
+
+def test_figure_2_contains_the_chosen_values_once():
+    values = {s: [r.experiment for r in rows.sweep(s)] for s in registry.SWEEPS}
+    assert all(v.count(rows.CL_NAME) == 1 for v in values.values())
+
+
+@pytest.mark.parametrize(
+    ("call", "hint"),
+    [
+        (lambda: registry.get("ast_in_as/patchmix_cx"), "ast_in_as/patchmix_cl"),
+        (lambda: rows.table("table11"), "table1"),
+        (lambda: profiles.get("quik"), "quick"),
+        (lambda: override(Experiment("x"), taus=1), "tau"),
+        (lambda: override(Experiment("x"), target="stop(y)"), "stop\\(z\\)"),
+    ],
+)
+def test_unknown_names_come_with_the_nearest(call, hint):
+    with pytest.raises(UserError, match=hint):
+        call()
+
+
+def test_profiles_change_only_what_they_name():
+    cl = registry.get("ast_in_as/patchmix_cl")
+    quick = profiles.apply(profiles.QUICK, cl)
+    assert (quick.size, quick.stride, quick.clip_seconds, quick.subset) == ("mini", 16, 3.0, "sc")
+    assert (quick.init, quick.class_weights, quick.method) == ("none", True, "patchmix_cl")
+    assert profiles.apply(profiles.PAPER, cl) == override(cl, precision="bf16")
+    mel = registry.get("mn04_as/ce@mel")
+    for profile in profiles.PROFILES.values():
+        assert profiles.apply(profile, mel) == mel
+
+
+def test_experiments_that_make_no_sense_are_refused():
+    with pytest.raises(UserError, match="batch >= 2"):
+        Experiment("x", batch=1)

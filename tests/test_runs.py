@@ -1,0 +1,124 @@
+"""Run records: what the hash covers, how records are found, published, verified and refused."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from lib import files, runs
+from lib.errors import UserError
+from lib.runs import Wanted
+from lib.settings import Experiment, override
+
+EXPERIMENT = Experiment("ast/ce", epochs=2)
+WANTED = Wanted(EXPERIMENT, 1, "data", "weights")
+LOGITS = np.eye(4, dtype=np.float32)
+
+
+def arrays():
+    """Eight test clips: labels 0..3 twice, the second of each answered "normal"."""
+    return {
+        "test/label": np.array([0, 1, 2, 3, 0, 1, 2, 3], np.int8),
+        "test/cycle": np.array([f"r:{i}" for i in range(8)]),
+        "test/patient": np.array(["101"] * 6 + ["156"] * 2),
+        "test/device": np.array(["Meditron"] * 8),
+        "last/test/logits": np.concatenate([LOGITS, LOGITS[[0, 0, 0, 0]]]),
+    }
+
+
+@pytest.fixture
+def record():
+    """A complete local record."""
+    folder = runs.start(WANTED, {"name": "small", "note": ""}, "none")
+    history = [{"epoch": 1, "loss": 1.0}, {"epoch": 2, "loss": 0.5}]
+    files.write_text(folder / "weights.csv", "key,action\n")
+    epochs = {"last": 2, "test": None, "validation": None}
+    runs.write_record(folder, history, arrays(), epochs, {"parameters": 7})
+    return folder
+
+
+def test_hash_covers_settings_seed_and_bytes_and_nothing_else():
+    changed = [
+        Wanted(override(EXPERIMENT, lr=1.0), 1, "data", "weights"),
+        Wanted(EXPERIMENT, 2, "data", "weights"),
+        Wanted(EXPERIMENT, 1, "other data", "weights"),
+        Wanted(EXPERIMENT, 1, "data", "other weights"),
+    ]
+    assert len({w.hash8 for w in [WANTED, *changed]}) == 5
+    renamed = override(EXPERIMENT, name="another/name", keep_embeddings=True)
+    assert Wanted(renamed, 1, "data", "weights").hash8 == WANTED.hash8
+
+
+def test_a_setting_at_its_default_leaves_the_hash_alone():
+    same = override(EXPERIMENT, tau=Experiment("x").tau)
+    assert Wanted(same, 1, "data", "weights").hash8 == WANTED.hash8
+
+
+def test_scores_by_hand(record):
+    result = runs.read(record)["selections"]
+    # normal 2/2; abnormal 3 of 6; without patient 156: abnormal 3 of 4
+    assert result["last"]["test"]["sp"] == 100.0
+    assert result["last"]["test"]["se"] == 50.0
+    assert result["last"]["test"]["score"] == 75.0
+    assert result["last"]["test_clean"]["se"] == 75.0
+    assert result["last"]["test"]["confusion"][1] == [1, 1, 0, 0]
+    assert result["test"] is None
+
+
+def test_result_json_alone_marks_completion(record):
+    assert runs.find(WANTED) == record
+    (record / "result.json").unlink()
+    assert runs.find(WANTED) is None
+
+
+def test_published_records_are_found_like_local_ones_and_verify(record):
+    (copy,) = runs.publish([record])
+    assert {p.name for p in copy.iterdir()} == set(runs.RECORD)
+    shutil.rmtree(record)
+    assert runs.find(WANTED) == copy
+    assert runs.find_published(EXPERIMENT, 1, None) == copy
+    assert runs.find_published(EXPERIMENT, 1, "other data") is None
+    assert runs.find_published(EXPERIMENT, 2, None) is None
+    assert runs.verify() == []
+
+
+@pytest.mark.parametrize("what", ["number", "prediction", "setting"])
+def test_verify_finds_every_kind_of_difference(record, what):
+    (copy,) = runs.publish([record])
+    if what == "number":
+        result = files.read_json(copy / "result.json")
+        result["selections"]["last"]["test"]["score"] += 0.01
+        files.write_json(copy / "result.json", result)
+    elif what == "prediction":
+        changed = arrays()
+        changed["last/test/logits"][0] = [0, 9, 0, 0]
+        np.savez_compressed(copy / "predictions.npz", **changed)
+    else:
+        settings = files.read_json(copy / "experiment.json")
+        settings["experiment"]["lr"] = 1.0
+        files.write_json(copy / "experiment.json", settings)
+    runs.read.cache_clear()
+    (difference,) = runs.verify()
+    assert copy.name in difference
+
+
+@pytest.mark.parametrize("name", ["experiment.json", "result.json"])
+def test_corrupt_json_is_named(record, name):
+    (record / name).write_text('{"half": ')
+    runs.read.cache_clear()
+    with pytest.raises(UserError, match=f"{name}: not valid JSON"):
+        runs.read(record)
+
+
+def test_corrupt_predictions_are_named(record):
+    (record / "predictions.npz").write_bytes(b"PK not a zip")
+    with pytest.raises(UserError, match="predictions.npz: cannot be read"):
+        runs.predictions(record)
+
+
+def test_progress_is_written_at_most_once_a_second(tmp_path):
+    bar = runs.Progress(tmp_path, epoch=2, steps=10)
+    bar.step(5)
+    bar.step(6)
+    assert json.loads((tmp_path / "progress.json").read_text()) == {"epochs": 1.5}
