@@ -11,11 +11,13 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 from tqdm.auto import tqdm
 
-from lib import files, profiles, runs
+from lib import files, profiles, rows, runs
 from lib.features import front_end
 from lib.study import Planned, Study, has_gpu, open_study, plan, weights_name
+from lib.study import results as study_results
 
 POLL_SECONDS = 0.5
 
@@ -30,6 +32,19 @@ def tables(profile: str, *names: str) -> None:
     if pending:
         with files.locked(files.runs_root() / ".lock"):
             _run_all(study, list(pending.values()))
+
+
+def run(profile: str, notebooks: list[str]) -> None:
+    """Make every run that these notebooks want ("03", "04", ...), in one go with one bar."""
+    names = dict.fromkeys(name for n in notebooks for name in rows.NOTEBOOKS.get(n, ()))
+    if names:
+        tables(profile, *names)
+
+
+def results(profile: str, *names: str) -> pd.DataFrame:
+    """Make what is missing, then give the results of these tables (see `lib.study.results`)."""
+    tables(profile, *names)
+    return study_results(profile, *names)
 
 
 def slots() -> int:

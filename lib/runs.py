@@ -19,10 +19,9 @@ import numpy as np
 import pandas as pd
 
 from lib import files
-from lib.data import CLASSES
+from lib.data import CLASSES, icbhi
 from lib.errors import UserError
 from lib.metrics import confusion, scores
-from lib.sets import OVERLAPPING_PATIENTS
 from lib.settings import SELECTIONS, Experiment, identity
 
 RECORD = ("experiment.json", "history.csv", "predictions.npz", "weights.csv", "result.json")
@@ -144,7 +143,7 @@ def score_selections(arrays: dict[str, np.ndarray], epochs: dict[str, int | None
             result[selection] = None
             continue
         result[selection] = {"epoch": epochs[selection], "test": _score(arrays, selection, "test")}
-        clean = ~np.isin(arrays["test/patient"], OVERLAPPING_PATIENTS)
+        clean = ~np.isin(arrays["test/patient"], icbhi.OVERLAPPING_PATIENTS)
         result[selection]["test_clean"] = _score(arrays, selection, "test", clean)
         if f"{selection}/validation/logits" in arrays:
             result[selection]["validation"] = _score(arrays, selection, "validation")

@@ -4,10 +4,9 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
+from lib.data import icbhi
 from lib.errors import UserError
 from lib.settings import Experiment
-
-OVERLAPPING_PATIENTS = ("156", "218")  # on both sides of ICBHI's official split
 
 
 def split_sets(cycles: pd.DataFrame, experiment: Experiment, seed: int) -> dict[str, np.ndarray]:
@@ -18,10 +17,10 @@ def split_sets(cycles: pd.DataFrame, experiment: Experiment, seed: int) -> dict[
     """
     kept = cycles
     if experiment.subset == "sc":
-        kept = kept[kept.recording.str.split("_").str[3] == "sc"]
+        kept = kept[icbhi.single_channel(kept.recording)]
     train, test = kept[kept.split == "train"], kept[kept.split == "test"]
     if experiment.split == "patient_clean":
-        train = train[~train.patient.isin(OVERLAPPING_PATIENTS)]
+        train = train[~train.patient.isin(icbhi.OVERLAPPING_PATIENTS)]
     validation = train.iloc[:0]
     if experiment.validation_patients:
         train, validation = _hold_out(train, experiment, seed)

@@ -85,7 +85,7 @@ def open_store(path: Path) -> Store:
     cycles = _read_cycles(path / "cycles.csv")
     try:
         features = np.load(path / "features.npy", mmap_mode="r")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise UserError(f"{path}: features.npy not readable ({error}); build it again") from error
     if fault := _fault(cycles, features, meta):
         raise UserError(f"{path}: {fault}; build it again")
@@ -157,9 +157,7 @@ def digest(value: object) -> str:
 
 def _read_cycles(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_csv(
-            path, dtype={"patient": str}, float_precision="round_trip", keep_default_na=False
-        )
+        return pd.read_csv(path, dtype={"patient": str}, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable table ({error}); build the store again") from error
 
@@ -175,7 +173,8 @@ def _fault(cycles: pd.DataFrame, features: np.ndarray, meta: dict) -> str:
     if features.ndim == 3:
         fits = len(features) == len(cycles)
     elif features.ndim == 2 and {"offset", "frames"} <= set(cycles):
-        fits = bool((cycles.offset + cycles.frames).max() <= len(features))
+        ends = cycles.offset + cycles.frames
+        fits = bool(cycles.offset.min() >= 0 and ends.max() <= len(features))
     else:
         return f"features.npy of shape {features.shape} is neither fixed nor ragged"
     return "" if fits else f"features.npy {features.shape} does not fit {len(cycles)} cycles"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib import data, profiles, registry, rows, runs, store, weights
+from lib import data, files, profiles, registry, rows, runs, store, weights
 from lib.features import FrontEnd, front_end
 from lib.profiles import Profile
 from lib.runs import Wanted
@@ -30,6 +30,12 @@ class Study:
     def name(self) -> str:
         """Names the folder of local reports: profile, data set, how complete."""
         return f"{self.profile.name}-{self.source.dataset}-{self.source.kind}"
+
+    @property
+    def folder(self) -> Path:
+        """Where this study's pages, tables and figures go (REPORT_DIR, else local reports)."""
+        given = os.environ.get("REPORT_DIR")
+        return Path(given) if given else files.reports_root() / "local" / self.name
 
     def data_name(self, experiment: Experiment) -> dict[str, str]:
         """What the numbers stand on: a short name for tables and the note for banners."""

@@ -19,7 +19,7 @@ LINES = "0.5\t1.5\t0\t0\n1.5\t2.0\t1\t0\n2.0\t3.0\t0\t1\n3.0\t4.0\t1\t1\n"
 
 def metadata() -> pd.DataFrame:
     """All 6,898 cycles of the database: names, times and labels, no sound."""
-    return pd.read_csv(METADATA, float_precision="round_trip")
+    return pd.read_csv(METADATA)
 
 
 @pytest.fixture

@@ -72,6 +72,11 @@ def check(root: Path) -> list[str]:
     return faults + twice
 
 
+def single_channel(recordings: pd.Series) -> pd.Series:
+    """Whether each recording was made with one stethoscope alone ("sc" in its name)."""
+    return recordings.str.split("_").str[3] == "sc"
+
+
 def raise_all(faults: list[str]) -> None:
     """One `UserError` that lists all faults, if there are any."""
     if len(faults) == 1:

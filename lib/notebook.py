@@ -1,0 +1,193 @@
+"""One notebook: what it must look like, and how it is executed so that nothing fails unseen.
+
+papermill alone ends with success when a notebook has no parameters cell, when a parameter's name
+is unknown, when a cell says `sys.exit(0)` and when the kernel is killed. Each is an error here.
+"""
+
+import ast
+import json
+import logging
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from lib import files
+from lib.errors import UserError, unknown
+
+KERNEL = "python3"
+
+
+def read(path: Path) -> NotebookNode:
+    """A notebook file in format 4; one that is none is a `UserError`."""
+    try:
+        return nbformat.read(path, as_version=4)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: not found") from error
+    except (ValueError, nbformat.ValidationError, AttributeError) as error:
+        raise UserError(f"{path}: not a notebook ({error}); restore it from git") from error
+
+
+def parameters(notebook: NotebookNode, name: str) -> dict[str, object]:
+    """The defaults of the one cell tagged `parameters`: plain `name = literal` lines."""
+    tagged = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
+    if len(tagged) != 1:
+        raise UserError(
+            f"{name}: {len(tagged)} cells are tagged 'parameters'; tag exactly one (cell 2)"
+        )
+    try:
+        lines = ast.parse(tagged[0].source).body
+        return {line.targets[0].id: ast.literal_eval(line.value) for line in lines}
+    except (SyntaxError, ValueError, AttributeError) as error:
+        raise UserError(
+            f"{name}: its parameters cell must hold plain lines 'name = literal' alone"
+        ) from error
+
+
+def check(notebook: NotebookNode, name: str, given: dict[str, object]) -> None:
+    """Raise `UserError` before anything runs: parameters cell, their names, the kernel."""
+    known = parameters(notebook, name)
+    for key in given:
+        if key not in known:
+            raise UserError(f"{name}: {unknown('parameter', key, known)}")
+    kernel = notebook.metadata.get("kernelspec", {}).get("name")
+    if kernel != KERNEL:
+        raise UserError(f"{name}: needs the kernel {kernel!r}; set its kernel to {KERNEL!r}")
+
+
+def execute(path: Path, output: Path, given: dict[str, object], report_dir: Path) -> NotebookNode:
+    """Execute the notebook `path` with the parameters `given`; write it to `output`, return it.
+
+    It is written aside and renamed if every code cell ran; else what there is stays beside
+    `output` as `*.failed.ipynb`, an older `output` stays as it was, and `UserError` says why.
+    """
+    check(read(path), path.name, given)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    failed = output.with_suffix(".failed.ipynb")
+    part = output.with_suffix(".part.ipynb")
+    fault = _papermill(path, part, given, report_dir)
+    fault = fault or (_fault(read(part)) if part.exists() else "papermill wrote no notebook")
+    if fault:
+        if part.exists():
+            os.replace(part, failed)
+        raise UserError(f"{path.name}: {fault}; see {failed}")
+    failed.unlink(missing_ok=True)
+    os.replace(part, output)
+    return read(output)
+
+
+def _papermill(path: Path, part: Path, given: dict[str, object], report_dir: Path) -> str:
+    """Run papermill; return its fault in one line, or ""."""
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    try:
+        with own_kernel(report_dir):
+            papermill.execute_notebook(
+                str(path),
+                str(part),
+                parameters=given,
+                kernel_name=KERNEL,
+                cwd=str(path.parent),
+                progress_bar=False,
+            )
+    except papermill.PapermillExecutionError as error:
+        return f"cell {error.cell_index + 1}: {error.ename}: {_first_line(error.evalue)}"
+    except DeadKernelError:
+        return "its kernel died (killed, or out of memory)"
+    return ""
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0] if text.strip() else ""
+
+
+def _fault(notebook: NotebookNode) -> str:
+    """Why an executed notebook may not be trusted, or ""."""
+    for number, cell in enumerate(notebook.cells, 1):
+        if cell.cell_type != "code" or not cell.source.strip():
+            continue
+        errors = [o for o in cell.outputs if o.output_type == "error"]
+        if errors:
+            return f"cell {number}: {errors[0].ename}: {_first_line(errors[0].evalue)}"
+        if cell.execution_count is None:
+            return f"cell {number} was never executed"
+    return ""
+
+
+@contextmanager
+def own_kernel(report_dir: Path) -> Iterator[None]:
+    """The environment of a kernel: this interpreter, figures shown, no bars, stable hashes.
+
+    A kernel installed for the user can point to another Python: ours is put before it. An
+    exported MPLBACKEND makes figures vanish without a word. Bars print times.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        spec = Path(folder) / "kernels" / KERNEL / "kernel.json"
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        files.write_json(spec, {"argv": argv, "display_name": "Python 3", "language": "python"})
+        changes = {
+            "JUPYTER_PATH": folder,
+            "MPLBACKEND": None,
+            "TQDM_DISABLE": "1",
+            "PYTHONHASHSEED": "0",
+            "REPORT_DIR": str(report_dir.resolve()),
+        }
+        with _environment(changes):
+            yield
+
+
+@contextmanager
+def _environment(changes: dict[str, str | None]) -> Iterator[None]:
+    before = dict(os.environ)
+    for key, value in changes.items():
+        if value is None:
+            os.environ.pop(key, None)
+        else:
+            os.environ[key] = value
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def steady(notebook: NotebookNode) -> NotebookNode:
+    """A copy in which nothing differs between two runs on the same inputs.
+
+    Cell ids, widths of time, memory addresses, Styler ids and the folders of this machine.
+    """
+    text = json.dumps(notebook, ensure_ascii=False)
+    for folder, word in _folders():
+        text = text.replace(folder, word)
+    text = re.sub(r"/tmp/ipykernel_\d+/\d+\.py", "cell", text)
+    text = re.sub(r" at 0x[0-9a-f]{6,}", "", text)
+    styles = {name: f"T_{i:05d}" for i, name in enumerate(_styles(text))}
+    for name, word in styles.items():
+        text = text.replace(name, word)
+    copy = nbformat.from_dict(json.loads(text))
+    for number, cell in enumerate(copy.cells):
+        cell.id = f"cell-{number}"
+        cell.metadata.pop("papermill", None)
+    copy.metadata.pop("papermill", None)
+    return copy
+
+
+def _styles(text: str) -> list[str]:
+    return list(dict.fromkeys(re.findall(r"T_[0-9a-f]{5}(?=_|\s|\\\")", text)))
+
+
+def _folders() -> list[tuple[str, str]]:
+    """Folders of this machine and the words that stand for them in a page, longest first."""
+    named = {str(files.PROJECT): "PROJECT", str(Path.home()): "HOME", sys.prefix: "PYTHON"}
+    for name in ("REPORT_DIR", "DATA_ROOT", "RUNS_ROOT", "STORES_ROOT", "WEIGHTS_ROOT"):
+        if os.environ.get(name):
+            named[str(Path(os.environ[name]).resolve())] = name
+    return sorted(named.items(), key=lambda item: -len(item[0]))

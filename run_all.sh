@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# Installs what is needed, once, and runs what is asked for. `./run_all.sh --help` lists it all.
+set -euo pipefail
+
+project="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)"
+venv="$project/.venv"
+stamp="$venv/installed"
+
+fail() {
+    echo "error: $*" >&2
+    exit 2
+}
+
+# The first Python of version 3.11 or 3.12 on the path.
+find_python() {
+    local name
+    for name in python3.11 python3.12 python3 python; do
+        if "$name" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' \
+            >/dev/null 2>&1; then
+            command -v "$name"
+            return
+        fi
+    done
+    fail "no Python 3.11 or 3.12 found; install one (Debian: apt install python3.11-venv) or" \
+        "use conda env create -f environment.yml"
+}
+
+# An active environment is used only if it holds every pin and this very checkout.
+active_fits() {
+    local active="${VIRTUAL_ENV:-${CONDA_PREFIX:-}}"
+    [[ -n "$active" && -x "$active/bin/python" ]] || return 1
+    "$active/bin/python" -P - "$project" <<'PY' 2>/dev/null
+import re, sys
+from importlib.metadata import version
+from pathlib import Path
+import lib
+project = Path(sys.argv[1])
+pins = re.findall(r"^([\w.-]+)==(\S+)", (project / "requirements.txt").read_text(), re.M)
+assert sys.version_info[:2] in ((3, 11), (3, 12)) and pins
+assert all(version(name).split("+")[0] == pin for name, pin in pins)
+assert Path(lib.__file__).resolve().parent.parent == project
+PY
+}
+
+# What the environment was made from; where it lies counts, because scripts in it hold the path.
+wanted_stamp() {
+    echo "$venv"
+    "$1" --version
+    cat "$project/requirements.txt" "$project/pyproject.toml"
+}
+
+install() {
+    local base="$1"
+    if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1 ||
+        [[ "$(head -n 1 "$stamp" 2>/dev/null || echo "$venv")" != "$venv" ]]; then
+        "$base" -m venv --clear "$venv" ||
+            fail "$base cannot make $venv; install its venv module (Debian: python3.11-venv)"
+    fi
+    rm -f "$stamp"
+    echo "Installing into $venv (some minutes, once) ..." >&2
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+        -r "$project/requirements.txt" -e "$project" ||
+        fail "the installation failed (see above); mend it and start the same command again"
+    wanted_stamp "$base" >"$stamp.part"
+    mv "$stamp.part" "$stamp"
+}
+
+case "${1:-}" in
+-h | --help)
+    PYTHONPATH="$project" exec "$(find_python)" -P -m lib --help
+    ;;
+esac
+
+if active_fits; then
+    python="${VIRTUAL_ENV:-$CONDA_PREFIX}/bin/python"
+else
+    base="$(find_python)"
+    if ! cmp -s <(wanted_stamp "$base") "$stamp"; then
+        install "$base"
+    fi
+    python="$venv/bin/python"
+fi
+exec "$python" -P -m lib "$@"
