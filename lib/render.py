@@ -1,6 +1,7 @@
 """Tables as files (CSV, Markdown, LaTeX) and as HTML for notebooks; same input, same bytes."""
 
 import re
+from html import escape
 from pathlib import Path
 
 import pandas as pd
@@ -22,7 +23,7 @@ STYLES = [
     {
         "selector": "td",
         "props": "text-align: left; vertical-align: top; border-bottom: 1px solid #ddd; "
-        "padding: 3px 8px; max-width: 240px; white-space: normal; overflow-wrap: anywhere; "
+        "padding: 3px 8px; max-width: 240px; overflow-wrap: break-word; "
         "font-variant-numeric: tabular-nums;",
     },
 ]
@@ -85,7 +86,7 @@ def show(table: pd.DataFrame, name: str, caption: str = "") -> Styler:
     name: sets the HTML ids, so it must differ between tables of one page and stay the same
     between runs. Rows without a number of ours are grey.
     """
-    style = table.style.hide(axis="index").set_table_styles(STYLES).set_caption(caption)
+    style = table.style.hide(axis="index").set_table_styles(STYLES).set_caption(escape(caption))
     style = style.set_uuid(re.sub(r"\W+", "-", name)).format(escape="html", precision=2)
     style = style.format_index(escape="html", axis=1)
     return style.map(_keep_numbers_together).apply(_mute_without_result, axis=1)

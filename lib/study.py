@@ -157,6 +157,26 @@ def results(profile: str, *tables: str) -> pd.DataFrame:
     return pd.DataFrame(found, columns=COLUMNS)
 
 
+def overview(profile: str) -> pd.DataFrame:
+    """How far each table is: runs wanted, done, failed, and why the others were not run."""
+    lines = []
+    for table in rows.TABLES:
+        found = results(profile, table).drop_duplicates(["experiment", "seed", "run"])
+        stood = found[found.status == "not run"]
+        why = stood.reason.value_counts(sort=False)
+        lines.append(
+            {
+                "table": table,
+                "runs wanted": len(found),
+                "done": int(found.status.isin(["done", "none qualifies"]).sum()),
+                "failed": int((found.status == "failed").sum()),
+                "not run": len(stood),
+                "why not": "; ".join(f"{count} × {reason}" for reason, count in why.items()),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
 COLUMNS = [
     *("experiment", "seed", "selection", "status", "reason", "epoch"),
     *("sp", "se", "score", "se2", "score2", "sp_clean", "se_clean", "score_clean"),

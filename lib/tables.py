@@ -164,7 +164,7 @@ def _all_normal(rows: Sequence[Row], metrics: tuple[str, ...]) -> dict[str, str]
 
 
 def headline(table: pd.DataFrame) -> pd.DataFrame:
-    """What a reader wants first: the paper's Score, ours, difference, verdict, and run with what."""
+    """What a reader wants first: the paper's Score, ours, verdict, and what ours was run with."""
     kept = [*_printed(table), "Paper Score", "Score", "Difference", "Verdict"]
     return table[kept].assign(**{"Ours was run with": _run_with(table)})
 

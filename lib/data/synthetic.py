@@ -34,7 +34,7 @@ INSPIRATION = 0.4  # share of a cycle
 
 def default_root() -> Path:
     """The folder of the default recordings below the stores, written on first use (seconds)."""
-    settings = {"version": VERSION, "seed": 0, "patients": 24, "cycles": 6}
+    settings = {"version": VERSION, "seed": 0, "patients": 40, "cycles": 8}
     root = stores_root() / f"synthetic-{digest(settings)[:8]}"
     if not root.exists():
         part = root.with_name(f"{root.name}.{os.getpid()}.part")
@@ -46,7 +46,7 @@ def default_root() -> Path:
     return root
 
 
-def write(root: Path, seed: int = 0, patients: int = 24, cycles: int = 6) -> None:
+def write(root: Path, seed: int = 0, patients: int = 40, cycles: int = 8) -> None:
     """Write 2 or 3 recordings of `cycles` breath cycles for each patient; same seed, same bytes.
 
     Patients stand on one side of the split only; each has all four classes.
@@ -119,11 +119,11 @@ def cycle_sound(
     """One breath cycle of a class, (samples,) float64, breath noise of rms near 0.3."""
     sound = _breath(rng, round(seconds * rate), rate, traits)
     if label in ("crackle", "both"):
-        for _ in range(rng.integers(8, 16)):
+        for _ in range(rng.integers(12, 20)):
             _add(sound, rng.uniform(0.1, 0.9), _crackle(rng, rate, traits["crackle_fine"] > 0))
     if label in ("wheeze", "both"):
-        tone = _wheeze(rng, rate, traits["wheeze_hz"], rng.uniform(0.25, 0.45) * seconds)
-        _add(sound, rng.uniform(INSPIRATION, 0.5), tone)
+        tone = _wheeze(rng, rate, traits["wheeze_hz"], rng.uniform(0.4, 0.6) * seconds)
+        _add(sound, rng.uniform(0.2, 0.4), tone)
     return sound
 
 
@@ -142,7 +142,7 @@ def _crackle(rng: np.random.Generator, rate: int, fine: bool) -> np.ndarray:
     hz = rng.uniform(600, 900) if fine else rng.uniform(250, 450)
     decay = 0.0015 if fine else 0.004
     t = np.arange(int(0.03 * rate)) / rate
-    return rng.uniform(3, 5) * np.exp(-t / decay) * np.sin(2 * np.pi * hz * t)
+    return rng.uniform(4, 8) * np.exp(-t / decay) * np.sin(2 * np.pi * hz * t)
 
 
 def _wheeze(rng: np.random.Generator, rate: int, hz: float, seconds: float) -> np.ndarray:
@@ -152,7 +152,7 @@ def _wheeze(rng: np.random.Generator, rate: int, hz: float, seconds: float) -> n
     phase = 2 * np.pi * np.cumsum(hz * rng.uniform(0.9, 1.1) * glide) / rate
     harmonics = range(1, int(1000 / (1.25 * hz)) + 1)  # 1.25: highest draw times highest glide
     tone = sum(np.sin(k * phase + rng.uniform(0, 2 * np.pi)) / k for k in harmonics)
-    return rng.uniform(0.6, 1.0) * tone * np.hanning(len(t)) ** 0.25
+    return rng.uniform(1.2, 2.0) * tone * np.hanning(len(t)) ** 0.25
 
 
 def _heart(rng: np.random.Generator, samples: int, rate: int, traits: dict) -> np.ndarray:

@@ -1,0 +1,119 @@
+"""Blank figures in one style, and how they are kept and shown: with alt text, byte by byte the same.
+
+A plotting function makes a `Figure` without pyplot, so nothing is global and no figure appears
+twice. It describes what it drew in a sentence (`describe`), which travels with the figure into
+the files and, as alt text, into the notebook (`show`).
+"""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lib import files
+from lib.errors import UserError
+
+STYLE = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "figure.facecolor": "white",
+    "legend.frameon": False,
+    "image.aspect": "auto",
+    "svg.hashsalt": "respiratory-sounds",  # ids of an SVG are drawn from it, not from the clock
+}
+DPI = 150
+CSS_DPI = 96
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a notebook cell shows: an image with alt text."""
+
+    html: str
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+
+def blank(
+    width: float, height: float, rows: int = 1, columns: int = 1, **grid: object
+) -> tuple[Figure, np.ndarray]:
+    """A figure of width x height inches and its axes (rows, columns); grid: as `Figure.subplots`."""
+    with mpl.rc_context(STYLE):
+        fig = Figure(figsize=(width, height), layout="constrained")
+        return fig, fig.subplots(rows, columns, squeeze=False, **grid)
+
+
+def describe(fig: Figure, alt: str) -> Figure:
+    """Attach the alt text: one or two sentences that say what a reader would see."""
+    fig.set_label(" ".join(alt.split()))
+    return fig
+
+
+def alt_text(fig: Figure) -> str:
+    """The attached alt text; a figure without one is a `UserError`."""
+    if not fig.get_label():
+        raise UserError("figure without alt text: call figures.describe(fig, ...) on it first")
+    return fig.get_label()
+
+
+def png(fig: Figure) -> bytes:
+    """The figure as PNG, 150 dots an inch, its alt text inside."""
+    return _bytes(fig, "png", {"Software": None, "Description": alt_text(fig)})
+
+
+def svg(fig: Figure) -> bytes:
+    """The figure as SVG without a date, its alt text inside."""
+    return _bytes(fig, "svg", {"Date": None, "Description": alt_text(fig)})
+
+
+def _bytes(fig: Figure, kind: str, metadata: dict) -> bytes:
+    buffer = io.BytesIO()
+    with mpl.rc_context(STYLE):
+        fig.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
+    return buffer.getvalue()
+
+
+def save(fig: Figure, name: str, folder: Path) -> list[Path]:
+    """Write `<name>.png` and `<name>.svg`; returns the paths. Same figure, same bytes."""
+    paths = []
+    for ending, content in (("png", png(fig)), ("svg", svg(fig))):
+        paths.append(Path(folder) / f"{name}.{ending}")
+        with files.aside(paths[-1]) as part:
+            part.write_bytes(content)
+    return paths
+
+
+def show(fig: Figure) -> Picture:
+    """For the last line of a cell: the figure as an image with its alt text, nothing from afar."""
+    data = base64.b64encode(png(fig)).decode("ascii")
+    width = round(fig.get_figwidth() * CSS_DPI)
+    return Picture(
+        f'<img src="data:image/png;base64,{data}" alt="{escape(alt_text(fig))}" '
+        f'width="{width}" style="max-width: 100%; height: auto;">'
+    )
+
+
+def listing(names: Sequence[object], values: Sequence[float], digits: int = 0) -> str:
+    """ "normal 3642, crackle 1864": for alt texts."""
+    return ", ".join(f"{n} {v:.{digits}f}" for n, v in zip(names, values, strict=True))
+
+
+def heat(ax: Axes, values: np.ndarray, texts: Sequence[Sequence[str]], cmap: str = "Blues") -> None:
+    """A matrix (rows, columns) as coloured cells with a text in each, dark or light to be read."""
+    ax.imshow(values, cmap=cmap, vmin=0, vmax=max(values.max(), 1e-9))
+    ax.spines[:].set_visible(False)
+    for (i, j), value in np.ndenumerate(values):
+        light = value > 0.6 * values.max()
+        ax.text(j, i, texts[i][j], ha="center", va="center", color="white" if light else "black")

@@ -1,0 +1,50 @@
+"""What a notebook shows: the banner of its study; tables and figures, saved as they are shown."""
+
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import pandas as pd
+from IPython.display import HTML, display
+from matplotlib.figure import Figure
+from pandas.io.formats.style import Styler
+
+from lib import plots, render, study
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a study; what it shows is saved below `folder`."""
+
+    study: study.Study
+    folder: Path
+
+    def table(self, table: pd.DataFrame, name: str, caption: str = "") -> Styler:
+        """Show a table and save it as tables/<name>.csv, .md and .tex."""
+        render.save(table, name, self.folder / "tables")
+        return render.show(table, name, caption)
+
+    def figure(self, fig: Figure, name: str, alt: str) -> HTML:
+        """Show a figure with its alternative text and save it as figures/<name>.png and .svg."""
+        plots.save(fig, name, self.folder / "figures")
+        return plots.show(fig, alt)
+
+
+def open_page(profile: str) -> Page:
+    """Show the banner that belongs on every page: profile, data, and what may be concluded."""
+    here = study.open_study(profile)
+    display(HTML(banner(here)))
+    return Page(here, here.folder)
+
+
+def banner(here: study.Study) -> str:
+    """HTML that says how far the numbers of this study are from the published setting."""
+    profile = here.profile
+    words = [
+        f"<b>Profile {profile.name}</b>: {escape(profile.about)}.",
+        f"<b>Data</b>: {escape(here.source.banner or 'ICBHI 2017, all 920 recordings.')}",
+        f"<b>Seeds</b>: {len(profile.seeds)}.",
+    ]
+    if not profile.verdict:
+        words.append("They show that the way works; they are <b>no verdict</b> on a paper.")
+    return f'<div class="banner">{" ".join(words)}</div>'

@@ -1,0 +1,102 @@
+"""What kept predictions say, on small run folders written by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib import answers, stats
+from lib.errors import UserError
+from lib.rows import Row
+
+LABEL = np.array([0, 1, 2, 3, 0, 1] * 8)
+PATIENT = np.repeat(list("abcdefgh"), 6)
+
+
+def _run(folder, predicted, cycle=None):
+    folder.mkdir()
+    arrays = {
+        "test/label": LABEL,
+        "test/patient": PATIENT,
+        "test/device": np.full(len(LABEL), "Meditron"),
+        "test/cycle": np.arange(len(LABEL)).astype(str) if cycle is None else cycle,
+        "test/test/logits": np.eye(4, dtype=np.float32)[predicted],
+        "last/test/logits": np.eye(4, dtype=np.float32)[LABEL],
+    }
+    np.savez(folder / "predictions.npz", **arrays)
+    return str(folder)
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Results of two experiments: "a" with two seeds, "b" with one; and what they answered."""
+    rng = np.random.default_rng(0)
+    given = [np.where(rng.random(48) < p, LABEL, rng.integers(0, 4, 48)) for p in (0.8, 0.5, 0.2)]
+    paths = [_run(tmp_path / f"{i}", predicted) for i, predicted in enumerate(given)]
+    rows = [("a", 2, paths[1]), ("a", 1, paths[0]), ("b", 1, paths[2])]
+    results = pd.DataFrame(rows, columns=["experiment", "seed", "path"])
+    return results.assign(selection="test", status="done", score=50.0), given
+
+
+def test_seeds_stand_in_order(study):
+    results, given = study
+    found = answers.of(results, "a")
+    assert (found.predicted == np.stack(given[:2])).all()
+    assert (found.label == LABEL).all() and (found.patient == PATIENT).all()
+
+
+def test_selections_have_their_own_answers(study):
+    results, _ = study
+    last = answers.of(results.assign(selection="last"), "a", "last")
+    assert (last.predicted == LABEL).all()
+
+
+def test_no_finished_run_no_answers(study):
+    results, _ = study
+    assert answers.of(results.assign(status="not run"), "a") is None
+    assert answers.of(results, "c") is None
+
+
+def test_runs_on_other_clips_are_named(study, tmp_path):
+    results, given = study
+    path = _run(tmp_path / "other", given[0], np.arange(48)[::-1].astype(str))
+    results.loc[0, "path"] = path
+    with pytest.raises(UserError, match="other clips"):
+        answers.of(results, "a")
+    with pytest.raises(UserError, match="same test clips"):
+        answers.difference(answers.of(results.iloc[:1], "a"), answers.of(results, "b"))
+
+
+def test_interval_and_difference_draw_patients(study):
+    results, given = study
+    a, b = answers.of(results, "a"), answers.of(results, "b")
+    expected = stats.patient_bootstrap(LABEL, np.stack(given[:2]), PATIENT)
+    assert answers.interval(a, "score2") == expected["score2"]
+    pair = stats.paired_bootstrap(LABEL, np.stack(given[:2]), given[2], PATIENT)
+    assert answers.difference(a, b) == pair
+
+
+def test_confusions_sum_over_seeds(study):
+    results, given = study
+    expected = np.zeros((4, 4), dtype=int)
+    for predicted in given[:2]:
+        for truth, answer in zip(LABEL, predicted, strict=True):
+            expected[truth, answer] += 1
+    assert (answers.confusions(answers.of(results, "a")) == expected).all()
+
+
+def test_sweep_points_hold_the_chosen_value_once_per_seed():
+    rows = [
+        Row("f2/tau=0.02", {"setting": "tau", "value": "0.02"}, "cl/tau=0.02"),
+        Row("f2/tau=0.06", {"setting": "tau", "value": "0.06"}, "cl"),
+        Row("f2/alpha=1", {"setting": "alpha", "value": "1"}, "cl"),
+    ]
+    runs = [("cl", 1, 60.0), ("cl", 2, 61.0), ("cl/tau=0.02", 1, 55.0)]
+    results = pd.DataFrame(runs, columns=["experiment", "seed", "score"])
+    points = answers.sweep(rows, results.assign(selection="test", status="done"), "cl")
+    assert points.values.tolist() == [
+        ["tau", 0.02, False, 1, 55.0],
+        ["tau", 0.06, True, 1, 60.0],
+        ["tau", 0.06, True, 2, 61.0],
+        ["alpha", 1.0, True, 1, 60.0],
+        ["alpha", 1.0, True, 2, 61.0],
+    ]
