@@ -1,13 +1,52 @@
 """Embeddings as a picture, and figures beside it so that the eye is not the only judge."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from sklearn.manifold import TSNE
 from sklearn.metrics import balanced_accuracy_score, silhouette_score
 from sklearn.metrics.pairwise import cosine_distances
 
+from lib import runs
+from lib.data import CLASSES
+
 NEIGHBOURS = 5
 PERPLEXITY = 30
+
+
+def of(results: pd.DataFrame, methods: dict[str, str]) -> dict[str, dict[str, np.ndarray]]:
+    """Method -> z (N, D), label, patient, device of the test set; finished runs of the first seed.
+
+    The epoch is the one chosen on the test set, or the last one where none qualifies.
+    """
+    found = {}
+    for method, experiment in methods.items():
+        runs_of = results[(results.experiment == experiment) & results.path.notna()]
+        if runs_of.empty:
+            continue
+        arrays = runs.predictions(Path(runs_of.sort_values("seed").path.iloc[0]))
+        chosen = "test" if "test/test/embedding" in arrays else "last"
+        found[method] = {"z": arrays[f"{chosen}/test/embedding"].astype(np.float32)}
+        found[method] |= {key: arrays[f"test/{key}"] for key in ("label", "patient", "device")}
+    return found
+
+
+def labels(found: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The three ways to colour the test set: class names, patients, devices."""
+    one = next(iter(found.values()), {"label": [], "patient": [], "device": []})
+    names = np.array(CLASSES)[np.asarray(one["label"], dtype=int)]
+    return {"class": names, "patient": one["patient"], "device": one["device"]}
+
+
+def compare(found: dict[str, dict[str, np.ndarray]]) -> pd.DataFrame:
+    """`judge` for each method, one under the other."""
+    tables = [
+        judge(one["z"], one["label"], one["patient"], one["device"]).assign(method=method)
+        for method, one in found.items()
+    ]
+    columns = ["method", "grouping", "kNN", "chance", "silhouette"]
+    return pd.concat(tables)[columns] if tables else pd.DataFrame(columns=columns)
 
 
 def tsne(z: np.ndarray, seed: int = 0) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Blank figures in one style, and how they are kept and shown: with alt text, byte by byte the same.
+"""Blank figures in one style; how they are kept and shown: with alt text, the same byte by byte.
 
 A plotting function makes a `Figure` without pyplot, so nothing is global and no figure appears
 twice. It describes what it drew in a sentence (`describe`), which travels with the figure into
@@ -28,8 +28,6 @@ STYLE = {
     "axes.spines.right": False,
     "axes.axisbelow": True,
     "figure.facecolor": "white",
-    "legend.frameon": False,
-    "image.aspect": "auto",
     "svg.hashsalt": "respiratory-sounds",  # ids of an SVG are drawn from it, not from the clock
 }
 DPI = 150
@@ -49,10 +47,21 @@ class Picture:
 def blank(
     width: float, height: float, rows: int = 1, columns: int = 1, **grid: object
 ) -> tuple[Figure, np.ndarray]:
-    """A figure of width x height inches and its axes (rows, columns); grid: as `Figure.subplots`."""
+    """A figure of width x height inches and its axes (rows, columns).
+
+    grid: as for `Figure.subplots`.
+    """
     with mpl.rc_context(STYLE):
         fig = Figure(figsize=(width, height), layout="constrained")
         return fig, fig.subplots(rows, columns, squeeze=False, **grid)
+
+
+def empty(reason: str) -> Figure:
+    """A figure that says why there is nothing to draw, so that a page never has a silent gap."""
+    fig, axes = blank(6.0, 1.0)
+    axes[0, 0].set_axis_off()
+    axes[0, 0].text(0.5, 0.5, reason, ha="center", va="center")
+    return describe(fig, reason)
 
 
 def describe(fig: Figure, alt: str) -> Figure:
@@ -112,7 +121,7 @@ def listing(names: Sequence[object], values: Sequence[float], digits: int = 0) -
 
 def heat(ax: Axes, values: np.ndarray, texts: Sequence[Sequence[str]], cmap: str = "Blues") -> None:
     """A matrix (rows, columns) as coloured cells with a text in each, dark or light to be read."""
-    ax.imshow(values, cmap=cmap, vmin=0, vmax=max(values.max(), 1e-9))
+    ax.imshow(values, cmap=cmap, vmin=0, vmax=max(values.max(), 1e-9), aspect="auto")
     ax.spines[:].set_visible(False)
     for (i, j), value in np.ndenumerate(values):
         light = value > 0.6 * values.max()

@@ -5,7 +5,6 @@ is unknown, when a cell says `sys.exit(0)` and when the kernel is killed. Each i
 """
 
 import ast
-import json
 import logging
 import os
 import re
@@ -162,32 +161,48 @@ def _environment(changes: dict[str, str | None]) -> Iterator[None]:
 def steady(notebook: NotebookNode) -> NotebookNode:
     """A copy in which nothing differs between two runs on the same inputs.
 
-    Cell ids, widths of time, memory addresses, Styler ids and the folders of this machine.
+    Cell ids, times, memory addresses, the ids of styled tables and the folders of this machine.
     """
-    text = json.dumps(notebook, ensure_ascii=False)
-    for folder, word in _folders():
-        text = text.replace(folder, word)
-    text = re.sub(r"/tmp/ipykernel_\d+/\d+\.py", "cell", text)
-    text = re.sub(r" at 0x[0-9a-f]{6,}", "", text)
-    styles = {name: f"T_{i:05d}" for i, name in enumerate(_styles(text))}
-    for name, word in styles.items():
-        text = text.replace(name, word)
-    copy = nbformat.from_dict(json.loads(text))
+    copy = nbformat.from_dict(notebook)
+    copy.metadata.pop("papermill", None)
+    styles: dict[str, str] = {}
     for number, cell in enumerate(copy.cells):
         cell.id = f"cell-{number}"
         cell.metadata.pop("papermill", None)
-    copy.metadata.pop("papermill", None)
+        for output in cell.get("outputs", []):
+            if "text" in output:
+                output.text = _steady_text(output.text, styles)
+            for kind in [kind for kind in output.get("data", {}) if kind.startswith("text/")]:
+                output.data[kind] = _steady_text(output.data[kind], styles)
     return copy
 
 
-def _styles(text: str) -> list[str]:
-    return list(dict.fromkeys(re.findall(r"T_[0-9a-f]{5}(?=_|\s|\\\")", text)))
+def _steady_text(text: str, styles: dict[str, str]) -> str:
+    """`styles` collects the ids of styled tables, renamed in the order in which they come."""
+    folders = dict(_folders())
+    path = "|".join(rf"{re.escape(folder)}(?![\w.-])" for folder in folders)
+
+    def word(match: re.Match) -> str:
+        if match["path"]:
+            return folders[match["path"]]
+        if match["style"]:
+            return styles.setdefault(match["style"], f"T_{len(styles):05d}")
+        return match["data"] or ("cell" if match["cell"] else "")
+
+    pattern = (
+        r"(?P<data>base64,[\w+/=]+)"  # pictures and sounds are left alone
+        rf"|(?P<path>{path})"
+        r"|(?P<cell>/tmp/ipykernel_\d+/\d+\.py)"
+        r"|(?P<style>\bT_[0-9a-f]{5}(?![0-9a-f]))"
+        r"|(?P<address> at 0x[0-9a-f]{6,})"
+    )
+    return re.sub(pattern, word, text)
 
 
 def _folders() -> list[tuple[str, str]]:
     """Folders of this machine and the words that stand for them in a page, longest first."""
     named = {str(files.PROJECT): "PROJECT", str(Path.home()): "HOME", sys.prefix: "PYTHON"}
-    for name in ("REPORT_DIR", "DATA_ROOT", "RUNS_ROOT", "STORES_ROOT", "WEIGHTS_ROOT"):
+    for name in ("REPORTS_ROOT", "DATA_ROOT", "RUNS_ROOT", "STORES_ROOT", "WEIGHTS_ROOT"):
         if os.environ.get(name):
             named[str(Path(os.environ[name]).resolve())] = name
     return sorted(named.items(), key=lambda item: -len(item[0]))

@@ -17,6 +17,15 @@ METRICS = ("sp", "se", "score")
 SEEDS = 5  # runs behind each "mean±std" (Bae et al. 2023, section 3.3)
 
 
+# Bae et al. 2023, section 3.1: ICBHI's official split.
+CYCLES = {
+    "train": {"normal": 2063, "crackle": 1215, "wheeze": 501, "both": 363},
+    "test": {"normal": 1579, "crackle": 649, "wheeze": 385, "both": 143},
+}
+RECORDINGS = {"train": 539, "test": 381}
+PATIENTS = {"train": 79, "test": 49}
+
+
 @dataclass(frozen=True)
 class Published:
     """One printed row. `sp`, `se`, `score` in percent; `*_std` is None for a single number."""

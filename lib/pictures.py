@@ -1,10 +1,11 @@
 """Pictures of sounds: waveform, spectrogram, fbank, SpecAugment, Patch-Mix; alt text attached."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from lib.figures import blank, describe
@@ -51,14 +52,15 @@ def fbanks(panels: dict[str, np.ndarray]) -> Figure:
     panels: title -> (frames, mels). One panel shows an fbank, two a before and after.
     """
     fig, axes = blank(9.5, 0.6 + 1.9 * len(panels), len(panels), 1)
-    low = min(x.min() for x in panels.values())
-    high = max(x.max() for x in panels.values())
+    low, high = _range(panels.values())
     for ax, (title, x) in zip(axes[:, 0], panels.items(), strict=True):
         image = _fbank(ax, x, low, high)
         ax.set_title(title)
     axes[-1, 0].set_xlabel("time (s)")
     fig.colorbar(image, ax=axes, label="log-mel energy", shrink=0.8)
-    shapes = [f"{title} ({x.shape[0]} frames x {x.shape[1]} mel bins)" for title, x in panels.items()]
+    shapes = [
+        f"{title} ({x.shape[0]} frames x {x.shape[1]} mel bins)" for title, x in panels.items()
+    ]
     return describe(fig, f"Log-mel spectrograms: {'; '.join(shapes)}.")
 
 
@@ -86,14 +88,14 @@ def patch_mix(
     foreign = _pixels(mask, x.shape, patch, stride)
     mixed = np.where(foreign, other, x)
     fig, axes = blank(9.5, 7.2, 4, 1, sharex=True)
-    low, high = min(x.min(), other.min()), max(x.max(), other.max())
+    low, high = _range((x, other))
     titles = ("clip", "other clip", "tokens taken from the other clip", f"mix, λ = {lam:.2f}")
     for ax, picture, title in zip(axes[:, 0], (x, other, x, mixed), titles, strict=True):
         _fbank(ax, picture, low, high)
         ax.set_title(title)
     axes[2, 0].imshow(
         np.ma.masked_equal(foreign.T.astype(float), 0),
-        **{"origin": "lower", "cmap": "cool", "alpha": 0.7, "vmin": 0, "vmax": 1},
+        **{"origin": "lower", "cmap": ListedColormap([COLOURS[4]]), "alpha": 0.8},
         **{"extent": (0, len(x) * HOP_SECONDS, 0, x.shape[1]), "aspect": "auto"},
     )
     for ax in axes[2:, 0]:
@@ -107,9 +109,15 @@ def patch_mix(
 
 
 def _fbank(ax: Axes, x: np.ndarray, low: float, high: float) -> object:
-    extent = (0, len(x) * HOP_SECONDS, 0, x.shape[1])
+    place = {"extent": (0, len(x) * HOP_SECONDS, 0, x.shape[1]), "origin": "lower"}
     ax.set_ylabel("mel bin")
-    return ax.imshow(x.T, origin="lower", cmap=CMAP, vmin=low, vmax=high, extent=extent)
+    return ax.imshow(x.T, cmap=CMAP, vmin=low, vmax=high, aspect="auto", **place)
+
+
+def _range(pictures: Iterable[np.ndarray]) -> tuple[float, float]:
+    """One scale for all: digital silence and single peaks must not take up all colours."""
+    low, high = np.percentile(np.concatenate([x.ravel() for x in pictures]), [1, 99.9])
+    return low, high
 
 
 def _edges(tokens: int, length: int, patch: int, stride: int) -> np.ndarray:
@@ -120,7 +128,7 @@ def _edges(tokens: int, length: int, patch: int, stride: int) -> np.ndarray:
 
 
 def _pixels(mask: np.ndarray, shape: tuple[int, int], patch: int, stride: int) -> np.ndarray:
-    """The mask (F, T) as (frames, mels): each pixel belongs to the patch whose middle is nearest."""
+    """The mask (F, T) as (frames, mels): a pixel belongs to the patch whose middle is nearest."""
     (rows, columns), (frames, mels) = mask.shape, shape
     at_mel, at_frame = np.arange(mels) + 0.5, np.arange(frames) + 0.5
     row = np.searchsorted(_edges(rows, mels, patch, stride)[1:-1], at_mel)

@@ -1,7 +1,8 @@
 """Figures of data and results: pure functions, data in, `Figure` with alt text out.
 
-Colours are Okabe and Ito's, told apart by colour-blind readers; where a colour means something,
-a marker, a hatch or a text says it too.
+Colours are Okabe and Ito's (their yellow, faint on white, is olive), told apart by colour-blind
+readers; where a colour means something, a marker, a hatch or a text says it too.
+Where no run is finished, a figure says so.
 """
 
 from collections.abc import Sequence
@@ -12,9 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib.data.icbhi import CLASSES
-from lib.figures import blank, describe, heat, listing
+from lib.figures import blank, describe, empty, heat, listing
 
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
+NO_RUN = "Nothing to draw: no run is finished; the table says why."
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999933", "#000000")
 MARKERS = "osD^vP*X"
 GREY = "#8C8C8C"
 
@@ -35,7 +37,7 @@ def class_counts(ours: pd.DataFrame, paper: pd.DataFrame) -> Figure:
             ax.bar_label(bars, fontsize=7, padding=1)
         ax.set(xticks=at, xticklabels=paper.columns, title=f"{split} set")
     axes[0, 0].set_ylabel("cycles")
-    axes[0, -1].legend()
+    axes[0, -1].legend(frameon=False)
     parts = [
         f"{split}: here {listing(ours.columns, ours.loc[split])}; "
         f"paper {listing(paper.columns, paper.loc[split])}."
@@ -57,7 +59,7 @@ def durations(seconds: dict[str, np.ndarray], clip_seconds: float) -> Figure:
     ax.hist(list(seconds.values()), bins, stacked=True, color=colours, label=list(seconds))
     ax.axvline(clip_seconds, color="black", linestyle="--", label=f"clip, {clip_seconds:g} s")
     ax.set(xlabel="cycle length (s)", ylabel="cycles")
-    ax.legend()
+    ax.legend(frameon=False)
     longer = int((everything > clip_seconds).sum())
     alt = (
         f"Histogram of the lengths of {len(everything)} cycles by class: from "
@@ -90,6 +92,8 @@ def history(runs: dict[str, pd.DataFrame], columns: Sequence[str]) -> Figure:
 
     runs: name -> history with "epoch" and `columns`; a column that a run lacks is left out.
     """
+    if not runs:
+        return empty(NO_RUN)
     fig, axes = blank(min(3.4 * len(columns), 10), 2.9, 1, len(columns))
     for ax, column in zip(axes[0], columns, strict=True):
         for i, (name, table) in enumerate(runs.items()):
@@ -97,7 +101,9 @@ def history(runs: dict[str, pd.DataFrame], columns: Sequence[str]) -> Figure:
                 ax.plot(table["epoch"], table[column], **_line(i), label=name)
         ax.set(xlabel="epoch", title=column.replace("_", " "))
         ax.xaxis.get_major_locator().set_params(integer=True)
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    fig.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False
+    )
     last = [
         f"{name} ends at {listing(kept, table.iloc[-1][kept], 2)}"
         for name, table in runs.items()
@@ -120,8 +126,10 @@ def sweep(points: pd.DataFrame, metric: str = "score") -> Figure:
 
     points: setting, value, chosen (bool), seed and `metric` in percent (`lib.answers.sweep`).
     """
+    if points.empty:
+        return empty(NO_RUN)
     settings = list(dict.fromkeys(points.setting))
-    fig, axes = blank(max(2.5 * len(settings), 3), 2.8, 1, max(len(settings), 1), sharey=True)
+    fig, axes = blank(max(2.5 * len(settings), 3), 2.8, 1, len(settings), sharey=True)
     parts = []
     for ax, setting in zip(axes[0], settings, strict=True):
         one = points[points.setting == setting]
@@ -133,10 +141,12 @@ def sweep(points: pd.DataFrame, metric: str = "score") -> Figure:
         ax.errorbar(at, table["mean"], table["std"].fillna(0), **_line(0), capsize=3)
         ax.set_xticks(at, [f"{value:g}" for value in table.index])
         ax.set(xlabel=setting, xlim=(-0.6, len(table) - 0.4))
-        names = [f"{v:g}{' (chosen)' if c else ''}" for v, c in zip(table.index, chosen, strict=True)]
+        names = [
+            f"{v:g}{' (chosen)' if c else ''}" for v, c in zip(table.index, chosen, strict=True)
+        ]
         parts.append(f"{setting}: {listing(names, table['mean'], 2)}")
     axes[0, 0].set_ylabel(f"{metric} (%)")
-    seeds = points.groupby(["setting", "value"]).size().max() if len(points) else 0
+    seeds = points.groupby(["setting", "value"]).size().max()
     alt = f"Mean {metric} over at most {seeds} seeds against each setting. {'; '.join(parts)}."
     return describe(fig, alt)
 
@@ -146,6 +156,8 @@ def confusions(matrices: dict[str, np.ndarray], classes: Sequence[str] = CLASSES
 
     matrices: name -> (n, n) counts.
     """
+    if not matrices:
+        return empty(NO_RUN)
     fig, axes = blank(3.6 * len(matrices) + 0.4, 3.4, 1, len(matrices), sharey=True)
     parts = []
     for ax, (name, matrix) in zip(axes[0], matrices.items(), strict=True):
@@ -165,6 +177,8 @@ def intervals(points: pd.DataFrame, metric: str = "Score") -> Figure:
 
     points: name, value, low, high, and paper, paper_std (nan where not published), in percent.
     """
+    if points.empty:
+        return empty(NO_RUN)
     fig, axes = blank(7.5, 0.9 + 0.45 * len(points))
     ax = axes[0, 0]
     at = np.arange(len(points))[::-1]
@@ -180,7 +194,7 @@ def intervals(points: pd.DataFrame, metric: str = "Score") -> Figure:
     ax.axvline(50, color="black", linestyle=":", linewidth=1, label="always “normal”")
     ax.set_yticks(at, points["name"])
     ax.set(xlabel=f"{metric} (%)", ylim=(-0.6, len(points) - 0.4))
-    fig.legend(loc="outside lower center", ncols=3)
+    fig.legend(loc="outside lower center", ncols=3, frameon=False)
     parts = [
         f"{p.name} {p.value:.2f} ({p.low:.2f} to {p.high:.2f})"
         + ("" if np.isnan(p.paper) else f", paper {p.paper:.2f}")
@@ -195,6 +209,8 @@ def tsne(panels: dict[str, np.ndarray], labels: dict[str, np.ndarray], most: int
     panels: method -> (clips, 2); labels: "class", "patient", ... -> (clips,). A label with more
     than `most` values keeps its most frequent ones, the rest is grey.
     """
+    if not panels:
+        return empty(NO_RUN)
     fig, axes = blank(4.2 * len(panels) + 1.4, 3.3 * len(labels), len(labels), len(panels))
     for row, (what, values) in zip(axes, labels.items(), strict=True):
         frequent = pd.Series(values).value_counts().sort_index(kind="stable")
@@ -203,7 +219,9 @@ def tsne(panels: dict[str, np.ndarray], labels: dict[str, np.ndarray], most: int
         for ax, (method, points) in zip(row, panels.items(), strict=True):
             _scatter(ax, points, values, kept)
             ax.set(title=f"{method}, by {what}", xticks=[], yticks=[])
-        row[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5), markerscale=2, title=what)
+            ax.spines[:].set_visible(False)
+        place = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "frameon": False}
+        row[-1].legend(**place, markerscale=2, title=what)
     clips = len(next(iter(panels.values())))
     alt = (
         f"t-SNE of {clips} test clips for {', '.join(panels)}; the same points are coloured by "

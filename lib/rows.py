@@ -147,6 +147,7 @@ _CLEAN = _own(
     """,
 )
 
+MAIN_METHODS = {"Fine-tuning": "ast_in_as/ce", "Patch-Mix CL": CL_NAME}
 TABLES = {
     "table1": TABLE_1,
     "table2": TABLE_2,
@@ -155,6 +156,20 @@ TABLES = {
     "table3_2class": _published("t3b", _OURS) + _CLEAN,
     "tsne": _own("method", "Fine-tuning | ast_in_as/ce\nPatch-Mix CL | ast_in_as/patchmix_cl"),
 }
+# What the paper claims, as differences of Scores: claim, a, b; the paper's a - b is in lib.paper.
+CLAIMS = (
+    ("Patch-Mix CL beats fine-tuning", "t2/cl_patch_all_stop_z", "t2/ce"),
+    ("Patch-Mix with Mixup's loss does not", "t2/ce_patch", "t2/ce"),
+    ("stop-gradient on the target helps", "t2/cl_patch_all_stop_z", "t2/cl_patch_all_z"),
+    ("all negatives beat those of other labels", "t2/cl_patch_all_stop_z",
+     "t2/cl_patch_diff_y_stop_z"),
+    ("AudioSet pretraining helps AST", "t1/ast_in_as", "t1/ast"),
+    ("AudioSet pretraining helps (mn04)", "ours/mn04_as/ce", "ours/mn04/ce"),
+    ("AudioSet pretraining helps (mn04, mel pictures)", "ours/mn04_as/ce@mel", "ours/mn04/ce@mel"),
+    ("Patch-Mix CL beats fine-tuning (mn04)", "ours/mn04_as/patchmix_cl", "ours/mn04_as/ce"),
+    ("Patch-Mix CL beats fine-tuning (mn04, mel pictures)", "ours/mn04_as/patchmix_cl@mel",
+     "ours/mn04_as/ce@mel"),
+)  # fmt: skip
 NOTEBOOKS = {
     "03": ("table1",),
     "04": ("table2",),

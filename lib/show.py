@@ -9,7 +9,7 @@ from IPython.display import HTML, display
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
-from lib import plots, render, study
+from lib import figures, render, study
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,10 @@ class Page:
         render.save(table, name, self.folder / "tables")
         return render.show(table, name, caption)
 
-    def figure(self, fig: Figure, name: str, alt: str) -> HTML:
-        """Show a figure with its alternative text and save it as figures/<name>.png and .svg."""
-        plots.save(fig, name, self.folder / "figures")
-        return plots.show(fig, alt)
+    def figure(self, fig: Figure, name: str) -> figures.Picture:
+        """Show a figure with its alt text and save it as figures/<name>.png and .svg."""
+        figures.save(fig, name, self.folder / "figures")
+        return figures.show(fig)
 
 
 def open_page(profile: str) -> Page:

@@ -93,7 +93,7 @@ def plan(study: Study, *tables: str) -> list[Planned]:
         for experiment, selections in _variants(study.profile, row):
             seeds = registry.SEEDS.get(row.experiment, study.profile.seeds)
             for seed in seeds:
-                key = (row.experiment, selections, seed)
+                key = (row.experiment, row.needs, selections, seed)
                 if key not in found:
                     found[key] = _planned(study, row, experiment, seed, selections)
     return list(found.values())
@@ -175,6 +175,15 @@ def overview(profile: str) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(lines)
+
+
+def histories(results: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Experiment -> history (one row an epoch) of the first finished seed."""
+    found = results[results.path.notna()].sort_values("seed", kind="stable")
+    first = found.drop_duplicates("experiment").sort_values("experiment")
+    return {
+        row.experiment: pd.read_csv(Path(row.path) / "history.csv") for row in first.itertuples()
+    }
 
 
 COLUMNS = [

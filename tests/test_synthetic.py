@@ -5,15 +5,18 @@ import hashlib
 import numpy as np
 import pytest
 import soundfile
+import torch
 from scipy.signal import butter, sosfilt
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from lib import data, store
+from lib import data, store, train
 from lib.data import CLASSES, icbhi, synthetic
 from lib.errors import UserError
-from lib.features import FrontEnd
+from lib.features import FrontEnd, front_end
+from lib.files import read_json
+from lib.settings import Experiment
 
 TRAITS = {
     "cycle_seconds": 2.5, "breath_low_hz": 100, "breath_high_hz": 500, "wheeze_hz": 300,
@@ -50,7 +53,7 @@ def test_default_is_the_official_layout_and_can_be_learnt(tmp_path):
     cycles = icbhi.cycles(source.root)
     train, test = (cycles[cycles.split == side] for side in ("train", "test"))
     assert not set(train.patient) & set(test.patient)
-    assert set(cycles.device) == set(icbhi.DEVICES) and cycles.patient.nunique() == 24
+    assert set(cycles.device) == set(icbhi.DEVICES) and cycles.patient.nunique() == 40
     assert set(train.label) == set(test.label) == set(CLASSES)
     sc = cycles[cycles.recording.str.contains("_sc_")]
     assert len(sc) > 0.6 * len(cycles) and set(sc[sc.split == "test"].label) == set(CLASSES)
@@ -66,6 +69,20 @@ def test_default_is_the_official_layout_and_can_be_learnt(tmp_path):
     right = model.predict(x[test.index]) == test.label
     normal = test.label == "normal"
     assert 50 * (right[normal].mean() + right[~normal].mean()) > 70
+
+
+@pytest.mark.slow
+def test_positive_control(tmp_path):
+    """The smallest AST with plain CE passes Score 70 in its last epoch: the way from sounds to
+    scores learns what can be learnt (82.8 measured with 40 epochs; about a minute)."""
+    torch.set_num_threads(1)
+    experiment = Experiment(
+        "control", size="nano", stride=16, clip_seconds=2.0, normalise="store", batch=8, lr=2e-3,
+        epochs=30, spec_augment=0.0, moving_average=0.0,
+    )  # fmt: skip
+    features = store.store_for(data.synthetic_source(), front_end(experiment), progress=False)
+    train.fit(experiment, 1, features, front_end(experiment).frames, tmp_path / "run")
+    assert read_json(tmp_path / "run/result.json")["selections"]["last"]["test"]["score"] > 70
 
 
 def test_written_once(monkeypatch):

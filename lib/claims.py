@@ -1,0 +1,81 @@
+"""The paper's claims as differences between two rows, each with an interval over patients."""
+
+import math
+
+import pandas as pd
+
+from lib import answers, paper, rows
+from lib.rows import Row
+from lib.settings import SELECTIONS
+
+COLUMNS = {"test": "difference", "validation": "honest difference"}
+
+
+def table(results: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """One line a claim: the paper's difference in Score, ours with its 95% interval, what it says.
+
+    results: table name -> as `lib.study.results` gives it. Columns: claim, paper, difference (epoch
+    chosen on the test set), honest difference (on held-out patients), the interval says.
+    """
+    found = {row.key: (row, results[name]) for name in results for row in rows.table(name)}
+    return pd.DataFrame([_line(claim, found[a], found[b]) for claim, a, b in rows.CLAIMS])
+
+
+def differences(results: pd.DataFrame) -> pd.DataFrame:
+    """Patch-Mix CL minus fine-tuning in points, by selection and number of classes.
+
+    Columns: epoch chosen by, classes, difference, 95% interval over patients, same for both rows.
+    """
+    lines = []
+    for selection in SELECTIONS:
+        pair = [answers.of(results, e, selection) for e in reversed(rows.MAIN_METHODS.values())]
+        for classes, metric in (("4", "score"), ("2", "score2")):
+            line = {"epoch chosen by": selection, "classes": classes, "difference": "not run"}
+            if None not in pair:
+                difference, low, high = answers.difference(*pair, metric)
+                line |= {"difference": f"{difference:+.2f}"}
+                line |= {"95% interval": f"{low:+.2f} to {high:+.2f}"}
+            lines.append(line)
+    return pd.DataFrame(lines).fillna("–")
+
+
+def intervals(results: pd.DataFrame, table: list[Row]) -> pd.DataFrame:
+    """Points for `lib.plots.intervals`: every row that was run, with the paper's number if any.
+
+    Columns: name, value, low, high, paper, paper_std, in percent; epoch chosen on the test set.
+    """
+    lines = []
+    for row in (row for row in table if row.experiment):
+        found = answers.of(results, row.experiment)
+        if found is None:
+            continue
+        done = results[(results.experiment == row.experiment) & (results.selection == "test")]
+        low, high = answers.interval(found)
+        published = paper.get(row.paper) if row.paper else None
+        lines.append(
+            {
+                "name": next(iter(row.label.values())),
+                "value": done.score.mean(),
+                "low": low,
+                "high": high,
+                "paper": published.score if published else math.nan,
+                "paper_std": (published and published.score_std) or math.nan,
+            }
+        )
+    columns = ["name", "value", "low", "high", "paper", "paper_std"]
+    return pd.DataFrame(lines, columns=columns)
+
+
+def _line(claim: str, a: tuple[Row, pd.DataFrame], b: tuple[Row, pd.DataFrame]) -> dict[str, str]:
+    line = {"claim": claim, "paper": "not published"}
+    if a[0].paper and b[0].paper:
+        line["paper"] = f"{paper.get(a[0].paper).score - paper.get(b[0].paper).score:+.2f}"
+    says = "not run"
+    for selection, column in COLUMNS.items():
+        pair = [answers.of(result, row.experiment, selection) for row, result in (a, b)]
+        line[column] = "not run"
+        if None not in pair:
+            difference, low, high = answers.difference(*pair)
+            line[column] = f"{difference:+.2f} ({low:+.2f} to {high:+.2f})"
+            says = "nothing: 0 lies inside" if low <= 0 <= high else "more than chance"
+    return line | {"the interval says": says}

@@ -1,0 +1,129 @@
+"""What the exploration pages count and pick: small questions to the table of cycles."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lib import audio, paper
+from lib.data import CLASSES, Source, icbhi
+from lib.features import FrontEnd
+
+
+@dataclass(frozen=True)
+class Breath:
+    """One cycle and the recording that it is part of."""
+
+    recording: str
+    path: Path
+    label: str
+    start: float  # seconds
+    end: float
+    spans: list[tuple[float, float, str]]  # all cycles of the recording: start, end, label
+
+    @property
+    def seconds(self) -> float:
+        """Length of the cycle."""
+        return self.end - self.start
+
+
+def cycles(source: Source) -> pd.DataFrame:
+    """Every annotated cycle, with or without audio; column `audio` says which."""
+    table = icbhi.cycles(source.root)
+    return table.assign(audio=table.recording.isin(icbhi.audio_files(source.root)))
+
+
+def counts(table: pd.DataFrame) -> pd.DataFrame:
+    """Cycles by split (rows train, test) and class."""
+    found = pd.crosstab(table.split, table.label)
+    return found.reindex(index=["train", "test"], columns=list(CLASSES), fill_value=0)
+
+
+def sizes(source: Source, table: pd.DataFrame) -> pd.DataFrame:
+    """Recordings, patients, cycles of each split: annotated, with audio, in the paper."""
+    lines = []
+    for split, group in table.groupby("split", sort=False):
+        heard = group[group.audio]
+        for what, column, published in (
+            ("recordings", "recording", paper.RECORDINGS[split]),
+            ("patients", "patient", paper.PATIENTS[split]),
+        ):
+            found = group[column].nunique(), heard[column].nunique()
+            lines.append((split, what, published, *found))
+        lines.append((split, "cycles", sum(paper.CYCLES[split].values()), len(group), len(heard)))
+    columns = ["split", "what", "paper", "annotated here", "with audio here"]
+    return pd.DataFrame(lines, columns=columns).sort_values("split", ascending=False, kind="stable")
+
+
+def durations(table: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Class -> lengths of its cycles in seconds."""
+    length = table.end - table.start
+    return {name: length[table.label == name].to_numpy() for name in CLASSES}
+
+
+def by_device(table: pd.DataFrame) -> pd.DataFrame:
+    """Cycles by device and class."""
+    return pd.crosstab(table.device, table.label).reindex(columns=list(CLASSES), fill_value=0)
+
+
+def spans(table: pd.DataFrame, recording: str) -> list[tuple[float, float, str]]:
+    """Start, end and label of a recording's cycles, in seconds."""
+    part = table[table.recording == recording]
+    return list(zip(part.start, part.end, part.label, strict=True))
+
+
+def example(source: Source, table: pd.DataFrame) -> tuple[str, Path]:
+    """The recording with audio that has the most classes, the first of equals, and its file."""
+    heard = table[table.audio].groupby("recording").label.nunique()
+    recording = heard.idxmax()
+    return recording, icbhi.audio_files(source.root)[recording]
+
+
+def breaths(source: Source, table: pd.DataFrame, labels: tuple[str, ...]) -> list[Breath]:
+    """For each label, the cycle with audio whose length is nearest to 2.5 s."""
+    files, found = icbhi.audio_files(source.root), []
+    for label in labels:
+        part = table[table.audio & (table.label == label)]
+        row = part.loc[(part.end - part.start - 2.5).abs().idxmin()]
+        every = spans(table, row.recording)
+        where = (row.recording, files[row.recording], label)
+        found.append(Breath(*where, float(row.start), float(row.end), every))
+    return found
+
+
+def clip(breath: Breath, front: FrontEnd) -> np.ndarray:
+    """The breath as the front end cuts it, (samples,)."""
+    wave = audio.recording_wave(breath.path, front)
+    return audio.cycle_clip(wave, breath.start, breath.end, front)
+
+
+def quirks(source: Source, table: pd.DataFrame) -> pd.DataFrame:
+    """Facts of the official files that change numbers, counted in these files."""
+    sides = table.groupby("patient").split.nunique()
+    both = ", ".join(sides[sides > 1].index) or "none"
+    listed = icbhi.split_file(source.root).read_text()
+    renamed = [name for name in icbhi.RENAMED if name in listed]
+    longest, shortest = (table.end - table.start).agg(["max", "min"])
+    rate = table.label.ne("normal").groupby(table.device).mean()
+    spread = ", ".join(f"{device} {share:.0%}" for device, share in rate.items())
+    lines = [
+        ("patients on both sides of the split", both, "scores with and without them"),
+        ("split entries of another name than on disk", ", ".join(renamed) or "none", "mended"),
+        ("longest and shortest cycle (s)", f"{longest:.2f}, {shortest:.2f}", "cut or repeated"),
+        ("abnormal share by device", spread, "embeddings are judged by device too"),
+        ("recordings without audio here", str(table[~table.audio].recording.nunique()), "banner"),
+    ]
+    return pd.DataFrame(lines, columns=["quirk", "found here", "what is done"])
+
+
+def facts(fbanks: torch.Tensor, mask: torch.Tensor) -> pd.DataFrame:
+    """What the paper and its code say of a clip, and what came out here."""
+    grid = f"{mask.shape[0]} x {mask.shape[1]} = {mask.numel()}"
+    lines = [
+        ("frames of an 8 s clip", "798", str(fbanks.shape[1])),
+        ("mel bins", "128", str(fbanks.shape[2])),
+        ("tokens (official code)", "12 x 79 = 948", grid),
+    ]
+    return pd.DataFrame(lines, columns=["fact", "paper", "ours"])
