@@ -1,6 +1,6 @@
 """What the kept predictions of finished runs say: intervals, paired differences, confusions.
 
-`results` is the table of `lib.study.results`: one row per (experiment, seed, selection).
+`results` is the table of `lib.results.of`: one row per (experiment, seed, selection).
 """
 
 from collections.abc import Sequence

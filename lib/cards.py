@@ -1,15 +1,14 @@
-"""What is said of each page, and the index pages made from that."""
+"""What is said of each page, kept beside it, so that an index can be made from the folder alone."""
 
-import html
 import io
-import os
 import re
 from base64 import b64decode
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from lib import files, pages
+from bs4 import BeautifulSoup
+
+from lib import files
 
 THUMBNAIL_PIXELS = (640, 360)
 
@@ -28,6 +27,7 @@ class Card:
     seeds: str
     synthetic: bool  # only sounds that nobody made may be published
     runs: tuple[str, ...]  # names of the run folders that its numbers come from
+    thumbnail_alt: str = ""  # "": the page has no picture
 
 
 def write_page(folder: Path, page: str, card: Card) -> None:
@@ -40,69 +40,30 @@ def write_page(folder: Path, page: str, card: Card) -> None:
             part.write_bytes(picture)
     else:
         shown.unlink(missing_ok=True)
-    write_card(folder, card, alt)
+    write_card(folder, replace(card, thumbnail_alt=alt))
 
 
 def thumbnail(page: str) -> tuple[bytes, str]:
     """A small PNG of the first PNG picture of a page and its description; b"" if there is none."""
     from PIL import Image
 
-    found = re.search(r'<img alt="([^"]*)" src="data:image/png;base64,([^"]+)"', page)
-    if not found:
+    soup = BeautifulSoup(page, "html.parser")
+    image = soup.find("img", src=re.compile("^data:image/png;base64,"))
+    if image is None:
         return b"", ""
-    picture = Image.open(io.BytesIO(b64decode(found[2]))).convert("RGB")
+    picture = Image.open(io.BytesIO(b64decode(image["src"].split(",")[1]))).convert("RGB")
     picture.thumbnail(THUMBNAIL_PIXELS)
     small = io.BytesIO()
     picture.quantize(64).save(small, "PNG", optimize=True)
-    return small.getvalue(), html.unescape(found[1])
+    return small.getvalue(), image["alt"]
 
 
-def write_card(folder: Path, card: Card, thumbnail_alt: str = "") -> None:
+def write_card(folder: Path, card: Card) -> None:
     """Write the card of a page."""
-    value = {**asdict(card), "thumbnail_alt": thumbnail_alt}
-    files.write_json(folder / "cards" / f"{card.name}.json", value)
+    files.write_json(folder / "cards" / f"{card.name}.json", asdict(card))
 
 
 def cards(folder: Path) -> list[Card]:
     """The cards of all pages in a folder, in reading order."""
-    known = [field.name for field in fields(Card)]
     found = [files.read_json(path) for path in sorted(folder.glob("cards/*.json"))]
-    return [Card(**{k: v for k, v in c.items() if k in known}) for c in found]
-
-
-def write_index(path: Path, groups: Iterable[tuple[str, str, Path]]) -> None:
-    """Write an index page; groups: (title, about, folder of pages), each a part with its cards."""
-    from jinja2 import Environment, FileSystemLoader
-
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
-    parts = [_group(path.parent, *group) for group in groups]
-    template = environment.get_template("reports.html.j2")
-    page = template.render(groups=[p for p in parts if p["cards"]], css=_raw(css()))
-    check(page, path.name)
-    files.write_text(path, page + "\n")
-
-
-def _raw(text: str) -> object:
-    from markupsafe import Markup
-
-    return Markup(text)
-
-
-def _link(path: Path, base: Path) -> str:
-    return Path(os.path.relpath(path, base)).as_posix()
-
-
-def _group(base: Path, title: str, about: str, folder: Path) -> dict:
-    shown = []
-    for card in cards(folder):
-        extra = files.read_json(folder / "cards" / f"{card.name}.json")
-        picture = folder / "thumbnails" / f"{card.name}.png"
-        shown.append(
-            {
-                **extra,
-                "href": _link(folder / f"{card.name}.html", base),
-                "thumbnail": _link(picture, base) if picture.exists() else "",
-            }
-        )
-    banners = list(dict.fromkeys(c["banner"] for c in shown if c["banner"]))
-    return {"title": title, "about": about, "banners": banners, "cards": shown}
+    return [Card(**{**card, "runs": tuple(card["runs"])}) for card in found]

@@ -14,7 +14,7 @@ COLUMNS = {"test": "difference", "validation": "honest difference"}
 def table(results: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """One line a claim: the paper's difference in Score, ours with its 95% interval, what it says.
 
-    results: table name -> as `lib.study.results` gives it. Columns: claim, paper, difference (epoch
+    results: table name -> as `lib.results.of` gives it. Columns: claim, paper, difference (epoch
     chosen on the test set), honest difference (on held-out patients), the interval says.
     """
     found = {row.key: (row, results[name]) for name in results for row in rows.table(name)}

@@ -46,7 +46,9 @@ def compare(found: dict[str, dict[str, np.ndarray]]) -> pd.DataFrame:
         for method, one in found.items()
     ]
     columns = ["method", "grouping", "kNN", "chance", "silhouette"]
-    return pd.concat(tables)[columns] if tables else pd.DataFrame(columns=columns)
+    if not tables:
+        return pd.DataFrame(columns=columns)
+    return pd.concat(tables, ignore_index=True)[columns]
 
 
 def tsne(z: np.ndarray, seed: int = 0) -> np.ndarray:

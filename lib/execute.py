@@ -16,8 +16,8 @@ from tqdm.auto import tqdm
 
 from lib import files, profiles, rows, runs
 from lib.features import front_end
+from lib.results import of
 from lib.study import Planned, Study, has_gpu, open_study, plan, weights_name
-from lib.study import results as study_results
 
 POLL_SECONDS = 0.5
 
@@ -42,9 +42,9 @@ def run(profile: str, notebooks: list[str]) -> None:
 
 
 def results(profile: str, *names: str) -> pd.DataFrame:
-    """Make what is missing, then give the results of these tables (see `lib.study.results`)."""
+    """Make what is missing, then give the results of these tables (see `lib.results`)."""
     tables(profile, *names)
-    return study_results(profile, *names)
+    return of(profile, *names)
 
 
 def slots() -> int:

@@ -21,6 +21,7 @@ from lib import files
 from lib.errors import UserError, unknown
 
 KERNEL = "python3"
+ADDED = {"injected-parameters", "papermill-error-cell-tag"}  # cells that papermill puts in
 
 
 def read(path: Path) -> NotebookNode:
@@ -71,7 +72,7 @@ def execute(path: Path, output: Path, given: dict[str, object], report_dir: Path
     failed = output.with_suffix(".failed.ipynb")
     part = output.with_suffix(".part.ipynb")
     fault = _papermill(path, part, given, report_dir)
-    fault = fault or (_fault(read(part)) if part.exists() else "papermill wrote no notebook")
+    fault = (_fault(read(part)) if part.exists() else "papermill wrote no notebook") or fault
     if fault:
         if part.exists():
             os.replace(part, failed)
@@ -98,7 +99,7 @@ def _papermill(path: Path, part: Path, given: dict[str, object], report_dir: Pat
                 progress_bar=False,
             )
     except papermill.PapermillExecutionError as error:
-        return f"cell {error.cell_index + 1}: {error.ename}: {_first_line(error.evalue)}"
+        return f"{error.ename}: {_first_line(error.evalue)}"
     except DeadKernelError:
         return "its kernel died (killed, or out of memory)"
     return ""
@@ -110,7 +111,8 @@ def _first_line(text: str) -> str:
 
 def _fault(notebook: NotebookNode) -> str:
     """Why an executed notebook may not be trusted, or ""."""
-    for number, cell in enumerate(notebook.cells, 1):
+    written = [c for c in notebook.cells if not ADDED & set(c.metadata.get("tags", []))]
+    for number, cell in enumerate(written, 1):
         if cell.cell_type != "code" or not cell.source.strip():
             continue
         errors = [o for o in cell.outputs if o.output_type == "error"]
@@ -131,6 +133,7 @@ def own_kernel(report_dir: Path) -> Iterator[None]:
     with tempfile.TemporaryDirectory() as folder:
         spec = Path(folder) / "kernels" / KERNEL / "kernel.json"
         argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        argv.append("--log-level=CRITICAL")  # it warns of its transport at each start
         files.write_json(spec, {"argv": argv, "display_name": "Python 3", "language": "python"})
         changes = {
             "JUPYTER_PATH": folder,

@@ -15,22 +15,24 @@ from lib.notebook import steady
 
 TEMPLATES = Path(__file__).parent / "templates"
 IMAGES = ("image/svg+xml", "image/png", "image/jpeg")
+NO_ALT = "No description has been provided"  # what nbconvert writes where there is none
 OUTSIDE = re.compile(r"""url\(\s*["']?(?:https?:)?//|@import|\bimport\s*\(""")
 
 
 def heading(notebook: NotebookNode) -> tuple[str, str]:
-    """Title and question of a notebook: the heading and the first line of its first cell."""
-    lines = [line.strip() for line in notebook.cells[0].source.splitlines() if line.strip()]
-    title = lines[0].lstrip("# ") if lines else ""
-    question = re.sub(r"^\W*question\W*", "", lines[1], flags=re.I) if len(lines) > 1 else ""
-    plain = [re.sub(r"[*`]|^[-\d.]+\s(?=\D*:)", "", text).strip() for text in (title, question)]
-    return plain[0], plain[1]
+    """Title and question of a notebook: `# NN Title` and `**Question.** ...` of its first cell."""
+    text = notebook.cells[0].source
+    title = re.search(r"^# *(.+)$", text, flags=re.M)
+    question = re.search(r"\*\*Question\.?\*\* *(.+?)(?=\n\*\*|\n\s*\n|\Z)", text, flags=re.S)
+    return tuple(
+        " ".join(re.sub(r"[*`]", "", m[1]).split()) if m else "" for m in (title, question)
+    )
 
 
 def render(
     notebook: NotebookNode, card: Card, previous: Card | None = None, following: Card | None = None
 ) -> str:
-    """The page of an executed notebook: one file, no outside resources, the same for the same input.
+    """The page of an executed notebook: one file, nothing from outside, same input same bytes.
 
     Raises `UserError` for a picture without a description or a resource from the net.
     """
@@ -39,7 +41,7 @@ def render(
     footer = f"Profile {card.profile}; data: {card.data}; seeds: {card.seeds}."
     page = {
         "title": card.title,
-        "banner": card.banner,
+        "banner": "" if _has_banner(ready) else card.banner,
         "footer": f"{footer} Made by ./run_all.sh {card.profile} {card.name[:2]}.",
         "previous": previous and {"href": f"{previous.name}.html", "title": previous.title},
         "next": following and {"href": f"{following.name}.html", "title": following.title},
@@ -51,6 +53,11 @@ def render(
     return text
 
 
+def _has_banner(notebook: NotebookNode) -> bool:
+    outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
+    return any('class="banner"' in o.get("data", {}).get("text/html", "") for o in outputs)
+
+
 def check(page: str, name: str) -> None:
     """Raise `UserError` if a page needs the net or shows a picture without a description."""
     soup = BeautifulSoup(page, "html.parser")
@@ -58,7 +65,8 @@ def check(page: str, name: str) -> None:
         address = tag.get("src") or (tag.get("href") if tag.name == "link" else None)
         if address and re.match(r"(?:https?:)?//", address):
             raise UserError(f"{name}: <{tag.name}> loads {address}; a page must open offline")
-        if tag.name == "img" and not (tag.get("alt") or "").strip():
+        described = (tag.get("alt") or "").strip()
+        if tag.name == "img" and (not described or described.startswith(NO_ALT)):
             raise UserError(f"{name}: a picture has no description; give its <img> an alt text")
     for tag in soup.find_all(["script", "style"]):
         if OUTSIDE.search(tag.string or ""):

@@ -5,18 +5,17 @@ its page was made is left alone.
 """
 
 import hashlib
-import os
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lib import cards, files, notebook, pages
+from lib import cards, files, index, notebook, pages
 from lib.cards import Card
 from lib.errors import UserError, unknown
 
 LAST_DEFAULT = "07"  # the other systems' notebooks run when asked for by number, or by `all`
+DATA_WORDS = {"official": "ICBHI", "partial": "ICBHI, partial", "synthetic": "synthetic sounds"}
 
 
 @dataclass(frozen=True)
@@ -46,14 +45,6 @@ def local_root() -> Path:
     return files.reports_root() / "local"
 
 
-def folder(profile: str = "quick") -> Path:
-    """Where a notebook writes tables and figures: REPORT_DIR, else the local folder."""
-    from lib.study import open_study
-
-    given = os.environ.get("REPORT_DIR")
-    return Path(given) if given else local_root() / open_study(profile).name
-
-
 def select(names: list[str], root: Path | None = None) -> list[Path]:
     """Notebook files by number; none: those of the first paper; "all": every one."""
     found = sorted((root or files.PROJECT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
@@ -73,15 +64,13 @@ def build(profile: str, names: list[str]) -> None:
 
     Raises `UserError` at the end if a notebook failed; the other pages are made all the same.
     """
-    from lib import execute, registry
+    from lib import execute
 
     chosen = select(names)
-    tables = [t for path in chosen for t in registry.NOTEBOOKS.get(path.name[:2], ())]
-    execute.tables(profile, *tables)
+    execute.run(profile, [path.name[:2] for path in chosen])
     job = open_job(profile)
     faults = make_pages(job, chosen)
-    index = write_indexes(job.folder)
-    print(f"reports: {index}")
+    print(f"reports: {write_indexes(job.folder)}")
     if faults:
         raise UserError("; ".join(faults))
 
@@ -92,12 +81,11 @@ def open_job(profile: str) -> Job:
 
     study = open_study(profile)
     source = study.source
-    data = {"official": "ICBHI, complete", "partial": "ICBHI, partial"}.get(source.kind, "synthetic")
     shared = _digest_files(sorted(p for p in source.root.rglob("*") if p.is_file()))
     return Job(
         profile=profile,
-        folder=local_root() / study.name,
-        data=data,
+        folder=study.folder,
+        data=DATA_WORDS[source.kind],
         banner=source.banner,
         synthetic=source.kind == "synthetic",
         facts=lambda number: _facts(profile, number, shared),
@@ -106,44 +94,113 @@ def open_job(profile: str) -> Job:
 
 def _facts(profile: str, number: str, shared: str) -> Facts:
     """A notebook with tables of its own depends on their results, any other on all results."""
-    from lib import registry, study
+    from lib import rows, study
 
-    results = study.results(profile, *(registry.NOTEBOOKS.get(number) or registry.TABLES))
+    own = rows.NOTEBOOKS.get(number)
+    results = results_of(profile, *(own or rows.TABLES))
     done = results[results.status.isin(["done", "none qualifies"])]
     kept = hashlib.sha256(shared.encode())
     kept.update(results.drop(columns="path").to_csv(index=False).encode())
     for path in sorted(set(done.path)):
         kept.update((Path(path) / "result.json").read_bytes())
-    wanted, missing = results.experiment.nunique(), results[~results.index.isin(done.index)]
-    gone = missing.experiment.nunique()
-    status = f"{gone} of {wanted} experiments not run" if gone else "complete"
-    seeds = str(done.seed.nunique()) if len(done) else "none"
-    return Facts(status, seeds, tuple(sorted(set(done.run))), kept.hexdigest())
+    used, digest = tuple(sorted(set(done.run))), kept.hexdigest()
+    if own is None:
+        return Facts("complete", "trains nothing", used, digest)
+    gone = results.experiment.nunique() - done.experiment.nunique()
+    status = f"{gone} of {results.experiment.nunique()} experiments not run" if gone else "complete"
+    return Facts(status, str(done.seed.nunique()), used, digest)
 
 
 def make_pages(job: Job, chosen: list[Path]) -> list[str]:
-    """Execute notebooks one after another and write their pages; returns the faults, one each."""
+    """Execute notebooks one after another, render all pages; returns the faults, one line each."""
     faults = []
-    stubs = [_card(job, path, job.facts(path.name[:2])) for path in chosen]
-    around = _neighbours(job.folder, stubs)
-    for path, card in zip(chosen, stubs, strict=True):
-        before, after = around[card.name]
-        digest = job.facts(path.name[:2]).digest
-        mark = job.folder / "fingerprints" / path.stem
-        print_ = fingerprint(job, path, card, digest)
-        if _same(mark, print_) and (job.folder / f"{path.stem}.html").exists():
-            _refresh(job, path, card, before, after)
-            print(f"{path.name}: unchanged", flush=True)
-            continue
-        mark.unlink(missing_ok=True)
+    for path in chosen:
         start = time.monotonic()
         try:
-            _make(job, path, card, before, after)
+            said = "done" if _execute(job, path) else "unchanged"
+            print(f"{path.name}: {said} ({time.monotonic() - start:.0f} s)", flush=True)
         except UserError as error:
             faults.append(str(error))
-            cards.write_card(job.folder, replace(card, status="failed; its last words are local"))
-            print(f"{path.name}: FAILED: {error}", flush=True)
-            continue
-        files.write_text(mark, print_)
-        print(f"{path.name}: done in {time.monotonic() - start:.0f} s", flush=True)
+            print(f"{path.name}: FAILED", flush=True)
+    return faults + render_pages(job.folder)
+
+
+def _execute(job: Job, path: Path) -> bool:
+    """Execute a notebook and write its card, unless its inputs are unchanged."""
+    facts = job.facts(path.name[:2])
+    mark, output = job.folder / "fingerprints" / path.stem, job.folder / "notebooks" / path.name
+    wanted = fingerprint(job, path, facts)
+    if output.exists() and mark.exists() and mark.read_text() == wanted:
+        return False
+    mark.unlink(missing_ok=True)
+    card = _card(job, path, facts)
+    try:
+        notebook.execute(path, output, {"profile": job.profile}, job.folder)
+    except UserError:
+        cards.write_card(job.folder, replace(card, status="failed; this page is an older one"))
+        raise
+    cards.write_card(job.folder, card)
+    files.write_text(mark, wanted)
+    return True
+
+
+def _card(job: Job, path: Path, facts: Facts) -> Card:
+    title, question = pages.heading(notebook.read(path))
+    return Card(
+        name=path.stem,
+        title=title,
+        question=question,
+        status=facts.status,
+        profile=job.profile,
+        data=job.data,
+        banner=job.banner,
+        seeds=facts.seeds,
+        synthetic=job.synthetic,
+        runs=facts.runs,
+    )
+
+
+def fingerprint(job: Job, path: Path, facts: Facts) -> str:
+    """Hash of all a page depends on: notebook, library, versions, profile, data, results."""
+    sources = sorted(Path(__file__).parent.rglob("*.py"))
+    pins = files.PROJECT / "requirements.txt"
+    kept = hashlib.sha256("|".join((job.profile, job.data, job.banner, facts.digest)).encode())
+    for source in (path, pins, *sources):
+        kept.update(source.read_bytes())
+    return kept.hexdigest()
+
+
+def _digest_files(found: list[Path]) -> str:
+    """Hash of names, sizes and times: enough to see that recordings were changed."""
+    stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in found]
+    return hashlib.sha256(repr(stats).encode()).hexdigest()
+
+
+def render_pages(folder: Path) -> list[str]:
+    """Write the HTML of every executed notebook in a folder; returns the faults."""
+    known = [c for c in cards.cards(folder) if (folder / "notebooks" / f"{c.name}.ipynb").exists()]
+    faults = []
+    for at, card in enumerate(known):
+        before = known[at - 1] if at else None
+        after = known[at + 1] if at + 1 < len(known) else None
+        executed = notebook.read(folder / "notebooks" / f"{card.name}.ipynb")
+        try:
+            cards.write_page(folder, pages.render(executed, card, before, after), card)
+        except UserError as error:
+            faults.append(str(error))
     return faults
+
+
+def write_indexes(folder: Path) -> Path:
+    """Write the folder's own index and the one of all local and published pages; returns it."""
+    index.write_index(folder / "index.html", [("These pages", LOCAL, folder)])
+    root = files.reports_root()
+    mine = [p.parent for p in sorted(local_root().glob("*/cards")) if p.is_dir()]
+    groups = [(f"Made here: {path.name}", LOCAL, path) for path in mine]
+    path = local_root() / "index.html"
+    index.write_index(path, [*groups, ("Published", PUBLISHED, root)])
+    return path
+
+
+LOCAL = "Made on this machine; not part of the repository until published."
+PUBLISHED = "Committed with the repository; changed only by ./run_all.sh publish."

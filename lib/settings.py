@@ -114,7 +114,7 @@ def describe(experiment: Experiment) -> str:
     size = f" {experiment.size}" if experiment.model == "ast" else ""
     words = [
         f"{experiment.model}{size}",
-        f"{experiment.epochs} epochs",
+        f"{experiment.epochs} epoch{'s' * (experiment.epochs > 1)}",
         f"{experiment.clip_seconds:g} s clips",
         f"lr {experiment.lr:g}",
         f"batch {experiment.batch}",

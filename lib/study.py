@@ -1,17 +1,15 @@
-"""A study: one profile on the data that is here; which runs tables want and what they gave."""
+"""A study: one profile on the data that is here, and which runs its tables want."""
 
 import os
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-import pandas as pd
-
 from lib import data, files, profiles, registry, rows, runs, store, weights
 from lib.features import FrontEnd, front_end
 from lib.profiles import Profile
 from lib.runs import Wanted
-from lib.settings import SELECTIONS, Experiment, describe, override
+from lib.settings import SELECTIONS, Experiment, override
 
 MEL_STORE = "icbhi-mel-pictures"  # the name such a store carries in its meta.json
 HOLD_OUT = 0.2
@@ -142,79 +140,3 @@ def _left_out(study: Study, row: rows.Row, experiment: Experiment) -> str:
 def has_gpu() -> bool:
     """Whether a CUDA driver is here; asked without importing torch."""
     return Path("/dev/nvidiactl").exists()
-
-
-def results(profile: str, *tables: str) -> pd.DataFrame:
-    """What the runs of these tables gave: one row for each experiment, seed and selection.
-
-    Columns: experiment, seed, selection, status (done, not run, failed, none qualifies), reason,
-    epoch, sp, se, score, se2, score2, sp_clean, se_clean, score_clean, data, weights, setting,
-    run, path.
-    """
-    found = []
-    for planned in plan(open_study(profile), *tables):
-        found += [_result(planned, selection) for selection in planned.selections]
-    return pd.DataFrame(found, columns=COLUMNS)
-
-
-def overview(profile: str) -> pd.DataFrame:
-    """How far each table is: runs wanted, done, failed, and why the others were not run."""
-    lines = []
-    for table in rows.TABLES:
-        found = results(profile, table).drop_duplicates(["experiment", "seed", "run"])
-        stood = found[found.status == "not run"]
-        why = stood.reason.value_counts(sort=False)
-        lines.append(
-            {
-                "table": table,
-                "runs wanted": len(found),
-                "done": int(found.status.isin(["done", "none qualifies"]).sum()),
-                "failed": int((found.status == "failed").sum()),
-                "not run": len(stood),
-                "why not": "; ".join(f"{count} × {reason}" for reason, count in why.items()),
-            }
-        )
-    return pd.DataFrame(lines)
-
-
-def histories(results: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Experiment -> history (one row an epoch) of the first finished seed."""
-    found = results[results.path.notna()].sort_values("seed", kind="stable")
-    first = found.drop_duplicates("experiment").sort_values("experiment")
-    return {
-        row.experiment: pd.read_csv(Path(row.path) / "history.csv") for row in first.itertuples()
-    }
-
-
-COLUMNS = [
-    *("experiment", "seed", "selection", "status", "reason", "epoch"),
-    *("sp", "se", "score", "se2", "score2", "sp_clean", "se_clean", "score_clean"),
-    *("data", "weights", "setting", "run", "path"),
-]
-
-
-def _result(planned: Planned, selection: str) -> dict:
-    row = {"experiment": planned.name, "seed": planned.seed, "selection": selection}
-    row["setting"] = describe(planned.experiment)
-    if planned.record is None:
-        failed = runs.failure(planned.wanted) if planned.wanted else ""
-        status = "failed" if failed else "not run"
-        return {**row, "status": status, "reason": failed or planned.reason or "not yet run"}
-    record = runs.read(planned.record)
-    row |= {
-        "data": record["data"]["name"],
-        "weights": record["weights"]["name"],
-        "run": planned.record.name,
-        "path": str(planned.record),
-    }
-    chosen = record["selections"][selection]
-    if chosen is None:
-        return {**row, "status": "none qualifies", "reason": "no epoch has Se > 5"}
-    clean = chosen["test_clean"]
-    return {
-        **row,
-        "status": "done",
-        "epoch": chosen["epoch"],
-        **{key: chosen["test"][key] for key in ("sp", "se", "score", "se2", "score2")},
-        **{f"{key}_clean": clean[key] for key in ("sp", "se", "score")},
-    }

@@ -23,7 +23,7 @@ def compare(
 ) -> pd.DataFrame:
     """Every row of a table, paper beside ours, all cells printed text; all-normal row last.
 
-    results: as `lib.study.results` gives them. judge: whether the profile runs the published
+    results: as `lib.results.of` gives them. judge: whether the profile runs the published
     setting. two_class: any abnormal answer of the same 4-class model counts for Se. Columns: the
     printed ones, then Paper Sp, Paper Se, Paper Score, Sp, Se, Score (selection "test", mean ± std
     (n)), Difference, Verdict (see `verdict`), Last, Validation, Gap (test - validation), Without
@@ -71,7 +71,7 @@ def _line(row: Row, results: pd.DataFrame, metrics: tuple[str, ...], judge: bool
     line["95% interval"] = _interval(row, results, metrics[2])
     line["Seeds"] = _seeds(test, metrics[2])
     line["Classes"] = CLASSES[metrics]
-    line |= {name.capitalize(): _words(runs[name]) for name in ("data", "weights", "setting")}
+    line |= {name.capitalize(): _words(test[name]) for name in ("data", "weights", "setting")}
     note = paper.get(row.paper).note if row.paper else ""
     return line | {"Status": _status(row, test), "Note": note or NONE}
 
@@ -164,8 +164,12 @@ def _all_normal(rows: Sequence[Row], metrics: tuple[str, ...]) -> dict[str, str]
 
 
 def headline(table: pd.DataFrame) -> pd.DataFrame:
-    """What a reader wants first: the paper's Score, ours, verdict, and what ours was run with."""
-    kept = [*_printed(table), "Paper Score", "Score", "Difference", "Verdict"]
+    """What a reader wants first: the paper's Score, ours, verdict, and what ours was run with.
+
+    Beside Score, whose epoch is chosen on the test set as the paper's, stand the honest ones.
+    """
+    ours = ["Score", "Difference", "Verdict", "Last", "Validation", "Gap"]
+    kept = [*_printed(table), "Paper Score", *ours]
     return table[kept].assign(**{"Ours was run with": _run_with(table)})
 
 

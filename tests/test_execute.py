@@ -11,6 +11,7 @@ import pytest
 
 from lib import data, execute, files, registry, rows, runs, study
 from lib.errors import UserError
+from lib.results import of as results_of
 from lib.settings import Experiment, override
 
 BASE = Experiment(
@@ -57,7 +58,7 @@ def table(small_store, tmp_path, monkeypatch):
 
 
 def statuses():
-    results = study.results("smoke", "small")
+    results = results_of("smoke", "small")
     return {k: set(v) for k, v in results.groupby("experiment").status}
 
 
@@ -76,20 +77,20 @@ def test_a_table_is_made_once_and_failures_do_not_stop_the_others(table, capsys)
 
 def test_results_say_why_a_row_has_no_number(table):
     execute.tables("smoke", table)
-    reasons = study.results("smoke", "small").set_index("experiment").reason
+    reasons = results_of("smoke", "small").set_index("experiment").reason
     assert "the loss is nan in epoch 1" in reasons["small/nan"].iloc[0]
     assert "weights not found" in reasons["small/imagenet"].iloc[0]
 
 
 def test_without_the_store_a_published_record_is_shown(table, monkeypatch):
     execute.tables("smoke", table)
-    results = study.results("smoke", "small")
+    results = results_of("smoke", "small")
     done = results[(results.experiment == "small/ce") & (results.selection == "last")].iloc[0]
     runs.publish([files.runs_root() / done.run])
     monkeypatch.setenv("RUNS_ROOT", str(files.runs_root() / "elsewhere"))
     monkeypatch.delenv("STORE")
     study.open_study.cache_clear()
-    again = study.results("smoke", "small")
+    again = results_of("smoke", "small")
     row = again[(again.experiment == "small/ce") & (again.selection == "last")].iloc[0]
     assert row.score == done.score and row.run == done.run
     assert set(again[again.experiment == "small/nan"].status) == {"not run"}

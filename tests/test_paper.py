@@ -102,3 +102,11 @@ def test_frame_shows_the_table_as_printed():
     frame = paper.frame("t2")
     assert list(frame.columns[:7]) == ["method", "mix", "negatives", "target", "Sp", "Se", "Score"]
     assert frame.Score[3] == "62.37 ± 0.61"
+
+
+def test_the_data_set_has_the_size_the_text_says():
+    assert [sum(cycles.values()) for cycles in paper.CYCLES.values()] == [4142, 2756]  # 6,898
+    assert [*paper.CYCLES["train"].values()] == [2063, 1215, 501, 363]
+    assert [*paper.CYCLES["test"].values()] == [1579, 649, 385, 143]
+    assert sum(paper.RECORDINGS.values()) == 920
+    assert paper.PATIENTS == {"train": 79, "test": 49}

@@ -74,11 +74,12 @@ def test_default_is_the_official_layout_and_can_be_learnt(tmp_path):
 @pytest.mark.slow
 def test_positive_control(tmp_path):
     """The smallest AST with plain CE passes Score 70 in its last epoch: the way from sounds to
-    scores learns what can be learnt (82.8 measured with 40 epochs; about a minute)."""
+    scores learns what can be learnt. About a minute. Measured: 76.5 and 87.1 (seeds 1 and 2);
+    fewer epochs are not enough for every seed (40 gave 82.8, 62.3 and 86.9)."""
     torch.set_num_threads(1)
     experiment = Experiment(
         "control", size="nano", stride=16, clip_seconds=2.0, normalise="store", batch=8, lr=2e-3,
-        epochs=30, spec_augment=0.0, moving_average=0.0,
+        epochs=60, spec_augment=0.0, moving_average=0.0,
     )  # fmt: skip
     features = store.store_for(data.synthetic_source(), front_end(experiment), progress=False)
     train.fit(experiment, 1, features, front_end(experiment).frames, tmp_path / "run")

@@ -159,7 +159,7 @@ def test_headline_says_what_ours_was_run_with(predictions):
     shown = tables.headline(compare([CE, QUOTED], results))
     assert list(shown.columns) == [
         *("Method", "Target", "Paper Score", "Score", "Difference", "Verdict"),
-        "Ours was run with",
+        *("Last", "Validation", "Gap", "Ours was run with"),
     ]
     assert shown["Ours was run with"][0] == "synthetic; none; 2 epochs"
     assert shown["Ours was run with"][1].startswith("not run: quoted")

@@ -1,0 +1,161 @@
+"""The front door: `python -m lib <command>`, which `./run_all.sh` calls in its environment."""
+
+import argparse
+import os
+import re
+import sys
+from pathlib import Path
+
+PROFILES = ("quick", "paper", "smoke")
+COMMANDS = (*PROFILES, "test", "verify", "publish", "lab", "download")
+OPTIONS = ("--data", "--store", "--weights", "--help")
+USAGE = "./run_all.sh [COMMAND] [NOTEBOOK ...] [--data DIR] [--store DIR] [--weights DIR]"
+COMMAND_HELP = """\
+commands:
+  quick            small models, about half an hour on two cores (the default)
+  paper            everything as published; needs all recordings and a GPU
+  smoke            synthetic sounds, tiny models, minutes
+  test [ARG ...]   run the tests; arguments go to pytest
+  verify           recompute every published number from its predictions
+  publish [NAME]   copy local reports (reports/local/NAME) to reports/
+  lab              open the notebooks in JupyterLab
+  download icbhi   fetch the official recordings (2 GB) into data/, or --data
+
+notebooks: numbers such as 03 04, or all; none means 00 to 07
+
+examples:
+  ./run_all.sh
+  ./run_all.sh quick 03 04 --data /data/icbhi
+  ./run_all.sh paper all
+"""
+
+
+def parse(argv: list[str]) -> tuple[str, list[str], argparse.Namespace]:
+    """Command, its words, and the options; an unknown one is a `UserError` with near names."""
+    from lib.errors import UserError, unknown
+
+    parser = argparse.ArgumentParser(
+        prog="./run_all.sh",
+        usage=USAGE,
+        description="From recordings to reports that show a paper's numbers beside ours.",
+        epilog=COMMAND_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        exit_on_error=False,
+    )
+    parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
+    parser.add_argument("--data", metavar="DIR", help="recordings: holds ICBHI_final_database")
+    parser.add_argument(
+        "--store", metavar="DIR", action="append", help="a feature store made elsewhere; repeatable"
+    )
+    parser.add_argument("--weights", metavar="DIR", help="pretrained weights, if not in weights/")
+    try:
+        options, rest = parser.parse_known_intermixed_args(argv)
+    except argparse.ArgumentError as error:
+        raise UserError(f"{error}; see ./run_all.sh --help") from error
+    if rest:
+        raise unknown("option", rest[0], OPTIONS)
+    words = options.words
+    if words and not re.fullmatch(r"\d+|all", words[0]):
+        command, *words = words
+    else:
+        command = "quick"
+    if command not in COMMANDS:
+        raise unknown("command or profile", command, COMMANDS)
+    return command, words, options
+
+
+def set_places(options: argparse.Namespace) -> None:
+    """Hand folders on by environment, as absolute paths; one that is not there is a `UserError`."""
+    given = {"DATA_ROOT": options.data, "WEIGHTS_ROOT": options.weights}
+    for name, folder in given.items():
+        if folder is not None:
+            os.environ[name] = _folder(folder)
+    if options.store:
+        os.environ["STORE"] = os.pathsep.join(map(_folder, options.store))
+
+
+def _folder(given: str) -> str:
+    from lib.errors import UserError
+
+    path = Path(given).expanduser().resolve()
+    if not path.is_dir():
+        raise UserError(f"{given}: no such folder; give one that exists")
+    return str(path)
+
+
+def run(argv: list[str]) -> int:
+    """Do what the command line asks for; returns the exit code."""
+    if argv[:1] == ["test"]:  # all that follows is for pytest
+        return _replace("-m", "pytest", *argv[1:])
+    command, words, options = parse(argv)
+    if command == "download":
+        return _download(words, options)
+    set_places(options)
+    if command in PROFILES:
+        from lib import report
+
+        report.build(command, words)
+        return 0
+    return {"verify": _verify, "publish": _publish, "lab": _lab}[command](words)
+
+
+def _replace(*arguments: str) -> int:
+    """Become another Python program, started in the project's folder."""
+    from lib.files import PROJECT
+
+    os.chdir(PROJECT)
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, *arguments])
+
+
+def _lab(words: list[str]) -> int:
+    from lib.files import PROJECT
+
+    return _replace("-m", "jupyterlab", "--notebook-dir", str(PROJECT / "notebooks"), *words)
+
+
+def _verify(words: list[str]) -> int:
+    from lib import runs
+
+    differences = runs.verify()
+    if not any(runs.published_root().glob("*/result.json")):
+        differences = [f"{runs.published_root()}: nothing is published there"]
+    print("\n".join(differences) or f"{runs.published_root()}: every number is what its run gives")
+    return 1 if differences else 0
+
+
+def _publish(words: list[str]) -> int:
+    from lib.publish import publish
+
+    print(f"published: {publish(*words[:1])}")
+    return 0
+
+
+def _download(words: list[str], options: argparse.Namespace) -> int:
+    from lib.data.download import DATASETS, download
+    from lib.errors import UserError
+    from lib.files import PROJECT
+
+    if len(words) != 1:
+        raise UserError(f"download: name one data set ({', '.join(DATASETS)})")
+    download(words[0], Path(options.data or PROJECT / "data").expanduser().resolve())
+    return 0
+
+
+def main() -> int:
+    """Run the command line; a fault that the user can mend is one line and exit code 2."""
+    from lib.errors import UserError
+
+    try:
+        return run(sys.argv[1:])
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""What the runs of tables gave, or why they gave nothing: one row a run and selection."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from lib import rows, runs
+from lib.settings import describe
+from lib.study import Planned, open_study, plan
+
+METRICS = ("sp", "se", "score", "se2", "score2")
+COLUMNS = [
+    *("experiment", "seed", "selection", "status", "reason", "epoch"),
+    *METRICS,
+    *(f"{metric}_clean" for metric in METRICS),  # without patients 156 and 218
+    *("data", "weights", "setting", "run", "path"),
+]
+
+
+def of(profile: str, *tables: str) -> pd.DataFrame:
+    """What the runs of these tables gave: one row for each experiment, seed and selection.
+
+    Status is done, not run, failed or none qualifies, with a reason; the numbers are percent of the
+    test set, `*_clean` without the two patients who stand on both sides of the official split.
+    """
+    found = []
+    for planned in plan(open_study(profile), *tables):
+        found += [_result(planned, selection) for selection in planned.selections]
+    return pd.DataFrame(found, columns=COLUMNS)
+
+
+def overview(profile: str) -> pd.DataFrame:
+    """How far each table is: runs wanted, done, failed, and why the others were not run."""
+    lines = []
+    for table in rows.TABLES:
+        found = of(profile, table).drop_duplicates(["experiment", "seed", "run"])
+        stood = found[found.status == "not run"]
+        why = stood.reason.value_counts(sort=False)
+        lines.append(
+            {
+                "table": table,
+                "runs wanted": len(found),
+                "done": int(found.status.isin(["done", "none qualifies"]).sum()),
+                "failed": int((found.status == "failed").sum()),
+                "not run": len(stood),
+                "why not": "; ".join(f"{count} × {reason}" for reason, count in why.items()),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def histories(results: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Experiment -> history (one row an epoch) of the first finished seed."""
+    found = results[results.path.notna()].sort_values("seed", kind="stable")
+    first = found.drop_duplicates("experiment").sort_values("experiment")
+    return {
+        row.experiment: pd.read_csv(Path(row.path) / "history.csv") for row in first.itertuples()
+    }
+
+
+def _result(planned: Planned, selection: str) -> dict:
+    row = {"experiment": planned.name, "seed": planned.seed, "selection": selection}
+    row["setting"] = describe(planned.experiment)
+    if planned.record is None:
+        failed = runs.failure(planned.wanted) if planned.wanted else ""
+        status = "failed" if failed else "not run"
+        return {**row, "status": status, "reason": failed or planned.reason or "not yet run"}
+    record = runs.read(planned.record)
+    row |= {
+        "data": record["data"]["name"],
+        "weights": record["weights"]["name"],
+        "run": planned.record.name,
+        "path": str(planned.record),
+    }
+    chosen = record["selections"][selection]
+    if chosen is None:
+        return {**row, "status": "none qualifies", "reason": "no epoch has Se > 5"}
+    clean = chosen["test_clean"]
+    return {
+        **row,
+        "status": "done",
+        "epoch": chosen["epoch"],
+        **{key: chosen["test"][key] for key in METRICS},
+        **{f"{key}_clean": clean[key] for key in METRICS},
+    }
