@@ -15,10 +15,17 @@ def table(results: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """One line a claim: the paper's difference in Score, ours with its 95% interval, what it says.
 
     results: table name -> as `lib.results.of` gives it. Columns: claim, paper, difference (epoch
-    chosen on the test set), honest difference (on held-out patients), the interval says.
+    chosen on the test set), honest difference (on held-out patients), the interval says, run with.
     """
     found = {row.key: (row, results[name]) for name in results for row in rows.table(name)}
     return pd.DataFrame([_line(claim, found[a], found[b]) for claim, a, b in rows.CLAIMS])
+
+
+def _run_with(row: Row, results: pd.DataFrame, known: bool) -> str:
+    """Data, weights and setting behind a row's finished runs."""
+    done = results[(results.experiment == row.experiment) & results.run.notna()]
+    words = [", ".join(done[name].unique()) for name in ("data", "weights", "setting")]
+    return "; ".join(words) if known else "–"
 
 
 def differences(results: pd.DataFrame) -> pd.DataFrame:
@@ -78,4 +85,4 @@ def _line(claim: str, a: tuple[Row, pd.DataFrame], b: tuple[Row, pd.DataFrame]) 
             difference, low, high = answers.difference(*pair)
             line[column] = f"{difference:+.2f} ({low:+.2f} to {high:+.2f})"
             says = "nothing: 0 lies inside" if low <= 0 <= high else "more than chance"
-    return line | {"the interval says": says}
+    return line | {"the interval says": says, "run with": _run_with(*a, says != "not run")}

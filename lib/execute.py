@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from lib import files, profiles, rows, runs
 from lib.features import front_end
@@ -28,8 +28,8 @@ def tables(profile: str, *names: str) -> None:
     planned = plan(study, *names)
     pending = {p.wanted.hash8: p for p in planned if p.wanted and not p.record}
     pending = {key: p for key, p in pending.items() if not runs.failure(p.wanted)}
-    print(_announce(study, planned, list(pending.values())), flush=True)
     if pending:
+        print(_announce(study, planned, list(pending.values())), flush=True)
         with files.locked(files.runs_root() / ".lock"):
             _run_all(study, list(pending.values()))
 
@@ -41,23 +41,27 @@ def run(profile: str, notebooks: list[str]) -> None:
         tables(profile, *names)
 
 
-def results(profile: str, *names: str) -> pd.DataFrame:
-    """Make what is missing, then give the results of these tables (see `lib.results`)."""
-    tables(profile, *names)
-    return of(profile, *names)
+def results(profile: str, name: str) -> pd.DataFrame:
+    """Make what is missing; give the results of a table (see `lib.results`).
+
+    They are kept as results/<name>.csv beside the report's tables, for `lib.verify`.
+    """
+    tables(profile, name)
+    found = of(profile, name)
+    text = found.drop(columns="path").to_csv(index=False)
+    files.write_text(open_study(profile).folder / "results" / f"{name}.csv", text)
+    return found
 
 
 def slots() -> int:
     """Runs side by side: one per core, or one on a GPU."""
-    return 1 if has_gpu() else os.cpu_count() or 1
+    return 1 if has_gpu() else len(os.sched_getaffinity(0))
 
 
 def _announce(study: Study, planned: list[Planned], pending: list[Planned]) -> str:
     done = sum(p.record is not None for p in planned)
     line = f"{len(planned)} runs wanted: {done} done, {len(pending)} to make"
     costs = [profiles.seconds(study.profile, p.experiment) for p in pending]
-    if not pending:
-        return line
     if any(cost is None for cost in costs):
         return f"{line}; nobody has measured how long they take here"
     return f"{line}, about {sum(costs) / slots() / 60:.0f} min on {slots()} cores"

@@ -72,7 +72,7 @@ def execute(path: Path, output: Path, given: dict[str, object], report_dir: Path
     failed = output.with_suffix(".failed.ipynb")
     part = output.with_suffix(".part.ipynb")
     fault = _papermill(path, part, given, report_dir)
-    fault = (_fault(read(part)) if part.exists() else "papermill wrote no notebook") or fault
+    fault = fault or (_fault(read(part)) if part.exists() else "papermill wrote no notebook")
     if fault:
         if part.exists():
             os.replace(part, failed)
@@ -99,7 +99,7 @@ def _papermill(path: Path, part: Path, given: dict[str, object], report_dir: Pat
                 progress_bar=False,
             )
     except papermill.PapermillExecutionError as error:
-        return f"{error.ename}: {_first_line(error.evalue)}"
+        return _fault(read(part)) or f"{error.ename}: {_first_line(error.evalue)}"
     except DeadKernelError:
         return "its kernel died (killed, or out of memory)"
     return ""

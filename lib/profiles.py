@@ -20,7 +20,7 @@ class Profile:
     about: str
     seeds: tuple[int, ...]
     verdict: bool  # whether our numbers may be judged against the paper's
-    holdout: str  # rows that give the "validation" selection: "every" | "main"
+    synthetic: bool = False  # whether it never looks for real recordings
     rules: tuple[tuple[Match, Match], ...] = ()
     not_run: tuple[tuple[Match, str], ...] = ()
     seconds: tuple[tuple[Match, float], ...] = field(default=(), repr=False)
@@ -33,7 +33,6 @@ PAPER = Profile(
     about="everything as published: official split, AST-base, 5 seeds; needs a GPU",
     seeds=(1, 2, 3, 4, 5),
     verdict=True,
-    holdout="main",
     rules=((HERE | {"model": "ast"}, {"precision": "bf16"}),),
 )
 
@@ -46,7 +45,6 @@ QUICK = Profile(
     "claims",
     seeds=(1,),
     verdict=False,
-    holdout="every",
     rules=(
         (HERE, SMALL | {"subset": "sc", "epochs": 4, "time_mask": 60}),
         (
@@ -75,7 +73,7 @@ SMOKE = Profile(
     about="tiny models on synthetic sounds; shows only that every part runs",
     seeds=(1,),
     verdict=False,
-    holdout="every",
+    synthetic=True,
     rules=(
         (HERE, SMALL | {"clip_seconds": 2.0, "epochs": 1, "time_mask": 40, "train_clips": 96}),
         (

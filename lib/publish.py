@@ -8,6 +8,7 @@ from lib import cards, files, index
 from lib.errors import UserError, unknown
 from lib.report import PUBLISHED, local_root
 
+PARTS = ("results", "tables", "figures")
 KINDS = (".csv", ".md", ".tex", ".png", ".svg")
 PAGE_BYTES = 6_000_000
 FOLDER_BYTES = 40_000_000  # pages, tables and figures together
@@ -18,7 +19,7 @@ NO_SOUND = '<p class="about">(A sound player stands here in local reports.)</p>'
 
 
 def publish(name: str | None = None) -> Path:
-    """Copy a local folder's pages, tables, figures and run records; returns the index.
+    """Copy a local folder's pages, results, tables, figures and run records; returns the index.
 
     Players of real sounds are left out. Raises `UserError`, before anything is copied, if a page
     failed, if sound is left in a page of real recordings, or if it would be too large.
@@ -26,7 +27,7 @@ def publish(name: str | None = None) -> Path:
     folder = _local(name)
     made = cards.cards(folder)
     texts = {card.name: _page(folder, card) for card in made}
-    others = [p for kind in ("tables", "figures") for p in _files(folder / kind)]
+    others = [p for kind in PARTS for p in _files(folder / kind)]
     records = _records(made)
     total = sum(map(len, texts.values())) + sum(path.stat().st_size for path in others)
     _limit(f"{folder}: pages, tables and figures", total, FOLDER_BYTES)

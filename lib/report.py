@@ -94,20 +94,20 @@ def open_job(profile: str) -> Job:
 
 def _facts(profile: str, number: str, shared: str) -> Facts:
     """A notebook with tables of its own depends on their results, any other on all results."""
-    from lib import rows, study
+    from lib import results, rows
 
     own = rows.NOTEBOOKS.get(number)
-    results = results_of(profile, *(own or rows.TABLES))
-    done = results[results.status.isin(["done", "none qualifies"])]
+    found = results.of(profile, *(own or rows.TABLES))
+    done = found[found.status.isin(["done", "none qualifies"])]
     kept = hashlib.sha256(shared.encode())
-    kept.update(results.drop(columns="path").to_csv(index=False).encode())
+    kept.update(found.drop(columns="path").to_csv(index=False).encode())
     for path in sorted(set(done.path)):
         kept.update((Path(path) / "result.json").read_bytes())
     used, digest = tuple(sorted(set(done.run))), kept.hexdigest()
     if own is None:
         return Facts("complete", "trains nothing", used, digest)
-    gone = results.experiment.nunique() - done.experiment.nunique()
-    status = f"{gone} of {results.experiment.nunique()} experiments not run" if gone else "complete"
+    gone = found.experiment.nunique() - done.experiment.nunique()
+    status = f"{gone} of {found.experiment.nunique()} experiments not run" if gone else "complete"
     return Facts(status, str(done.seed.nunique()), used, digest)
 
 

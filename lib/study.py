@@ -79,7 +79,8 @@ def open_study(profile: str) -> Study:
     """The study of a profile on the data named by DATA_ROOT and STORE (see `lib.data.find`)."""
     chosen = profiles.get(profile)
     folders = [Path(p) for p in os.environ.get("STORE", "").split(os.pathsep) if p]
-    return Study(chosen, data.find(profile), tuple(store.open_store(f) for f in folders))
+    source = data.synthetic_source() if chosen.synthetic else data.find(profile)
+    return Study(chosen, source, tuple(store.open_store(f) for f in folders))
 
 
 def plan(study: Study, *tables: str) -> list[Planned]:

@@ -66,8 +66,8 @@ def test_not_a_notebook(tmp_path):
     [
         ("1 / 0", "cell 4: ZeroDivisionError: division by zero"),
         ("import sys\nsys.exit(0)", "cell 4: SystemExit"),
-        ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "kernel died|never executed"),
-        ("import os\nos._exit(0)", "kernel died|never executed"),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "kernel died"),
+        ("import os\nos._exit(0)", "kernel died"),
     ],
 )
 def test_a_failure_is_told_and_kept_aside(tmp_path, code, fault):
@@ -84,7 +84,8 @@ def test_a_failure_is_told_and_kept_aside(tmp_path, code, fault):
 def test_figures_show_although_mplbackend_is_exported(tmp_path, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "agg")
     executed = execute(tmp_path, FIGURE)
-    assert any("image/png" in o.get("data", {}) for c in executed.cells for o in c.get("outputs", []))
+    (drawn,) = [c.outputs for c in executed.cells if c.cell_type == "code" and c.outputs]
+    assert "image/png" in drawn[0].data
     assert os.environ["MPLBACKEND"] == "agg"
 
 

@@ -8,7 +8,7 @@ import urllib.request
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from lib import data
 from lib.data.icbhi import FOLDER, SPLIT_FILE

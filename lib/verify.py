@@ -1,0 +1,84 @@
+"""Published numbers, recomputed: results from predictions, tables and intervals from results.
+
+It needs `reports/` alone: no recordings, no weights, no training.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from lib import cards, claims, embedding, files, profiles, render, rows, runs, tables
+
+Results = dict[str, pd.DataFrame]  # table -> what `lib.results.of` gave
+Build = Callable[[Results, bool], pd.DataFrame]
+
+
+def _view(rows_of: str, results_of: str, view: Callable, two_class: bool = False) -> Build:
+    return lambda results, judge: view(
+        tables.compare(rows.table(rows_of), results[results_of], judge, two_class)
+    )
+
+
+# Every table that notebooks make of results, by the name of its file.
+TABLES: dict[str, Build] = {
+    "table1": _view("table1", "table1", tables.headline),
+    "table1_selections": _view("table1", "table1", tables.selections),
+    "table1_details": _view("table1", "table1", tables.details),
+    "table2": _view("table2", "table2", tables.headline),
+    "table2_selections": _view("table2", "table2", tables.selections),
+    "table2_details": _view("table2", "table2", tables.details),
+    "figure2": _view("figure2", "figure2", tables.selections),
+    "table3_4class": _view("table3_4class", "table3_4class", tables.headline),
+    "table3_2class": _view("table3_2class", "table3_4class", tables.headline, two_class=True),
+    "table3_selections": _view("table3_4class", "table3_4class", tables.selections),
+    "table3_differences": lambda results, _: claims.differences(results["table3_4class"]),
+    "claims": lambda results, _: claims.table({t: results[t] for t in ("table1", "table2")}),
+    "tsne": lambda results, _: embedding.compare(
+        embedding.of(results["tsne"], rows.MAIN_METHODS)
+    ),
+}
+
+
+def verify() -> list[str]:
+    """One line for each published number that its run does not give; empty if all is well."""
+    return runs.verify() + _results() + _tables()
+
+
+def load() -> Results:
+    """The published results, with the paths of their records here."""
+    found = {}
+    for path in sorted((files.reports_root() / "results").glob("*.csv")):
+        table = pd.read_csv(path, keep_default_na=False, na_values=[""])
+        known = table.run.notna()
+        table.loc[known, "path"] = [str(runs.published_root() / run) for run in table.run[known]]
+        found[path.stem] = table
+    return found
+
+
+def _results() -> list[str]:
+    """Numbers in results/*.csv that are not those of the record which they name."""
+    differences = []
+    for name, table in load().items():
+        for row in table[table.status == "done"].itertuples():
+            where = f"results/{name}.csv, {row.run}, {row.selection}"
+            if not (Path(row.path) / "result.json").exists():
+                differences.append(f"{where}: its record is not published")
+                continue
+            chosen = runs.read(Path(row.path))["selections"][row.selection]
+            if not chosen or chosen["test"]["score"] != row.score or chosen["epoch"] != row.epoch:
+                differences.append(f"{where}: Score {row.score} is not what its record says")
+    return differences
+
+
+def _tables() -> list[str]:
+    """Tables that come out otherwise when they are made again."""
+    folder = files.reports_root() / "tables"
+    profile = next((card.profile for card in cards.cards(files.reports_root())), None)
+    results, differences = load(), []
+    for path in sorted(folder.glob("*.csv")):
+        if path.stem in TABLES:
+            again = render.csv(TABLES[path.stem](results, profiles.get(profile).verdict))
+            if again != path.read_text(encoding="utf-8"):
+                differences.append(f"tables/{path.name}: comes out otherwise from its runs")
+    return differences

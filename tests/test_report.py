@@ -1,0 +1,122 @@
+"""Notebooks are executed when their inputs changed and not otherwise; a failure is no silence."""
+
+import json
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from small_notebooks import FIGURE, write
+
+from lib import cards, report, results
+from lib.errors import UserError
+from lib.report import Facts, Job
+
+
+@pytest.fixture
+def job(tmp_path) -> Job:
+    facts = Facts("complete", "1", ("a-s1-00000000",), "digest")
+    folder = tmp_path / "reports_root/local/quick-x"
+    return Job("quick", folder, "synthetic sounds", "", True, lambda number: facts)
+
+
+def test_a_page_is_made_once_and_again_when_an_input_changes(tmp_path, job, capsys):
+    book = write(tmp_path / "books/03_small.ipynb", FIGURE)
+    assert report.make_pages(job, [book]) == []
+    page = (job.folder / "03_small.html").read_bytes()
+    assert report.make_pages(job, [book]) == []
+    assert (job.folder / "03_small.html").read_bytes() == page
+    changed = replace(job, facts=lambda number: Facts("complete", "1", (), "other"))
+    assert report.make_pages(changed, [book]) == []
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == [
+        "done",
+        "unchanged",
+        "done",
+    ]
+    assert (job.folder / "03_small.html").read_bytes() == page  # executed anew: the same bytes
+
+
+@pytest.mark.parametrize("change", ["notebook", "profile", "banner", "facts"])
+def test_the_fingerprint_covers_each_input(tmp_path, job, change):
+    book = write(tmp_path / "03_small.ipynb", "1")
+    before = report.fingerprint(job, book, job.facts("03"))
+    assert report.fingerprint(job, book, job.facts("03")) == before
+    facts = job.facts("03")
+    if change == "notebook":
+        write(book, "2")
+    elif change == "facts":
+        facts = replace(facts, digest="other")
+    else:
+        job = replace(job, **{change: "other"})
+    assert report.fingerprint(job, book, facts) != before
+
+
+def test_a_failed_notebook_is_told_and_the_others_are_made(tmp_path, job):
+    bad = write(tmp_path / "03_bad.ipynb", "1 / 0")
+    good = write(tmp_path / "04_good.ipynb", "print(1)")
+    faults = report.make_pages(job, [bad, good])
+    assert len(faults) == 1 and "03_bad.ipynb: cell 3: ZeroDivisionError" in faults[0]
+    assert (job.folder / "04_good.html").exists() and not (job.folder / "03_bad.html").exists()
+    assert [card.status.split(";")[0] for card in cards.cards(job.folder)] == ["failed", "complete"]
+    write(bad, "print(2)")
+    assert report.make_pages(job, [bad]) == []
+    assert "03_bad.html" in (job.folder / "04_good.html").read_text()  # turned to as the neighbour
+
+
+def test_a_page_without_alt_text_is_a_fault(tmp_path, job):
+    book = write(tmp_path / "03_small.ipynb", FIGURE.replace("# Alt:", "# "))
+    (fault,) = report.make_pages(job, [book])
+    assert "picture without a description" in fault
+
+
+def test_both_indexes_are_written(tmp_path, job):
+    report.make_pages(job, [write(tmp_path / "03_small.ipynb", "1")])
+    index = report.write_indexes(job.folder)
+    assert index == tmp_path / "reports_root/local/index.html"
+    assert 'href="quick-x/03_small.html"' in index.read_text()
+    assert 'href="03_small.html"' in (job.folder / "index.html").read_text()
+
+
+def test_select(tmp_path):
+    for name in ("00_a", "03_b", "03_b.failed", "08_c"):
+        write(tmp_path / f"{name}.ipynb")
+    names = {
+        (): ["00_a", "03_b"],
+        ("all",): ["00_a", "03_b", "08_c"],
+        ("08", "00"): ["00_a", "08_c"],
+    }
+    for given, expected in names.items():
+        assert [p.stem for p in report.select(list(given), tmp_path)] == expected
+    with pytest.raises(UserError, match="unknown notebook '30': did you mean"):
+        report.select(["30"], tmp_path)
+
+
+def test_build_makes_the_runs_first_and_fails_at_the_end(tmp_path, job, monkeypatch):
+    asked = []
+    write(tmp_path / "notebooks/03_small.ipynb", "1 / 0")
+    monkeypatch.setattr("lib.files.PROJECT", tmp_path)
+    monkeypatch.setattr("lib.execute.run", lambda *given: asked.append(given))
+    monkeypatch.setattr(report, "open_job", lambda profile: job)
+    (tmp_path / "requirements.txt").write_text("")
+    with pytest.raises(UserError, match="ZeroDivisionError"):
+        report.build("quick", [])
+    assert asked == [("quick", ["03"])]
+
+
+def test_facts_count_what_was_not_run(tmp_path, monkeypatch):
+    """With a table of results made by hand."""
+    record = tmp_path / "a-s1-00000000"
+    record.mkdir()
+    (record / "result.json").write_text(json.dumps({"score": 1}))
+    columns = ["experiment", "seed", "selection", "status", "run", "path", "score"]
+    made = [
+        ("a", 1, "test", "done", record.name, str(record), 50.0),
+        ("b", 1, "test", "not run", None, None, None),
+    ]
+    table = pd.DataFrame(made, columns=columns)
+    monkeypatch.setattr(results, "of", lambda profile, *tables: table)
+    facts = report._facts("quick", "03", "data")
+    assert (facts.status, facts.seeds) == ("1 of 2 experiments not run", "1")
+    assert facts.runs == (record.name,)
+    (record / "result.json").write_text(json.dumps({"score": 2}))
+    assert report._facts("quick", "03", "data").digest != facts.digest
+    assert report._facts("quick", "03", "other").digest != facts.digest
