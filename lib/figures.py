@@ -14,6 +14,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -121,8 +122,6 @@ def listing(names: Sequence[object], values: Sequence[float], digits: int = 0) -
 
 def heat(ax: Axes, values: np.ndarray, texts: Sequence[Sequence[str]], cmap: str = "Blues") -> None:
     """A matrix (rows, columns) as coloured cells with a text in each, dark or light to be read."""
-    ax.imshow(values, cmap=cmap, vmin=0, vmax=max(values.max(), 1e-9), aspect="auto")
-    ax.spines[:].set_visible(False)
-    for (i, j), value in np.ndenumerate(values):
-        light = value > 0.6 * values.max()
-        ax.text(j, i, texts[i][j], ha="center", va="center", color="white" if light else "black")
+    top = max(values.max(), 1e-9)
+    seaborn.heatmap(values, annot=np.array(texts), fmt="", cmap=cmap, vmin=0, vmax=top, cbar=False,
+                    ax=ax)  # fmt: skip

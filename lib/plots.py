@@ -117,8 +117,8 @@ def _line(i: int) -> dict[str, object]:
 
 
 def _ticks(ax: Axes, columns: Sequence[object], rows: Sequence[object]) -> None:
-    ax.set_xticks(range(len(columns)), columns)
-    ax.set_yticks(range(len(rows)), rows)
+    ax.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=0)
+    ax.set_yticks(np.arange(len(rows)) + 0.5, rows, rotation=0)
 
 
 def sweep(points: pd.DataFrame, metric: str = "score") -> Figure:
