@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from lib import augment, checkpoint, files, losses, methods, models, optim, runs, weights
+from lib import augment, checkpoint, files, losses, methods, models, optim, runs
 from lib.data import CLASSES
 from lib.errors import UserError
 from lib.metrics import choose_epoch, confusion, scores
+from lib.models import loading
 from lib.sets import split_sets
 from lib.settings import SELECTIONS, Experiment
 from lib.store import Store, open_store
@@ -81,7 +82,7 @@ def _prepare(
     labels = store.cycles[experiment.labels].map(CLASSES.index).to_numpy()
     torch.manual_seed(seed)
     model = models.build(experiment, frames, store.features.shape[-1], len(CLASSES))
-    report = weights.load(model, experiment, frames, store.features.shape[-1])
+    report = loading.load(model, experiment, frames, store.features.shape[-1])
     if experiment.method == "patchmix_cl":
         model.projector = losses.Projector(model.width, experiment.projector)
     model.to(device)

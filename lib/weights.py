@@ -1,4 +1,4 @@
-"""Pretrained weights: where they are, how they get into a model, and a report of every key."""
+"""Pretrained weights: where they are, whether they can be had, and how they are fetched."""
 
 import hashlib
 import importlib.util
@@ -8,18 +8,12 @@ from functools import cache
 from pathlib import Path
 
 import huggingface_hub
-import pandas as pd
-import torch
-from safetensors.torch import load_file
-from torch import Tensor, nn
 
 from lib.errors import UserError
 from lib.files import weights_root
-from lib.models import pretrained
 from lib.settings import Experiment
 
 PROBE_SECONDS = 3
-COLUMNS = ["key", "action", "how", "shape_from", "shape_to"]
 
 
 @dataclass(frozen=True)
@@ -101,41 +95,8 @@ def fingerprint(experiment: Experiment) -> str:
     """
     if experiment.init == "none":
         return ""
-    with open(_local(experiment), "rb") as handle:
+    with open(local(experiment), "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def load(model: nn.Module, experiment: Experiment, frames: int, mels: int) -> pd.DataFrame:
-    """Put an experiment's pretrained weights into `model`; report what became of every key.
-
-    Columns: key, action (loaded | resized | initialised | left out), how, shape_from (file),
-    shape_to (model). With init none every key is "initialised". Raises `UserError` if the weights
-    cannot be had or read, or if a key of the file is missing or of another shape.
-    """
-    own = model.state_dict()
-    if experiment.init == "none":
-        rows = [_row(key, "initialised", "at random", None, own[key]) for key in own]
-        return pd.DataFrame(rows, columns=COLUMNS)
-    path = _local(experiment)
-    state = pretrained.RENAME[experiment.model](_read(path))
-    rows, new = [], {}
-    for key, value in own.items():
-        reason = pretrained.fresh(key, experiment)
-        if reason:
-            rows.append(_row(key, "initialised", reason, state.get(key), value))
-            continue
-        if key not in state:
-            raise UserError(f"{path}: has no weights for {key}; is it the file of another model?")
-        new[key], action, how = pretrained.fit(key, state[key], experiment, frames, mels)
-        rows.append(_row(key, action, how, state[key], value))
-        if new[key].shape != value.shape:
-            raise UserError(
-                f"{path}: {key} has shape {_shape(state[key])}, the model needs {_shape(value)}; "
-                "use the file of this very model and size"
-            )
-    left = [_row(k, "left out", "", v, None) for k, v in state.items() if k not in own]
-    model.load_state_dict(new, strict=False)
-    return pd.DataFrame(rows + left, columns=COLUMNS)
 
 
 def _name(experiment: Experiment) -> str:
@@ -162,8 +123,8 @@ def _reachable(url: str) -> bool:
         return False
 
 
-def _local(experiment: Experiment) -> Path:
-    """The local file of the weights, fetched first where needed."""
+def local(experiment: Experiment) -> Path:
+    """The local file of the weights, fetched first where needed; `UserError` if it can't be."""
     reason = missing(experiment)
     if reason:
         raise UserError(f"{experiment.name}: {reason}")
@@ -176,28 +137,9 @@ def _local(experiment: Experiment) -> Path:
             return Path(huggingface_hub.hf_hub_download(source.hub, "model.safetensors"))
         path = weights_root() / source.file
         path.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(source.url, str(path))
+        from torch.hub import download_url_to_file  # here, so that a look for weights is quick
+
+        download_url_to_file(source.url, str(path))
         return path
     except OSError as error:
         raise UserError(f"{source.file}: download failed ({error}); try again") from error
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    """A state dict; code inside a file is never run."""
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # every reader has its own errors for a damaged file
-        line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path}: not readable as weights ({line}); fetch it again") from error
-    state = state.get("model", state)  # PANNs wraps its state dict
-    return {key: value for key, value in state.items() if isinstance(value, Tensor)}
-
-
-def _shape(value: Tensor | None) -> str:
-    return "" if value is None else " x ".join(map(str, value.shape)) or "scalar"
-
-
-def _row(key: str, action: str, how: str, source: Tensor | None, target: Tensor | None) -> tuple:
-    return key, action, how, _shape(source), _shape(target)

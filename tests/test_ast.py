@@ -8,7 +8,7 @@ from transformers import ASTConfig, ASTForAudioClassification
 
 from lib import models, weights
 from lib.errors import UserError
-from lib.models import ast
+from lib.models import ast, loading
 from lib.settings import Experiment
 
 NANO = Experiment("nano", size="nano", init="imagenet+audioset", pos_embed="aligned")
@@ -49,7 +49,7 @@ def test_equals_transformers(published):
     assert f"{prefix}encoder.layer.1.attention.attention.query.weight" in keys
     assert f"{prefix}embeddings.position_embeddings" in keys
     model = models.build(NANO, 158, 128).eval()
-    report = weights.load(model, NANO, 158, 128)
+    report = loading.load(model, NANO, 158, 128)
     x = torch.randn(3, 158, 128)
     with torch.no_grad():
         expected = oracle.audio_spectrogram_transformer(x).pooler_output
@@ -66,7 +66,7 @@ def test_equals_transformers(published):
 
 def test_audioset_file_fits_a_shorter_clip(published):
     model = models.build(NANO, 98, 128)
-    report = weights.load(model, NANO, 98, 128).set_index("key")
+    report = loading.load(model, NANO, 98, 128).set_index("key")
     row = report.loc["vit.pos_embed"]
     assert (row.action, row.how) == ("resized", "12 x 15 to 12 x 9")
     assert (row.shape_from, row.shape_to) == ("1 x 182 x 32", "1 x 110 x 32")

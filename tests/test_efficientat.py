@@ -5,6 +5,7 @@ import torch
 from torch.nn.functional import batch_norm, conv2d, hardswish, linear, relu
 
 from lib import files, models, weights
+from lib.models import loading
 from lib.settings import Experiment
 
 MN04 = Experiment("mn04", model="mn04", init="audioset")
@@ -107,7 +108,7 @@ def test_equals_the_published_network(state):
     count = sum(v.numel() for k, v in state.items() if "running" not in k and "num_" not in k)
     assert count == 983_599  # as published
     model = models.build(MN04, 98, 128).eval()
-    weights.load(model, MN04, 98, 128)
+    loading.load(model, MN04, 98, 128)
     x = torch.randn(2, 98, 128)
     with torch.no_grad():
         expected = reference(state, x.transpose(1, 2)[:, None])
@@ -121,7 +122,7 @@ def test_equals_the_published_network(state):
 
 
 def test_only_the_last_layer_is_new(state):
-    report = weights.load(models.build(MN04, 98, 128), MN04, 98, 128).set_index("key")
+    report = loading.load(models.build(MN04, 98, 128), MN04, 98, 128).set_index("key")
     new = report[report.action != "loaded"]
     assert dict(new.action) == {
         "classifier.3.weight": "initialised", "classifier.3.bias": "initialised",
@@ -155,5 +156,5 @@ def test_released_file(monkeypatch):
         pytest.skip(f"no released weights: put {FILE} into weights/")
     monkeypatch.setenv("WEIGHTS_ROOT", str(root))
     model = models.build(MN04, 798, 128)
-    report = weights.load(model, MN04, 798, 128)
+    report = loading.load(model, MN04, 798, 128)
     assert dict(report.action.value_counts()) == {"loaded": 310, "initialised": 2, "left out": 2}

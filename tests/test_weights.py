@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 
 from lib import models, weights
 from lib.errors import UserError
+from lib.models import loading
 from lib.settings import Experiment, override
 
 RESNET = Experiment("resnet", model="resnet18", init="imagenet")
@@ -41,8 +42,8 @@ def put(root, experiment: Experiment, state: dict) -> None:
 
 def loaded(experiment: Experiment, frames: int = 98, mels: int = 64):
     model = models.build(experiment, frames, mels).eval()
-    report = weights.load(model, experiment, frames, mels)
-    assert report.key.is_unique and list(report.columns) == weights.COLUMNS
+    report = loading.load(model, experiment, frames, mels)
+    assert report.key.is_unique and list(report.columns) == loading.COLUMNS
     assert set(model.state_dict()) <= set(report.key)
     return model, report.set_index("key")
 
@@ -51,7 +52,7 @@ def test_no_weights():
     experiment = Experiment("x", size="nano")
     model = models.build(experiment, 98, 64)
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    report = weights.load(model, experiment, 98, 64)
+    report = loading.load(model, experiment, 98, 64)
     assert set(report.action) == {"initialised"} and set(report.key) == set(before)
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
     assert weights.missing(experiment) == weights.fingerprint(experiment) == ""
@@ -204,7 +205,7 @@ def test_missing_weights_say_what_to_do():
     assert "none are published for ast-small imagenet+audioset" in weights.missing(small)
     for experiment in (RESNET, small):
         with pytest.raises(UserError, match=f"{experiment.name}: weights not found"):
-            weights.load(models.build(experiment, 98, 128), experiment, 98, 128)
+            loading.load(models.build(experiment, 98, 128), experiment, 98, 128)
         with pytest.raises(UserError, match="weights not found"):
             weights.fingerprint(experiment)
 

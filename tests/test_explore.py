@@ -1,0 +1,78 @@
+"""The exploration pages' questions, on the committed table of all 6,898 cycles and on synthetic."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from lib import data, explore, paper
+from lib.data import synthetic
+from lib.features import FrontEnd
+
+TABLE = Path(__file__).parent / "data/icbhi_cycles.csv.gz"
+
+
+@pytest.fixture(scope="module")
+def official():
+    with gzip.open(TABLE, "rt") as handle:
+        table = pd.read_csv(handle)
+    names = np.array(data.CLASSES)
+    parts = table.recording.str.split("_", expand=True)
+    return table.assign(
+        label=names[table.crackle + 2 * table.wheeze], patient=parts[0], device=parts[4], audio=True
+    )
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    root = tmp_path_factory.mktemp("sounds")
+    synthetic.write(root, patients=6, cycles=4)
+    return data.source(root)
+
+
+def test_counts_are_those_of_the_paper(official):
+    assert explore.counts(official).T.to_dict() == paper.CYCLES
+
+
+def test_durations_and_devices_cover_every_cycle(official):
+    assert sum(map(len, explore.durations(official).values())) == 6898
+    assert explore.by_device(official).to_numpy().sum() == 6898
+
+
+def test_sizes_put_annotations_and_audio_beside_the_paper(source):
+    table = explore.cycles(source)
+    lines = explore.sizes(source, table).set_index(["split", "what"])
+    train = table[table.split == "train"]
+    assert lines.loc[("train", "cycles"), "paper"] == 4142
+    assert lines.loc[("train", "patients"), "with audio here"] == train.patient.nunique()
+    assert lines.loc[("train", "cycles"), "annotated here"] == len(train)
+
+
+def test_examples_are_cycles_of_their_label(source):
+    table = explore.cycles(source)
+    for breath in explore.breaths(source, table, ("crackle", "wheeze")):
+        row = table[(table.recording == breath.recording) & (table.start == breath.start)]
+        assert row.label.tolist() == [breath.label]
+        assert len(explore.clip(breath, FrontEnd(clip_seconds=2.0))) == 32000
+    recording, path = explore.example(source, table)
+    assert path.stem == recording
+
+
+def test_quirks_name_patients_on_both_sides(source):
+    table = explore.cycles(source)
+    table.loc[table.index[0], "split"] = "test"
+    table.loc[table.index[1], "split"] = "train"
+    quirks = explore.quirks(source, table).set_index("quirk")
+    found = quirks.loc["patients on both sides of the split", "found here"]
+    assert table.patient[0] in found
+
+
+def test_facts_of_the_published_grid():
+    table = explore.facts(torch.zeros(2, 798, 128), torch.zeros(12, 79))
+    assert (table.paper == table.ours).all()
+    assert not (
+        explore.facts(torch.zeros(2, 298, 128), torch.zeros(8, 18)).ours == table.paper
+    ).all()

@@ -1,0 +1,31 @@
+"""Pages of a study: the banner, and files written as they are shown."""
+
+import pandas as pd
+import pytest
+
+from lib import data, figures, profiles, show, study
+from lib.errors import UserError
+
+
+def a_study(profile, kind, banner):
+    source = data.Source("icbhi", None, kind, banner)
+    return study.Study(profiles.get(profile), source)
+
+
+def test_the_banner_says_what_numbers_stand_on():
+    text = show.banner(a_study("quick", "partial", "partial ICBHI: 293 <of> 920"))
+    assert "Profile quick" in text and "293 &lt;of&gt; 920" in text and "no verdict" in text
+    official = show.banner(a_study("paper", "official", ""))
+    assert "all 920 recordings" in official and "no verdict" not in official
+
+
+def test_what_is_shown_is_saved(tmp_path):
+    page = show.Page(a_study("quick", "partial", ""), tmp_path)
+    page.table(pd.DataFrame({"a": [1.5]}), "numbers")
+    assert (tmp_path / "tables/numbers.csv").read_text() == "a\n1.5\n"
+    fig, _ = figures.blank(2, 2)
+    with pytest.raises(UserError, match="alt text"):
+        page.figure(fig, "empty")
+    shown = page.figure(figures.describe(fig, "An empty square."), "empty")
+    assert 'alt="An empty square."' in shown._repr_html_()
+    assert {p.name for p in (tmp_path / "figures").iterdir()} == {"empty.png", "empty.svg"}
