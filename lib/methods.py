@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lib import augment, losses
+from lib.errors import UserError
 from lib.settings import Experiment
 
 Batch = tuple[Tensor, Tensor]
@@ -86,6 +87,10 @@ def mixed_features(
         grid = augment.input_grid(x.shape[1], x.shape[2])
         mixed = augment.draw_mix(len(x), grid, mix, beta, rng)
         return model.features(augment.mix_input(x, mixed)), mixed
+    if not hasattr(model, "embed"):
+        raise UserError(
+            f"mix_at = tokens: {type(model).__name__} has no patch embeddings; use mix_at = input"
+        )
     patches = model.embed(x)  # (B, D, F, T)
     mixed = augment.draw_mix(len(x), tuple(patches.shape[2:]), mix, beta, rng)
     return model.encode(augment.mix_grid(patches, mixed)), mixed

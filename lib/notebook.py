@@ -140,6 +140,7 @@ def own_kernel(report_dir: Path) -> Iterator[None]:
             "MPLBACKEND": None,
             "TQDM_DISABLE": "1",
             "PYTHONHASHSEED": "0",
+            "PYTHONWARNINGS": "ignore:IProgress not found",  # tqdm's bars need no widgets here
             "REPORT_DIR": str(report_dir.resolve()),
         }
         with _environment(changes):

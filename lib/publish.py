@@ -10,7 +10,7 @@ from lib.report import PUBLISHED, local_root
 
 PARTS = ("results", "tables", "figures")
 KINDS = (".csv", ".md", ".tex", ".png", ".svg")
-PAGE_BYTES = 6_000_000
+PAGE_BYTES = 10_000_000
 FOLDER_BYTES = 40_000_000  # pages, tables and figures together
 RUNS_BYTES = 10_000_000
 SOUND = re.compile(r"<audio\b.*?</audio>", re.S | re.I)

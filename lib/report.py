@@ -69,8 +69,9 @@ def build(profile: str, names: list[str]) -> None:
     chosen = select(names)
     execute.run(profile, [path.name[:2] for path in chosen])
     job = open_job(profile)
-    faults = make_pages(job, chosen)
-    print(f"reports: {write_indexes(job.folder)}")
+    with files.locked(job.folder / ".lock"):
+        faults = make_pages(job, chosen)
+        print(f"reports: {write_indexes(job.folder)}")
     if faults:
         raise UserError("; ".join(faults))
 

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from lib.errors import UserError, unknown
-from lib.files import read_json, stores_root, write_json
+from lib.files import locked, read_json, stores_root, write_json
 
 if TYPE_CHECKING:
     from lib.data import Source
@@ -125,8 +125,9 @@ def store_for(source: Source, front: FrontEnd, progress: bool = True) -> Store:
 
     fingerprint = store_build.fingerprint(source, front)
     path = stores_root() / f"{source.dataset}-{fingerprint[:8]}"
-    if not (path / "meta.json").exists():
-        store_build.build(path, source, front, fingerprint, progress)
+    with locked(stores_root() / f".{path.name}.lock", wait=True):  # one builder at a time
+        if not (path / "meta.json").exists():
+            store_build.build(path, source, front, fingerprint, progress)
     return open_store(path)
 
 

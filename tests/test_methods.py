@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from lib import augment, losses, methods
+from lib.errors import UserError
 from lib.settings import Experiment, override
 
 CL = Experiment("cl", method="patchmix_cl", class_weights=False)
@@ -114,6 +115,16 @@ def test_mix_at_input_mixes_the_spectrogram():
     z, mixed = methods.mixed_features(model, x, np.random.default_rng(1), "patch", "input", 1.0)
     assert mixed.mask.shape == (2, 3)
     torch.testing.assert_close(z, model.features(augment.mix_input(x, mixed)))
+
+
+def test_mixing_tokens_needs_a_model_that_has_them():
+    class Plain(nn.Module):
+        pass
+
+    with pytest.raises(UserError, match="Plain has no patch embeddings; use mix_at = input"):
+        methods.mixed_features(
+            Plain(), batch()[0], np.random.default_rng(0), "patch", "tokens", 1.0
+        )
 
 
 def test_class_weights_are_used_only_where_asked_for():

@@ -16,7 +16,7 @@ from lib.files import PROJECT
 
 PIN = re.compile(r"^([\w.-]+)==([\w.]+)$")
 LISTED = (PROJECT / "requirements.txt").read_text().splitlines()
-PINS = [line for line in LISTED if line and not line.startswith("#")]
+PINS = [pin for line in LISTED if (pin := line.split("#")[0].strip())]
 
 
 def test_every_requirement_is_pinned_once_and_installed():
