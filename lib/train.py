@@ -230,8 +230,11 @@ def _finish(run: Run, history: list[dict], kept: dict) -> None:
     for name in ("validation", "test"):
         if len(run.sets[name]):
             arrays |= runs.describe_set(name, run.store.cycles.loc[run.sets[name]], run.labels)
+    shown = "test" if "test" in kept else "last"  # one selection's embeddings are enough to draw
     for selection, found in kept.items():
-        arrays |= {f"{selection}/{key}": value.cpu().numpy() for key, value in found.items()}
+        for key, value in found.items():
+            if key.endswith("logits") or selection == shown:
+                arrays[f"{selection}/{key}"] = value.cpu().numpy()
     epochs = {selection: chosen_epoch(history, selection) for selection in SELECTIONS}
     size = sum(p.numel() for p in run.model.parameters())
     sizes = {name: len(rows) for name, rows in run.sets.items()}
