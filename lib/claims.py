@@ -11,21 +11,45 @@ from lib.settings import SELECTIONS
 COLUMNS = {"test": "difference", "validation": "honest difference"}
 
 
-def table(results: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def table(results: dict[str, pd.DataFrame], judge: bool = False) -> pd.DataFrame:
     """One line a claim: the paper's difference in Score, ours with its 95% interval, what it says.
 
-    results: table name -> as `lib.results.of` gives it. Columns: claim, paper, difference (epoch
-    chosen on the test set), honest difference (on held-out patients), the interval says, run with.
+    results: table name -> as `lib.results.of` gives it. judge: whether the profile runs the
+    published setting; else there is no verdict. Columns: claim, paper, difference (epoch chosen on
+    the test set), honest difference (on held-out patients), honest one says, run with.
     """
     found = {row.key: (row, results[name]) for name in results for row in rows.table(name)}
-    return pd.DataFrame([_line(claim, found[a], found[b]) for claim, a, b in rows.CLAIMS])
+    return pd.DataFrame([_line(claim, found[a], found[b], judge) for claim, a, b in rows.CLAIMS])
 
 
-def _run_with(row: Row, results: pd.DataFrame, known: bool) -> str:
+def _line(
+    claim: str, a: tuple[Row, pd.DataFrame], b: tuple[Row, pd.DataFrame], judge: bool
+) -> dict[str, str]:
+    line = {"claim": claim, "paper": "not published"}
+    if a[0].paper and b[0].paper:
+        line["paper"] = f"{paper.get(a[0].paper).score - paper.get(b[0].paper).score:+.2f}"
+    for selection, column in COLUMNS.items():
+        pair = [answers.of(result, row.experiment, selection) for row, result in (a, b)]
+        line[column], says = "not run", "not run"
+        if None not in pair:
+            difference, low, high = answers.difference(*pair)
+            line[column] = f"{difference:+.2f} ({low:+.2f} to {high:+.2f})"
+            says = _judge(low, high) if judge else "no verdict"
+    words = dict.fromkeys(_run_with(*one) for one in (a, b))
+    return line | {"honest one says": says, "run with": " / ".join(words)}
+
+
+def _judge(low: float, high: float) -> str:
+    if low > 0:
+        return "for the claim"
+    return "against the claim" if high < 0 else "within chance"
+
+
+def _run_with(row: Row, results: pd.DataFrame) -> str:
     """Data, weights and setting behind a row's finished runs."""
     done = results[(results.experiment == row.experiment) & results.run.notna()]
     words = [", ".join(done[name].unique()) for name in ("data", "weights", "setting")]
-    return "; ".join(words) if known else "–"
+    return "; ".join(words) if len(done) else "not run"
 
 
 def differences(results: pd.DataFrame) -> pd.DataFrame:
@@ -37,13 +61,14 @@ def differences(results: pd.DataFrame) -> pd.DataFrame:
     for selection in SELECTIONS:
         pair = [answers.of(results, e, selection) for e in reversed(rows.MAIN_METHODS.values())]
         for classes, metric in (("4", "score"), ("2", "score2")):
-            line = {"epoch chosen by": selection, "classes": classes, "difference": "not run"}
+            line = {"epoch chosen by": selection, "classes": classes}
+            line |= {"difference": "not run", "95% interval": "–"}
             if None not in pair:
                 difference, low, high = answers.difference(*pair, metric)
                 line |= {"difference": f"{difference:+.2f}"}
                 line |= {"95% interval": f"{low:+.2f} to {high:+.2f}"}
             lines.append(line)
-    return pd.DataFrame(lines).fillna("–")
+    return pd.DataFrame(lines)
 
 
 def intervals(results: pd.DataFrame, table: list[Row]) -> pd.DataFrame:
@@ -71,18 +96,3 @@ def intervals(results: pd.DataFrame, table: list[Row]) -> pd.DataFrame:
         )
     columns = ["name", "value", "low", "high", "paper", "paper_std"]
     return pd.DataFrame(lines, columns=columns)
-
-
-def _line(claim: str, a: tuple[Row, pd.DataFrame], b: tuple[Row, pd.DataFrame]) -> dict[str, str]:
-    line = {"claim": claim, "paper": "not published"}
-    if a[0].paper and b[0].paper:
-        line["paper"] = f"{paper.get(a[0].paper).score - paper.get(b[0].paper).score:+.2f}"
-    says = "not run"
-    for selection, column in COLUMNS.items():
-        pair = [answers.of(result, row.experiment, selection) for row, result in (a, b)]
-        line[column] = "not run"
-        if None not in pair:
-            difference, low, high = answers.difference(*pair)
-            line[column] = f"{difference:+.2f} ({low:+.2f} to {high:+.2f})"
-            says = "nothing: 0 lies inside" if low <= 0 <= high else "more than chance"
-    return line | {"the interval says": says, "run with": _run_with(*a, says != "not run")}

@@ -8,6 +8,10 @@ class UserError(Exception):
     """One line that names the file or setting, the fault and the remedy."""
 
 
+class RunFault(UserError):
+    """A fault of a run itself: made again, it would fail again."""
+
+
 def unknown(kind: str, name: object, known: Iterable[str]) -> UserError:
     """An error for a name that is not known, with the nearest names that are."""
     known = [str(k) for k in known]

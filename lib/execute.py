@@ -22,23 +22,22 @@ from lib.study import Planned, Study, has_gpu, open_study, plan, weights_name
 POLL_SECONDS = 0.5
 
 
-def tables(profile: str, *names: str) -> None:
-    """Make every run that these tables want and that does not exist yet."""
+def tables(profile: str, *names: str) -> list[str]:
+    """Make every run that these tables want and that does not exist yet; returns the faults."""
     study = open_study(profile)
     planned = plan(study, *names)
-    pending = {p.wanted.hash8: p for p in planned if p.wanted and not p.record}
-    pending = {key: p for key, p in pending.items() if not runs.failure(p.wanted)}
+    pending = {p.wanted.hash8: p for p in planned if p.wanted and not p.record and not p.failed}
     if pending:
         print(_announce(study, planned, list(pending.values())), flush=True)
         with files.locked(files.runs_root() / ".lock"):
-            _run_all(study, list(pending.values()))
+            return _run_all(study, list(pending.values()))
+    return []
 
 
-def run(profile: str, notebooks: list[str]) -> None:
-    """Make every run that these notebooks want ("03", "04", ...), in one go with one bar."""
+def run(profile: str, notebooks: list[str]) -> list[str]:
+    """Make every run that these notebooks want ("03", ...), with one bar; returns the faults."""
     names = dict.fromkeys(name for n in notebooks for name in rows.NOTEBOOKS.get(n, ()))
-    if names:
-        tables(profile, *names)
+    return tables(profile, *names) if names else []
 
 
 def results(profile: str, name: str) -> pd.DataFrame:
@@ -55,7 +54,7 @@ def results(profile: str, name: str) -> pd.DataFrame:
 
 def slots() -> int:
     """Runs side by side: one per core, or one on a GPU."""
-    return 1 if has_gpu() else len(os.sched_getaffinity(0))
+    return 1 if has_gpu() else files.cores()
 
 
 def _announce(study: Study, planned: list[Planned], pending: list[Planned]) -> str:
@@ -67,11 +66,12 @@ def _announce(study: Study, planned: list[Planned], pending: list[Planned]) -> s
     return f"{line}, about {sum(costs) / slots() / 60:.0f} min on {slots()} cores"
 
 
-def _run_all(study: Study, pending: list[Planned]) -> None:
+def _run_all(study: Study, pending: list[Planned]) -> list[str]:
     """Keep every slot busy, longest runs first; one bar over the epochs of all runs."""
-    pending = sorted(pending, key=lambda p: profiles.seconds(study.profile, p.experiment) or 0)
+    pending = sorted(pending, key=lambda p: _seconds(study, p))
     total = sum(p.experiment.epochs for p in pending)
     active: dict[subprocess.Popen, Planned] = {}
+    faults = []
     finished = 0.0
     with tqdm(total=total, unit="epoch", bar_format=BAR) as bar:
         try:
@@ -83,7 +83,7 @@ def _run_all(study: Study, pending: list[Planned]) -> None:
                 for process in [p for p in active if p.poll() is not None]:
                     planned = active.pop(process)
                     finished += planned.experiment.epochs
-                    _settle(planned, process.returncode)
+                    faults += _settle(planned, process.returncode)
                 at = finished + sum(_epochs_done(p.wanted.folder) for p in active.values())
                 bar.update(max(0.0, at - bar.n))
                 bar.set_description(", ".join(p.name for p in active.values())[:60])
@@ -92,6 +92,12 @@ def _run_all(study: Study, pending: list[Planned]) -> None:
                 process.terminate()
             for process in active:
                 process.wait()
+    return faults
+
+
+def _seconds(study: Study, planned: Planned) -> float:
+    known = profiles.seconds(study.profile, planned.experiment)
+    return float("inf") if known is None else known
 
 
 BAR = "{percentage:3.0f}%|{bar}| {n:.1f}/{total} epochs [{elapsed} < {remaining}] {desc}"
@@ -116,20 +122,21 @@ def _start(study: Study, planned: Planned) -> subprocess.Popen:
         )
 
 
-def _settle(planned: Planned, code: int) -> None:
-    """A run that stopped by its own fault is marked failed with its last words; others go on."""
+def _settle(planned: Planned, code: int) -> list[str]:
+    """What is to be said of a run that ended: nothing, or why it has no result; others go on."""
     folder = planned.wanted.folder
     if code == 0:
-        return
+        return []
+    again = "the same command goes on with it"
     if code < 0:
-        tqdm.write(f"{folder.name} was stopped by signal {-code}; the same command goes on with it")
-        return
-    if not (folder / "failed.json").exists():
+        fault = f"{folder.name}: stopped by signal {-code}; {again}"
+    elif why := runs.failure(planned.wanted):
+        fault = f"failed: {why}; to try again, delete {folder}"
+    else:
         words = (folder / "log.txt").read_text(errors="replace").strip().splitlines()[-1:]
-        reason = f"stopped with code {code}: {''.join(words)}; see log.txt there"
-        files.write_json(folder / "failed.json", {"reason": reason})
-    why = runs.failure(planned.wanted)
-    tqdm.write(f"failed: {why}; to try again, delete {folder}")
+        fault = f"{folder.name}: stopped: {''.join(words)}; {again}"
+    tqdm.write(fault)
+    return [fault]
 
 
 def _epochs_done(folder: Path) -> float:

@@ -68,6 +68,12 @@ def by_device(table: pd.DataFrame) -> pd.DataFrame:
     return pd.crosstab(table.device, table.label).reindex(columns=list(CLASSES), fill_value=0)
 
 
+def by_patient(table: pd.DataFrame) -> pd.DataFrame:
+    """Cycles by patient and class, the patient with most cycles first."""
+    found = pd.crosstab(table.patient, table.label).reindex(columns=list(CLASSES), fill_value=0)
+    return found.loc[found.sum(axis=1).sort_values(ascending=False, kind="stable").index]
+
+
 def spans(table: pd.DataFrame, recording: str) -> list[tuple[float, float, str]]:
     """Start, end and label of a recording's cycles, in seconds."""
     part = table[table.recording == recording]
@@ -118,12 +124,12 @@ def quirks(source: Source, table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["quirk", "found here", "what is done"])
 
 
-def facts(fbanks: torch.Tensor, mask: torch.Tensor) -> pd.DataFrame:
+def facts(fbanks: torch.Tensor, tokens: tuple[int, int]) -> pd.DataFrame:
     """What the paper and its code say of a clip, and what came out here."""
-    grid = f"{mask.shape[0]} x {mask.shape[1]} = {mask.numel()}"
+    grids = [f"{f} x {t} = {f * t}" for f, t in (paper.GRID, tokens)]
     lines = [
-        ("frames of an 8 s clip", "798", str(fbanks.shape[1])),
-        ("mel bins", "128", str(fbanks.shape[2])),
-        ("tokens (official code)", "12 x 79 = 948", grid),
+        ("frames of an 8 s clip", str(paper.FRAMES), str(fbanks.shape[1])),
+        ("mel bins", str(paper.MELS), str(fbanks.shape[2])),
+        ("tokens (official code)", *grids),
     ]
     return pd.DataFrame(lines, columns=["fact", "paper", "ours"])

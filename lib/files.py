@@ -33,6 +33,11 @@ def reports_root() -> Path:
     return Path(os.environ.get("REPORTS_ROOT") or PROJECT / "reports")
 
 
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @contextmanager
 def aside(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it into place only if the block succeeds."""

@@ -38,7 +38,7 @@ def patch_mix_contrastive(
     and 1 - lam for its partner, added where they are the same clip. With `labels` (B,) the
     denominator keeps only clips of another label and the two positives (Table 2, "Diff. y").
     """
-    logits = F.normalize(h_mix, dim=1) @ F.normalize(z, dim=1).T / tau  # (B, B)
+    logits = _cosine(h_mix, z) / tau  # (B, B)
     target = lam * torch.eye(len(z), device=z.device, dtype=logits.dtype)
     target.scatter_add_(1, index[:, None], torch.full_like(target[:, :1], 1 - lam))
     if labels is not None:
@@ -46,6 +46,14 @@ def patch_mix_contrastive(
         logits = logits.masked_fill(~kept, -torch.inf)
         return -(target * F.log_softmax(logits, dim=1).masked_fill(~kept, 0)).sum(1).mean()
     return -(target * F.log_softmax(logits, dim=1)).sum(1).mean()
+
+
+def _cosine(a: Tensor, b: Tensor) -> Tensor:
+    """Cosine similarities (B, B), in 32 bits even where the network runs in 16."""
+    with torch.autocast(a.device.type, enabled=False):
+        if a.dtype in (torch.bfloat16, torch.float16):
+            a, b = a.float(), b.float()
+        return F.normalize(a, dim=1) @ F.normalize(b, dim=1).T
 
 
 def positives(index: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
+from traitlets.config import Config
 
 from lib import files
 from lib.errors import UserError, unknown
@@ -97,6 +98,7 @@ def _papermill(path: Path, part: Path, given: dict[str, object], report_dir: Pat
                 kernel_name=KERNEL,
                 cwd=str(path.parent),
                 progress_bar=False,
+                config=Config({"KernelManager": {"transport": "ipc"}}),  # no ports to collide on
             )
     except papermill.PapermillExecutionError as error:
         return _fault(read(part)) or f"{error.ename}: {_first_line(error.evalue)}"

@@ -8,8 +8,6 @@ the row has a note.
 
 from dataclasses import dataclass
 
-import pandas as pd
-
 from lib.errors import unknown
 
 PATCHMIX = "Bae et al. 2023"
@@ -24,6 +22,8 @@ CYCLES = {
 }
 RECORDINGS = {"train": 539, "test": 381}
 PATIENTS = {"train": 79, "test": 49}
+FRAMES, MELS = 798, 128  # section 3.2
+GRID = (12, 79)  # patches of a clip in the official code (frequency, time): 948 tokens
 
 
 @dataclass(frozen=True)
@@ -183,18 +183,3 @@ def printed(key: str, metric: str) -> str:
     row = get(key)
     mean, std = getattr(row, metric), getattr(row, f"{metric}_std")
     return f"{mean:.2f}" if std is None else f"{mean:.2f} ± {std:.2f}"
-
-
-def frame(name: str) -> pd.DataFrame:
-    """A printed table as the paper shows it: printed columns, Sp, Se, Score, note."""
-    return pd.DataFrame(
-        [
-            {
-                **row.label,
-                **{metric.capitalize(): printed(row.key, metric) for metric in METRICS},
-                "run by": "the authors" if row.authors else "quoted",
-                "note": row.note,
-            }
-            for row in table(name)
-        ]
-    )

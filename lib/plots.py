@@ -87,6 +87,23 @@ def device_classes(counts: pd.DataFrame) -> Figure:
     return describe(fig, "Cycles by device and class. " + "; ".join(parts) + ".")
 
 
+def patients(counts: pd.DataFrame) -> Figure:
+    """Stacked bars: cycles of each patient by class. counts: index patient, columns classes."""
+    fig, axes = blank(9.5, 2.8)
+    at, below = np.arange(len(counts)), np.zeros(len(counts))
+    for colour, name in zip(COLOURS, counts.columns, strict=False):
+        axes[0, 0].bar(at, counts[name], 0.9, below, color=colour, label=name)
+        below += counts[name].to_numpy()
+    axes[0, 0].set(xlabel="patients, by number of cycles", ylabel="cycles", xticks=[])
+    axes[0, 0].legend()
+    half = int((np.cumsum(below) < below.sum() / 2).sum()) + 1
+    alt = (
+        f"Cycles of each of {len(counts)} patients by class, most first: from {below.max():.0f} to "
+        f"{below.min():.0f}; half of all cycles come from {half} patients."
+    )
+    return describe(fig, alt)
+
+
 def history(runs: dict[str, pd.DataFrame], columns: Sequence[str]) -> Figure:
     """Curves over the epochs, one panel a column, one line a run.
 

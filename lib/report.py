@@ -67,10 +67,10 @@ def build(profile: str, names: list[str]) -> None:
     from lib import execute
 
     chosen = select(names)
-    execute.run(profile, [path.name[:2] for path in chosen])
+    faults = execute.run(profile, [path.name[:2] for path in chosen])
     job = open_job(profile)
     with files.locked(job.folder / ".lock"):
-        faults = make_pages(job, chosen)
+        faults += make_pages(job, chosen)
         print(f"reports: {write_indexes(job.folder)}")
     if faults:
         raise UserError("; ".join(faults))
@@ -109,7 +109,9 @@ def _facts(profile: str, number: str, shared: str) -> Facts:
         return Facts("complete", "trains nothing", used, digest)
     gone = found.experiment.nunique() - done.experiment.nunique()
     status = f"{gone} of {found.experiment.nunique()} experiments not run" if gone else "complete"
-    return Facts(status, str(done.seed.nunique()), used, digest)
+    seeds = done.groupby("experiment").seed.nunique()
+    least, most = (seeds.min(), seeds.max()) if len(seeds) else (0, 0)
+    return Facts(status, str(most) if least == most else f"{least} to {most}", used, digest)
 
 
 def make_pages(job: Job, chosen: list[Path]) -> list[str]:

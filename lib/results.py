@@ -13,6 +13,7 @@ COLUMNS = [
     *("experiment", "seed", "selection", "status", "reason", "epoch"),
     *METRICS,
     *(f"{metric}_clean" for metric in METRICS),  # without patients 156 and 218
+    *("gap", "gap2"),  # what choosing on the test set adds to this selection, in the same run
     *("data", "weights", "setting", "run", "path"),
 ]
 
@@ -62,24 +63,34 @@ def _result(planned: Planned, selection: str) -> dict:
     row = {"experiment": planned.name, "seed": planned.seed, "selection": selection}
     row["setting"] = describe(planned.experiment)
     if planned.record is None:
-        failed = runs.failure(planned.wanted) if planned.wanted else ""
-        status = "failed" if failed else "not run"
-        return {**row, "status": status, "reason": failed or planned.reason or "not yet run"}
+        status = "failed" if planned.failed else "not run"
+        reason = planned.failed or planned.reason or "not yet run"
+        return {**row, "status": status, "reason": reason}
     record = runs.read(planned.record)
-    row |= {
-        "data": record["data"]["name"],
-        "weights": record["weights"]["name"],
-        "run": planned.record.name,
-        "path": str(planned.record),
-    }
+    row |= {"run": planned.record.name, "path": str(planned.record)}
+    return {**row, **from_record(record, selection)}
+
+
+def from_record(record: dict, selection: str) -> dict:
+    """What a complete record says of one selection: status, epoch, numbers, data and weights."""
+    known = {"data": record["data"]["name"], "weights": record["weights"]["name"]}
     chosen = record["selections"][selection]
     if chosen is None:
-        return {**row, "status": "none qualifies", "reason": "no epoch has Se > 5"}
+        return {**known, "status": "none qualifies", "reason": "no epoch has Se > 5"}
     clean = chosen["test_clean"]
     return {
-        **row,
+        **known,
         "status": "done",
         "epoch": chosen["epoch"],
         **{key: chosen["test"][key] for key in METRICS},
         **{f"{key}_clean": clean[key] for key in METRICS},
+        **_gaps(record["selections"], chosen),
     }
+
+
+def _gaps(selections: dict, chosen: dict) -> dict[str, float]:
+    best = selections["test"]
+    if best is None:
+        return {}
+    pairs = (("gap", "score"), ("gap2", "score2"))
+    return {gap: round(best["test"][key] - chosen["test"][key], 4) for gap, key in pairs}

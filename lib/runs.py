@@ -24,7 +24,10 @@ from lib.errors import UserError
 from lib.metrics import confusion, scores
 from lib.settings import SELECTIONS, Experiment, identity
 
-RECORD = ("experiment.json", "history.csv", "predictions.npz", "weights.csv", "result.json")
+RECORD = (
+    *("experiment.json", "machine.json", "history.csv", "predictions.npz", "weights.csv"),
+    "result.json",
+)
 PROGRESS_SECONDS = 1.0
 
 
@@ -183,7 +186,7 @@ def publish(folders: list[Path]) -> list[Path]:
     for folder in folders:
         target = published_root() / folder.name
         if target.resolve() != folder.resolve():
-            for name in RECORD:  # result.json last
+            for name in filter(lambda name: (folder / name).exists(), RECORD):  # result.json last
                 with files.aside(target / name) as part:
                     shutil.copyfile(folder / name, part)
         copies.append(target)

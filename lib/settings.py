@@ -109,18 +109,35 @@ def identity(experiment: Experiment) -> dict:
     }
 
 
+# How a setting that differs from the published one is named beside a number.
+NAMED = {
+    "subset": "{} recordings only",
+    "validation_patients": "{:.0%} of training patients held out",
+    "train_clips": "{} training clips",
+    "normalise": "normalised by {}",
+    "time_mask": "time masks below {} frames",
+    "moving_average": "moving average {:g}",
+    "precision": "{}",
+}
+
+
 def describe(experiment: Experiment) -> str:
     """The settings a reader must know beside a number, in a few words."""
-    size = f" {experiment.size}" if experiment.model == "ast" else ""
-    words = [
-        f"{experiment.model}{size}",
+    published = Experiment("published")
+    ast, mixed = experiment.model == "ast", experiment.method != "ce"
+    words = [f"{experiment.model} {experiment.size}" if ast else experiment.model]
+    if ast and experiment.stride != published.stride:
+        words.append(f"stride {experiment.stride}")
+    words += [
         f"{experiment.epochs} epoch{'s' * (experiment.epochs > 1)}",
         f"{experiment.clip_seconds:g} s clips",
         f"lr {experiment.lr:g}",
         f"batch {experiment.batch}",
     ]
-    if experiment.subset != "all":
-        words.append(f"{experiment.subset} recordings only")
-    if experiment.validation_patients:
-        words.append(f"{experiment.validation_patients:.0%} of patients held out")
+    words += ["weighted CE"] if mixed and experiment.class_weights else []
+    words += [
+        text.format(getattr(experiment, key))
+        for key, text in NAMED.items()
+        if getattr(experiment, key) != getattr(published, key)
+    ]
     return ", ".join(words)

@@ -1,6 +1,5 @@
 """Building a feature store: all recordings in parallel, each written once, meta.json last."""
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -15,7 +14,7 @@ from tqdm import tqdm
 from lib.data import Source, icbhi
 from lib.errors import UserError
 from lib.features import FrontEnd
-from lib.files import aside, write_json, write_text
+from lib.files import aside, cores, write_json, write_text
 from lib.store import digest, hashes
 
 VERSION = 1  # raise it when the same input gives other features
@@ -40,7 +39,7 @@ def build(path: Path, source: Source, front: FrontEnd, mark: str, progress: bool
     kill costs the recordings in flight. Raises `UserError` with all recordings of no use.
     """
     audio = icbhi.audio_files(source.root)
-    cycles = icbhi.cycles(source.root)
+    cycles = _checked_cycles(source)
     cycles = cycles[cycles.recording.isin(audio)].reset_index(drop=True)
     features, done = _prepare(path, (len(cycles), front.frames, front.mels))
     places = cycles.groupby("recording").indices  # recording -> its rows, which are consecutive
@@ -63,6 +62,15 @@ def build(path: Path, source: Source, front: FrontEnd, mark: str, progress: bool
     icbhi.raise_all(sorted(faults))
     features.flush()
     _finish(path, cycles, features, source, front, mark)
+
+
+def _checked_cycles(source: Source) -> pd.DataFrame:
+    """The cycles; where an annotation is at fault, the audio is read too, to list all at once."""
+    try:
+        return icbhi.cycles(source.root)
+    except UserError:
+        icbhi.raise_all(icbhi.check(source.root))
+        raise
 
 
 def _prepare(path: Path, shape: tuple[int, int, int]) -> tuple[np.memmap, set[str]]:
@@ -89,7 +97,7 @@ def _write_zeros(path: Path, shape: tuple[int, int, int]) -> None:
 
 def _run(jobs: dict[str, Job]) -> Iterator[tuple[str, np.ndarray | str]]:
     """Recording and its features, or its fault, as they come; one process for each core."""
-    workers = min(_cores(), len(jobs))
+    workers = min(cores(), len(jobs))
     if workers <= 1:
         yield from ((name, _features(job)) for name, job in jobs.items())
         return
@@ -107,10 +115,6 @@ def _run(jobs: dict[str, Job]) -> Iterator[tuple[str, np.ndarray | str]]:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _features(job: Job) -> np.ndarray | str:
     """All cycles of one recording, float16 (cycles, frames, mels), or what is wrong with it."""
     import torch  # here: the parent only writes
@@ -123,6 +127,9 @@ def _features(job: Job) -> np.ndarray | str:
     torch.set_num_threads(1)  # the same bytes on any machine, and no fight for the cores
     try:
         wave = recording_wave(path, front)
+        last, length = max(end for _, end in times), len(wave) / front.rate_hz
+        if last > length + icbhi.PAST_END_SECONDS:
+            return f"{path}: annotated to {last:.3f} s, but it ends at {length:.3f} s; mend either"
         clips = np.stack([cycle_clip(wave, start, end, front) for start, end in times])
         return fbank(torch.from_numpy(clips), front).numpy().astype(np.float16)
     except UserError as error:

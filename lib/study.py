@@ -1,11 +1,12 @@
 """A study: one profile on the data that is here, and which runs its tables want."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 
 from lib import data, files, profiles, registry, rows, runs, store, weights
+from lib.errors import UserError
 from lib.features import FrontEnd, front_end
 from lib.profiles import Profile
 from lib.runs import Wanted
@@ -45,10 +46,12 @@ class Study:
         if experiment.dataset == "icbhi_mel":
             return next((s for s in self.given if s.meta["name"] == MEL_STORE), None)
         front = front_end(experiment)
-        for one in self.given:
-            if "front_end" in one.meta:
-                store.require(one, front)
+        own = [one for one in self.given if "front_end" in one.meta]
+        for one in own:
+            if one.meta["front_end"] == asdict(front):
                 return one
+        if own:
+            store.require(own[0], front)  # raises: none fits
         if front not in self._stores:
             self._stores[front] = store.store_for(self.source, front)
         return self._stores[front]
@@ -66,6 +69,11 @@ class Planned:
     record: Path | None  # a complete record, local or published
     reason: str = ""  # why it can't be made
 
+    @property
+    def failed(self) -> str:
+        """Why the run failed, or ""."""
+        return runs.failure(self.wanted) if self.wanted else ""
+
 
 def weights_name(experiment: Experiment) -> str:
     """What the weights were before training, for tables: the initialisation and its file."""
@@ -80,7 +88,14 @@ def open_study(profile: str) -> Study:
     chosen = profiles.get(profile)
     folders = [Path(p) for p in os.environ.get("STORE", "").split(os.pathsep) if p]
     source = data.synthetic_source() if chosen.synthetic else data.find(profile)
-    return Study(chosen, source, tuple(store.open_store(f) for f in folders))
+    given = tuple(store.open_store(folder) for folder in folders)
+    for one in given:
+        if "front_end" not in one.meta and one.meta.get("name") != MEL_STORE:
+            raise UserError(
+                f"{one.path}: no experiment reads it: its meta.json names neither a front_end nor "
+                f"{MEL_STORE}"
+            )
+    return Study(chosen, source, given)
 
 
 def plan(study: Study, *tables: str) -> list[Planned]:
@@ -107,7 +122,8 @@ def _variants(profile: Profile, row: rows.Row) -> list[tuple[Experiment, tuple[s
         return [(experiment, SELECTIONS)]
     variants = [(experiment, ("test", "last"))]
     if row.experiment in registry.MAIN:
-        variants.append((override(experiment, validation_patients=HOLD_OUT), ("validation",)))
+        held_out = override(experiment, validation_patients=HOLD_OUT, keep_embeddings=False)
+        variants.append((held_out, ("validation",)))
     return variants
 
 

@@ -26,8 +26,9 @@ def compare(
     results: as `lib.results.of` gives them. judge: whether the profile runs the published
     setting. two_class: any abnormal answer of the same 4-class model counts for Se. Columns: the
     printed ones, then Paper Sp, Paper Se, Paper Score, Sp, Se, Score (selection "test", mean ± std
-    (n)), Difference, Verdict (see `verdict`), Last, Validation, Gap (test - validation), Without
-    156, 218, 95% interval (drawn patients), Seeds, Classes, Data, Weights, Setting, Status, Note.
+    (n)), Difference, Verdict (see `verdict`), Last, Validation, Gap (test - validation of the same
+    runs), Without 156, 218, 95% interval (drawn patients), Seeds, Classes, Data, Weights, Setting,
+    Status, Note.
     """
     metrics = TWO_CLASS if two_class else FOUR_CLASS
     lines = [_line(row, results, metrics, judge) for row in rows]
@@ -97,10 +98,9 @@ def _judged(row: Row, test: pd.DataFrame, metric: str, judge: bool) -> dict[str,
 def _honest(runs: pd.DataFrame, metric: str) -> dict[str, str]:
     """Other choices of the epoch, and the test set without the overlapping patients."""
     by = {name: runs[runs.selection == name] for name in ("test", "last", "validation")}
-    done = {name: part[part.status == "done"][metric] for name, part in by.items()}
-    gap = NONE
-    if len(done["test"]) and len(done["validation"]):
-        gap = f"{done['test'].mean() - done['validation'].mean():+.2f}"
+    held_out = by["validation"][by["validation"].status == "done"]
+    gaps = held_out["gap2" if metric == "score2" else "gap"].dropna()
+    gap = f"{gaps.mean():+.2f}" if len(gaps) else NONE
     return {
         "Last": _spread(by["last"], metric),
         "Validation": _spread(by["validation"], metric),

@@ -4,9 +4,12 @@ Everything random is keyed by seed, epoch and step, so that a run that was inter
 with the very same bytes as one that was not (same machine, same versions, CPU).
 """
 
+import hashlib
+import platform
 import sys
 import time
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +19,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from lib import augment, checkpoint, files, losses, methods, models, optim, runs
 from lib.data import CLASSES
-from lib.errors import UserError
+from lib.errors import RunFault, UserError
 from lib.metrics import choose_epoch, confusion, scores
 from lib.models import loading
 from lib.sets import split_sets
@@ -24,7 +27,7 @@ from lib.settings import SELECTIONS, Experiment
 from lib.store import Store, open_store
 
 EVALUATION_BATCH = 64
-RESTORED = ("model", "optimizer", "scheduler")
+RESTORED = ("model", "optimizer", "scheduler", "scaler")
 
 
 @dataclass
@@ -43,6 +46,7 @@ class Run:
     optimizer: torch.optim.Optimizer
     scheduler: torch.optim.lr_scheduler.LRScheduler
     method: methods.Method
+    scaler: torch.amp.GradScaler
 
 
 def fit(experiment: Experiment, seed: int, store: Store, frames: int, folder: Path) -> None:
@@ -104,6 +108,7 @@ def _prepare(
         optimizer=optimizer,
         scheduler=optim.schedule(optimizer, experiment.epochs),
         method=methods.build(experiment, weight.to(device)),
+        scaler=torch.amp.GradScaler(enabled=experiment.precision == "fp16"),
     )
 
 
@@ -113,24 +118,26 @@ def _train_epoch(run: Run, epoch: int) -> dict[str, float]:
     torch.manual_seed(_key(run.seed, epoch, 0))  # dropout and drop path
     order = np.random.default_rng([run.seed, epoch, 0]).permutation(run.sets["train"])
     steps = len(order) // run.experiment.batch  # drop_last, as published
-    scaler = torch.amp.GradScaler(enabled=run.experiment.precision == "fp16")
+    if not steps:
+        raise RunFault(
+            f"{run.folder.name}: {len(order)} training clips do not fill one batch of "
+            f"{run.experiment.batch}; take a smaller batch"
+        )
     sums: dict[str, Tensor] = {}
     bar = runs.Progress(run.folder, epoch, steps)
     for step in range(steps):
         rows = order[step * run.experiment.batch : (step + 1) * run.experiment.batch]
         rng = np.random.default_rng([run.seed, epoch, step + 1])
-        for key, value in _step(run, rows, rng, scaler).items():
+        for key, value in _step(run, rows, rng).items():
             sums[key] = sums.get(key, 0) + value
         bar.step(step + 1)
     logs = {key: (value / steps).item() for key, value in sums.items()}
     if not np.isfinite(logs["loss"]):
-        raise UserError(f"{run.folder.name}: the loss is {logs['loss']} in epoch {epoch}")
+        raise RunFault(f"{run.folder.name}: the loss is {logs['loss']} in epoch {epoch}")
     return {"lr": run.experiment.lr * optim.cosine(epoch, run.experiment.epochs), **logs}
 
 
-def _step(
-    run: Run, rows: np.ndarray, rng: np.random.Generator, scaler: torch.amp.GradScaler
-) -> dict[str, Tensor]:
+def _step(run: Run, rows: np.ndarray, rng: np.random.Generator) -> dict[str, Tensor]:
     setting = run.experiment
     x, y = _batch(run, rows)
     x = augment.spec_augment(
@@ -139,9 +146,9 @@ def _step(
     with _autocast(run):
         loss, logs = run.method(run.model, (x, y), rng)
     run.optimizer.zero_grad(set_to_none=True)
-    scaler.scale(loss).backward()
-    scaler.step(run.optimizer)
-    scaler.update()
+    run.scaler.scale(loss).backward()
+    run.scaler.step(run.optimizer)
+    run.scaler.update()
     return {"loss": loss.detach(), **logs}
 
 
@@ -254,11 +261,26 @@ def main(arguments: list[str]) -> None:
     with files.locked(folder / ".lock", wait=True):  # one may outlive a driver that was killed
         if (folder / "result.json").exists():
             return
+        for part in folder.glob("*.part"):  # what a killed process was writing
+            part.unlink()
+        files.write_json(folder / "machine.json", _machine())
         try:
             fit(experiment, record["seed"], open_store(store), frames, folder)
-        except UserError as error:
+        except RunFault as error:
             files.write_json(folder / "failed.json", {"reason": str(error)})
             raise SystemExit(f"error: {error}") from error
+        except UserError as error:
+            raise SystemExit(f"error: {error}") from error
+
+
+def _machine() -> dict[str, str]:
+    """What made the run; stands outside what is compared."""
+    sources = sorted((files.PROJECT / "lib").rglob("*.py"))
+    code = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    versions = {name: version(name) for name in ("torch", "timm", "torchvision", "numpy")}
+    cpu = platform.processor() or platform.machine()
+    return versions | {"python": platform.python_version(), "cpu": cpu, "gpu": gpu, "lib": code}
 
 
 if __name__ == "__main__":

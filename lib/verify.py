@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from lib import cards, claims, embedding, files, profiles, render, rows, runs, tables
+from lib import results as results_of
 
 Results = dict[str, pd.DataFrame]  # table -> what `lib.results.of` gave
 Build = Callable[[Results, bool], pd.DataFrame]
@@ -32,8 +33,12 @@ TABLES: dict[str, Build] = {
     "table3_4class": _view("table3_4class", "table3_4class", tables.headline),
     "table3_2class": _view("table3_2class", "table3_4class", tables.headline, two_class=True),
     "table3_selections": _view("table3_4class", "table3_4class", tables.selections),
+    "table3_4class_details": _view("table3_4class", "table3_4class", tables.details),
+    "table3_2class_details": _view("table3_2class", "table3_4class", tables.details, True),
     "table3_differences": lambda results, _: claims.differences(results["table3_4class"]),
-    "claims": lambda results, _: claims.table({t: results[t] for t in ("table1", "table2")}),
+    "claims": lambda results, judge: claims.table(
+        {t: results[t] for t in ("table1", "table2")}, judge
+    ),
     "tsne": lambda results, _: embedding.compare(
         embedding.of(results["tsne"], rows.MAIN_METHODS)
     ),
@@ -65,9 +70,10 @@ def _results() -> list[str]:
             if not (Path(row.path) / "result.json").exists():
                 differences.append(f"{where}: its record is not published")
                 continue
-            chosen = runs.read(Path(row.path))["selections"][row.selection]
-            if not chosen or chosen["test"]["score"] != row.score or chosen["epoch"] != row.epoch:
-                differences.append(f"{where}: Score {row.score} is not what its record says")
+            said = results_of.from_record(runs.read(Path(row.path)), row.selection)
+            wrong = [key for key, value in said.items() if getattr(row, key) != value]
+            if wrong:
+                differences.append(f"{where}: {', '.join(wrong)}: not what its record says")
     return differences
 
 

@@ -1,6 +1,5 @@
 """Pretrained weights: where they are, whether they can be had, and how they are fetched."""
 
-import hashlib
 import importlib.util
 import urllib.request
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import huggingface_hub
 from lib.errors import UserError
 from lib.files import weights_root
 from lib.settings import Experiment
+from lib.store import hashes
 
 PROBE_SECONDS = 3
 
@@ -95,8 +95,8 @@ def fingerprint(experiment: Experiment) -> str:
     """
     if experiment.init == "none":
         return ""
-    with open(local(experiment), "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+    path = local(experiment)
+    return hashes([path])[path.name]
 
 
 def _name(experiment: Experiment) -> str:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lib import answers, cards, claims, files, paper, profiles, render, rows, runs, tables, verify
-from lib.results import COLUMNS
+from lib.results import COLUMNS, from_record
 from lib.settings import SELECTIONS, Experiment
 
 LABEL = np.tile(np.arange(4), 10)
@@ -32,14 +32,10 @@ def record(name, wrong, seed=1):
 
 
 def result_rows(name, folder):
-    found = runs.read(folder)
     for selection in SELECTIONS:
-        chosen = found["selections"][selection]
-        row = {"experiment": name, "seed": 1, "selection": selection, "status": "done"}
-        row |= {"epoch": chosen["epoch"], "data": "ICBHI partial", "weights": "none"}
-        row |= {k: chosen["test"][k] for k in ("sp", "se", "score", "se2", "score2")}
-        row |= {f"{k}_clean": v for k, v in chosen["test_clean"].items() if k != "confusion"}
-        yield row | {"setting": "small", "run": folder.name, "path": str(folder)}
+        row = {"experiment": name, "seed": 1, "selection": selection, "setting": "small"}
+        row |= {"run": folder.name, "path": str(folder)}
+        yield row | from_record(runs.read(folder), selection)
 
 
 @pytest.fixture
@@ -52,14 +48,23 @@ def results():
 
 
 def test_claims_by_hand(results):
-    table = claims.table(results).set_index("claim")
+    table = claims.table(results, judge=True).set_index("claim")
     line = table.loc["Patch-Mix CL beats fine-tuning"]
     # Sp is 100 for both; Se 12 of 30 against 27 of 30: (90 - 40) / 2 = 25 points of Score
     assert line["difference"].startswith("+25.00 (")
     assert line.paper == f"{62.37 - 59.55:+.2f}"
-    assert line["the interval says"] == "more than chance"
+    assert line["honest one says"] == "for the claim"
     assert line["run with"] == "ICBHI partial; none; small"
     assert table.loc["AudioSet pretraining helps (mn04)", "difference"] == "not run"
+    assert set(claims.table(results)["honest one says"]) == {"no verdict", "not run"}
+
+
+def test_an_interval_below_zero_speaks_against_the_claim():
+    assert [claims._judge(*x) for x in ((1, 2), (-2, -1), (-1, 1))] == [
+        "for the claim",
+        "against the claim",
+        "within chance",
+    ]
 
 
 def test_differences_and_intervals_by_hand(results):

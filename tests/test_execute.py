@@ -100,10 +100,16 @@ def test_a_killed_worker_leaves_its_run_to_be_resumed(table, capsys):
     planned = study.plan(study.open_study("smoke"), table)[0]
     folder = runs.start(planned.wanted, {"name": "", "note": ""}, "none")
     (folder / "log.txt").write_text("Traceback\nKeyError: 'x'\n")
-    execute._settle(planned, -9)
-    assert runs.failure(planned.wanted) == ""
-    execute._settle(planned, 1)
-    assert "stopped with code 1: KeyError: 'x'" in runs.failure(planned.wanted)
+    assert "stopped by signal 9" in execute._settle(planned, -9)[0]
+    assert "stopped: KeyError: 'x'" in execute._settle(planned, 1)[0]
+    assert runs.failure(planned.wanted) == ""  # both are tried again by the next command
+    assert execute._settle(planned, 0) == []
+
+
+def test_faults_are_returned_and_a_passing_one_condemns_nothing(table, monkeypatch):
+    (fault,) = execute.tables("smoke", table)
+    assert "small.nan" in fault and "the loss is nan" in fault
+    assert execute.tables("smoke", table) == []  # it would fail again: not tried
 
 
 def test_a_second_driver_is_told_who_holds_the_runs(tmp_path):

@@ -58,6 +58,16 @@ def test_contrastive_gradient_is_finite_and_right(labels):
     )
 
 
+def test_the_contrastive_loss_is_exact_under_autocast():
+    torch.manual_seed(0)
+    h_mix, z = torch.randn(2, 8, 16)
+    index = torch.tensor([1, 2, 3, 4, 5, 6, 7, 0])
+    with torch.autocast("cpu", torch.bfloat16):
+        got = losses.patch_mix_contrastive(h_mix, z, index, 0.3, 0.06)
+    exact = losses.patch_mix_contrastive(h_mix.double(), z.double(), index, 0.3, 0.06)
+    assert got.dtype == torch.float32 and got.item() == pytest.approx(exact.item(), rel=1e-5)
+
+
 def test_class_weights_of_the_official_train_split():
     labels = torch.repeat_interleave(torch.arange(4), torch.tensor([2063, 1215, 501, 363]))
     got = losses.class_weights(labels, 4)

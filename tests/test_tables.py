@@ -40,6 +40,7 @@ def _results(path: str, experiment: str = "ce", scores=(60.0, 59.0, 61.0), **cha
             line |= {"status": "done", "reason": "", "path": path, "sp": 80.0, "se": 40.0}
             line |= {"score": score - less, "se2": 50.0, "score2": score + 5 - less}
             line |= {"score_clean": score - 1, "score2_clean": score + 4}
+            line |= {"gap": float(less), "gap2": float(less)}
             line |= {"data": "ICBHI", "weights": "none", "setting": "50 epochs"}
             lines.append(line | changes)
     return pd.DataFrame(lines)
