@@ -147,6 +147,7 @@ _CLEAN = _own(
     """,
 )
 
+SELECTION_RULE = [row for row in TABLE_2 if row.experiment in ("ast_in_as/ce", CL_NAME)]
 MAIN_METHODS = {"Fine-tuning": "ast_in_as/ce", "Patch-Mix CL": CL_NAME}
 TABLES = {
     "table1": TABLE_1,

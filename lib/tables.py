@@ -7,6 +7,7 @@ import pandas as pd
 
 from lib import answers, paper, stats
 from lib.rows import Row
+from lib.settings import SELECTIONS
 
 OFFICIAL_DATA = "ICBHI"  # the only data whose numbers may be judged against the paper's
 FEWEST_SEEDS = 3
@@ -27,8 +28,8 @@ def compare(
     setting. two_class: any abnormal answer of the same 4-class model counts for Se. Columns: the
     printed ones, then Paper Sp, Paper Se, Paper Score, Sp, Se, Score (selection "test", mean ± std
     (n)), Difference, Verdict (see `verdict`), Last, Validation, Gap (test - validation of the same
-    runs), Without 156, 218, 95% interval (drawn patients), Seeds, Classes, Data, Weights, Setting,
-    Status, Note.
+    runs), Without 156, 218, 95% interval (drawn patients), Seeds, Runs (the hashes that end
+    the names of their folders), Classes, Data, Weights, Setting, Status, Note.
     """
     metrics = TWO_CLASS if two_class else FOUR_CLASS
     lines = [_line(row, results, metrics, judge) for row in rows]
@@ -71,6 +72,7 @@ def _line(row: Row, results: pd.DataFrame, metrics: tuple[str, ...], judge: bool
     line |= _honest(runs, metrics[2])
     line["95% interval"] = _interval(row, results, metrics[2])
     line["Seeds"] = _seeds(test, metrics[2])
+    line["Runs"] = _words(run[-8:] for run in test.run.dropna())
     line["Classes"] = CLASSES[metrics]
     line |= {name.capitalize(): _words(test[name]) for name in ("data", "weights", "setting")}
     note = paper.get(row.paper).note if row.paper else ""
@@ -181,9 +183,26 @@ def selections(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def details(table: pd.DataFrame) -> pd.DataFrame:
-    """Sp and Se beside the paper's, every seed's Score, status and notes."""
-    kept = ["Paper Sp", "Sp", "Paper Se", "Se", "Seeds", "Status", "Note"]
+    """Sp and Se beside the paper's, every seed's Score and run, status and notes."""
+    kept = ["Paper Sp", "Sp", "Paper Se", "Se", "Seeds", "Runs", "Status", "Note"]
     return pd.concat([_names(table), table[kept]], axis=1)
+
+
+def rules(rows: Sequence[Row], results: pd.DataFrame) -> pd.DataFrame:
+    """The selection rule as rows: Sp, Se and Score of each row's runs by who chooses the epoch."""
+    lines = []
+    for row in rows:
+        runs = results[results.experiment == row.experiment]
+        for selection in SELECTIONS:
+            line = {"Row": _name(row.label.values()), "Epoch chosen by": selection}
+            chosen = runs[runs.selection == selection]
+            line |= {name: _spread(chosen, name.lower()) for name in ("Sp", "Se", "Score")}
+            lines.append(line | {"Run with": _words(chosen.setting)})
+    return pd.DataFrame(lines)
+
+
+def _name(cells: Iterable[str]) -> str:
+    return " · ".join(cell for cell in cells if cell not in ("-", NONE))
 
 
 def _printed(table: pd.DataFrame) -> list[str]:
@@ -194,8 +213,7 @@ def _printed(table: pd.DataFrame) -> list[str]:
 def _names(table: pd.DataFrame) -> pd.Series:
     """One column that names the row: its printed columns, without the empty ones."""
     cells = table[_printed(table)].to_numpy()
-    named = [" · ".join(cell for cell in line if cell not in ("-", NONE)) for line in cells]
-    return pd.Series(named, index=table.index, name="Row")
+    return pd.Series([_name(line) for line in cells], index=table.index, name="Row")
 
 
 def _run_with(table: pd.DataFrame) -> list[str]:

@@ -26,6 +26,7 @@ TABLES: dict[str, Build] = {
     "table1": _view("table1", "table1", tables.headline),
     "table1_selections": _view("table1", "table1", tables.selections),
     "table1_details": _view("table1", "table1", tables.details),
+    "table2_rules": lambda results, _: tables.rules(rows.SELECTION_RULE, results["table2"]),
     "table2": _view("table2", "table2", tables.headline),
     "table2_selections": _view("table2", "table2", tables.selections),
     "table2_details": _view("table2", "table2", tables.details),

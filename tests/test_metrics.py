@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, recall_score
 
 from lib.metrics import choose_epoch, confusion, scores
@@ -18,6 +20,21 @@ def test_confusion_equals_sklearn():
     label, predicted = _answers()
     expected = confusion_matrix(label, predicted, labels=range(4))
     assert (confusion(label, predicted) == expected).all()
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40))
+def test_any_answers_score_as_a_plain_count(pairs):
+    label, predicted = np.array(pairs).T
+    found = scores(confusion(label, predicted))
+    normal = [p == 0 for t, p in pairs if t == 0]
+    abnormal = [(p == t, p != 0) for t, p in pairs if t != 0]
+    if normal and abnormal:
+        sp = 100 * sum(normal) / len(normal)
+        se, se2 = (100 * sum(one) / len(abnormal) for one in zip(*abnormal, strict=True))
+        assert found["sp"] == pytest.approx(sp) and found["score"] == pytest.approx((sp + se) / 2)
+        assert found["se2"] == pytest.approx(se2) and found["se"] == pytest.approx(se)
+    else:
+        assert np.isnan(found["score"])
 
 
 def test_confusion_takes_small_integers():

@@ -40,6 +40,7 @@ def _results(path: str, experiment: str = "ce", scores=(60.0, 59.0, 61.0), **cha
             line |= {"status": "done", "reason": "", "path": path, "sp": 80.0, "se": 40.0}
             line |= {"score": score - less, "se2": 50.0, "score2": score + 5 - less}
             line |= {"score_clean": score - 1, "score2_clean": score + 4}
+            line |= {"run": f"{experiment}-s{seed}-0123456{seed}"}
             line |= {"gap": float(less), "gap2": float(less)}
             line |= {"data": "ICBHI", "weights": "none", "setting": "50 epochs"}
             lines.append(line | changes)
@@ -57,10 +58,19 @@ def test_a_row_with_runs(predictions):
     assert row["Gap"] == "+3.00"
     assert row["Without 156, 218"] == "59.00 ± 1.00 (3)"
     assert row["Seeds"] == "1: 60.00; 2: 59.00; 3: 61.00"
+    assert row["Runs"] == "01234561; 01234562; 01234563"
     assert (row["Data"], row["Weights"], row["Setting"]) == ("ICBHI", "none", "50 epochs")
     assert row["Status"] == "done"
     low, high = map(float, row["95% interval"].split(" to "))
     assert low <= 62.5 <= high  # the Score of the predictions
+
+
+def test_the_selection_rule_as_rows(predictions):
+    table = tables.rules([CE], _results(predictions))
+    assert table["Epoch chosen by"].tolist() == ["test", "last", "validation"]
+    scores = ["60.00 ± 1.00 (3)", "58.00 ± 1.00 (3)", "57.00 ± 1.00 (3)"]
+    assert table.Score.tolist() == scores
+    assert set(table.Row) == {"CE"} and set(table["Run with"]) == {"50 epochs"}
 
 
 def test_two_classes_take_any_abnormal_answer(predictions):
