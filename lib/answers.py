@@ -82,7 +82,7 @@ def sweep(
     points = []
     for row in rows:
         for run in done[done.experiment == row.experiment].itertuples():
-            setting, value = row.label["setting"], float(row.label["value"])
+            setting, value = row.label["parameter"], float(row.label["value"])
             number = getattr(run, metric)
             points.append((setting, value, row.experiment == chosen, run.seed, number))
     return pd.DataFrame(points, columns=["setting", "value", "chosen", "seed", metric])

@@ -35,8 +35,7 @@ def _line(
             difference, low, high = answers.difference(*pair)
             line[column] = f"{difference:+.2f} ({low:+.2f} to {high:+.2f})"
             says = _judge(low, high) if judge else "no verdict"
-    words = dict.fromkeys(_run_with(*one) for one in (a, b))
-    return line | {"honest one says": says, "run with": " / ".join(words)}
+    return line | {"honest one says": says, "run with": _run_with(a, b)}
 
 
 def _judge(low: float, high: float) -> str:
@@ -45,11 +44,14 @@ def _judge(low: float, high: float) -> str:
     return "against the claim" if high < 0 else "within chance"
 
 
-def _run_with(row: Row, results: pd.DataFrame) -> str:
-    """Data, weights and setting behind a row's finished runs."""
-    done = results[(results.experiment == row.experiment) & results.run.notna()]
-    words = [", ".join(done[name].unique()) for name in ("data", "weights", "setting")]
-    return "; ".join(words) if len(done) else "not run"
+def _run_with(a: tuple[Row, pd.DataFrame], b: tuple[Row, pd.DataFrame]) -> str:
+    """Data and weights behind both rows' finished runs, and the first row's setting."""
+    runs = [r[(r.experiment == row.experiment) & r.run.notna()] for row, r in (a, b)]
+    if any(done.empty for done in runs):
+        return "not run"
+    both = pd.concat(runs)
+    words = [", ".join(both[name].unique()) for name in ("data", "weights")]
+    return "; ".join([*words, *runs[0].setting.unique()])
 
 
 def differences(results: pd.DataFrame) -> pd.DataFrame:

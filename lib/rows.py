@@ -129,7 +129,7 @@ def sweep(setting: str) -> list[Row]:
     """One panel of Figure 2: every value of a setting, the chosen one among them."""
     rows = []
     for value in SWEEPS[setting]:
-        label = {"setting": setting, "value": f"{value:g}"}
+        label = {"parameter": setting, "value": f"{value:g}"}
         same = value == getattr(CL, setting)
         experiment = CL_NAME if same else f"{CL_NAME}/{setting}={value}"
         rows.append(Row(f"f2/{setting}={value:g}", label, experiment))

@@ -111,12 +111,12 @@ def identity(experiment: Experiment) -> dict:
 
 # How a setting that differs from the published one is named beside a number.
 NAMED = {
-    "subset": "{} recordings only",
-    "validation_patients": "{:.0%} of training patients held out",
+    "subset": "{} only",
+    "validation_patients": "{:.0%} of patients held out",
     "train_clips": "{} training clips",
     "normalise": "normalised by {}",
-    "time_mask": "time masks below {} frames",
-    "moving_average": "moving average {:g}",
+    "time_mask": "time masks < {}",
+    "moving_average": "averaging {:g}",
     "precision": "{}",
 }
 

@@ -86,15 +86,12 @@ def _judged(row: Row, test: pd.DataFrame, metric: str, judge: bool) -> dict[str,
         return {"Difference": NONE, "Verdict": NONE if row.paper is None else "not run"}
     ours = stats.mean_std(done[metric])
     published = paper.get(row.paper)
-    word, rule = "no verdict", "not the published setting"
+    said = "no verdict"  # not the published setting
     if judge and set(done.data) == {OFFICIAL_DATA}:
-        word, rule = verdict((published.score, published.score_std), ours)
+        said = "{} ({})".format(*verdict((published.score, published.score_std), ours))
     elif judge:
-        rule = "other data"
-    return {
-        "Difference": f"{ours[0] - published.score:+.2f}",
-        "Verdict": f"{word} ({rule})",
-    }
+        said = "no verdict (other data)"
+    return {"Difference": f"{ours[0] - published.score:+.2f}", "Verdict": said}
 
 
 def _honest(runs: pd.DataFrame, metric: str) -> dict[str, str]:
@@ -170,7 +167,7 @@ def headline(table: pd.DataFrame) -> pd.DataFrame:
 
     Beside Score, whose epoch is chosen on the test set as the paper's, stand the honest ones.
     """
-    ours = ["Score", "Difference", "Verdict", "Last", "Validation", "Gap"]
+    ours = ["Score", "Validation", "Gap", "Difference", "Verdict"]
     kept = [*_printed(table), "Paper Score", *ours]
     return table[kept].assign(**{"Ours was run with": _run_with(table)})
 

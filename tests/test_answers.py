@@ -86,9 +86,9 @@ def test_confusions_sum_over_seeds(study):
 
 def test_sweep_points_hold_the_chosen_value_once_per_seed():
     rows = [
-        Row("f2/tau=0.02", {"setting": "tau", "value": "0.02"}, "cl/tau=0.02"),
-        Row("f2/tau=0.06", {"setting": "tau", "value": "0.06"}, "cl"),
-        Row("f2/alpha=1", {"setting": "alpha", "value": "1"}, "cl"),
+        Row("f2/tau=0.02", {"parameter": "tau", "value": "0.02"}, "cl/tau=0.02"),
+        Row("f2/tau=0.06", {"parameter": "tau", "value": "0.06"}, "cl"),
+        Row("f2/alpha=1", {"parameter": "alpha", "value": "1"}, "cl"),
     ]
     runs = [("cl", 1, 60.0), ("cl", 2, 61.0), ("cl/tau=0.02", 1, 55.0)]
     results = pd.DataFrame(runs, columns=["experiment", "seed", "score"])
