@@ -73,7 +73,8 @@ def _run_all(study: Study, pending: list[Planned]) -> list[str]:
     active: dict[subprocess.Popen, Planned] = {}
     faults = []
     finished = 0.0
-    with tqdm(total=total, unit="epoch", bar_format=BAR) as bar:
+    interval = 0.5 if sys.stderr.isatty() else 30  # a log wants fewer lines than a screen
+    with tqdm(total=total, unit="epoch", bar_format=BAR, mininterval=interval) as bar:
         try:
             while pending or active:
                 while pending and len(active) < slots():
@@ -85,8 +86,9 @@ def _run_all(study: Study, pending: list[Planned]) -> list[str]:
                     finished += planned.experiment.epochs
                     faults += _settle(planned, process.returncode)
                 at = finished + sum(_epochs_done(p.wanted.folder) for p in active.values())
+                names = ", ".join(p.name for p in active.values())
+                bar.set_description(names[:60], refresh=False)
                 bar.update(max(0.0, at - bar.n))
-                bar.set_description(", ".join(p.name for p in active.values())[:60])
         finally:
             for process in active:
                 process.terminate()

@@ -29,9 +29,7 @@ def slow_batchnorm(model: nn.Module, moving_average: float) -> None:
             module.momentum *= 1 - moving_average
 
 
-def schedule(
-    optimizer: torch.optim.Optimizer, epochs: int
-) -> torch.optim.lr_scheduler.LambdaLR:
+def schedule(optimizer: torch.optim.Optimizer, epochs: int) -> torch.optim.lr_scheduler.LambdaLR:
     """The cosine schedule, stepped once after each epoch."""
     return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: cosine(done + 1, epochs))
 

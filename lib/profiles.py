@@ -21,6 +21,7 @@ class Profile:
     seeds: tuple[int, ...]
     verdict: bool  # whether our numbers may be judged against the paper's
     synthetic: bool = False  # whether it never looks for real recordings
+    needs_gpu: bool = False  # whether its runs would take months on a CPU
     rules: tuple[tuple[Match, Match], ...] = ()
     not_run: tuple[tuple[Match, str], ...] = ()
     seconds: tuple[tuple[Match, float], ...] = field(default=(), repr=False)
@@ -38,6 +39,7 @@ PAPER = Profile(
     about="everything as published: official split, AST-base, 5 seeds; needs a GPU",
     seeds=(1, 2, 3, 4, 5),
     verdict=True,
+    needs_gpu=True,
     rules=((HERE | {"model": "ast"}, {"precision": "bf16"}),),
 )
 

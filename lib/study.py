@@ -137,7 +137,7 @@ def _planned(
     missing = weights.missing(experiment)
     if features is None:
         missing = "its feature store was not given (README, Data: --store)"
-    elif row.experiment in registry.GPU and not has_gpu():
+    elif (study.profile.needs_gpu or row.experiment in registry.GPU) and not has_gpu():
         missing = "needs a GPU"
     if missing:
         data_fingerprint = features.meta["fingerprint"] if features else None

@@ -74,9 +74,7 @@ def fit(experiment: Experiment, seed: int, store: Store, frames: int, folder: Pa
     _finish(run, history, kept)
 
 
-def _prepare(
-    experiment: Experiment, seed: int, store: Store, frames: int, folder: Path
-) -> Run:
+def _prepare(experiment: Experiment, seed: int, store: Store, frames: int, folder: Path) -> Run:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.type == "cpu":  # the promise of same bytes holds for one thread
         torch.set_num_threads(1)
@@ -90,9 +88,7 @@ def _prepare(
     if experiment.method == "patchmix_cl":
         model.projector = losses.Projector(model.width, experiment.projector)
     model.to(device)
-    optimizer = optim.adam(
-        model, experiment.lr, experiment.weight_decay, experiment.moving_average
-    )
+    optimizer = optim.adam(model, experiment.lr, experiment.weight_decay, experiment.moving_average)
     weight = losses.class_weights(torch.from_numpy(labels[sets["train"]]), len(CLASSES))
     files.write_text(folder / "weights.csv", report.to_csv(index=False))
     return Run(

@@ -40,9 +40,7 @@ TABLES: dict[str, Build] = {
     "claims": lambda results, judge: claims.table(
         {t: results[t] for t in ("table1", "table2")}, judge
     ),
-    "tsne": lambda results, _: embedding.compare(
-        embedding.of(results["tsne"], rows.MAIN_METHODS)
-    ),
+    "tsne": lambda results, _: embedding.compare(embedding.of(results["tsne"], rows.MAIN_METHODS)),
 }
 
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -142,12 +143,56 @@ def test_the_lock_of_a_killed_driver_is_free(tmp_path):
         pass
 
 
+def test_a_store_of_other_settings_is_refused(table, monkeypatch):
+    monkeypatch.setitem(registry.EXPERIMENTS, "small/ce", override(BASE, dataset="icbhi"))
+    folder = Path(os.environ["STORE"])
+    meta = files.read_json(folder / "meta.json")
+    other = {"rate_hz": 16000, "clip_seconds": 8.0, "mels": 128}
+    files.write_json(folder / "meta.json", meta | {"front_end": other})
+    study.open_study.cache_clear()
+    with pytest.raises(UserError, match="store of other settings: .*clip_seconds is 8.0"):
+        study.plan(study.open_study("smoke"), table)
+
+
+def test_a_store_that_nothing_reads_is_refused(table):
+    folder = Path(os.environ["STORE"])
+    meta = files.read_json(folder / "meta.json")
+    files.write_json(folder / "meta.json", meta | {"name": "something else"})
+    study.open_study.cache_clear()
+    with pytest.raises(UserError, match="no experiment reads it"):
+        study.open_study("smoke")
+
+
+def test_a_corrupt_record_is_named_and_the_others_are_kept(table):
+    execute.tables("smoke", table)
+    record = next(files.runs_root().glob("small.ce*/result.json"))
+    kept = {p: p.read_bytes() for p in record.parent.iterdir() if p.is_file() and p != record}
+    record.write_text('{"half": ')
+    runs.read.cache_clear()
+    with pytest.raises(UserError, match="result.json: not valid JSON .*delete it"):
+        results_of("smoke", "small")
+    assert all(path.read_bytes() == content for path, content in kept.items())
+    record.unlink()  # the remedy
+    runs.read.cache_clear()
+    execute.tables("smoke", table)
+    assert "done" in statuses()["small/ce"]
+
+
+def test_paper_on_a_cpu_says_that_it_needs_a_gpu(table, monkeypatch):
+    source = data.Source("icbhi", files.PROJECT, "official", "")
+    monkeypatch.setattr(data, "find", lambda profile: source)
+    monkeypatch.setattr(study, "has_gpu", lambda: False)
+    planned = study.plan(study.open_study("paper"), table)
+    assert {p.reason for p in planned if p.name == "small/ce"} == {"needs a GPU"}
+
+
 def test_the_paper_profile_runs_a_held_out_variant_of_the_main_rows(table, monkeypatch):
     published = override(BASE, validation_patients=0.0)
     monkeypatch.setitem(registry.EXPERIMENTS, "small/ce", published)
     source = data.Source("icbhi", files.PROJECT, "official", "")
     monkeypatch.setattr(data, "find", lambda profile: source)
     monkeypatch.setattr(registry, "MAIN", {"small/ce"})
+    monkeypatch.setattr(study, "has_gpu", lambda: True)
     planned = [p for p in study.plan(study.open_study("paper"), table) if p.name == "small/ce"]
     assert {(p.selections, p.experiment.validation_patients) for p in planned} == {
         (("test", "last"), 0.0),

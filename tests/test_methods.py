@@ -82,9 +82,7 @@ def test_patchmix_cl_loss_and_gradients(changes):
     x, y = batch()
     ours, plain = Toy(), Toy()
     loss, logs = methods.build(experiment, None)(ours, (x, y), np.random.default_rng(5))
-    mixed = augment.draw_mix(
-        6, (8, 10), experiment.mix, experiment.beta, np.random.default_rng(5)
-    )
+    mixed = augment.draw_mix(6, (8, 10), experiment.mix, experiment.beta, np.random.default_rng(5))
     expected = plain_loss(plain, x, y, mixed, experiment)
     loss.backward()
     expected.backward()

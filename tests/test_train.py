@@ -1,5 +1,6 @@
 """The training loop: same bytes for same seeds, also after kill -9; failures are told."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from lib import files, runs, train
 from lib.errors import UserError
@@ -130,6 +132,31 @@ def test_a_broken_checkpoint_goes_back_by_one(small_store, tmp_path, monkeypatch
     make(folder, small_store)
     assert "epoch-0002.pt: cannot be read" in capsys.readouterr().err
     assert same(whole, folder)
+
+
+def test_a_full_disk_loses_nothing(small_store, tmp_path, monkeypatch):
+    """The disk fills while the second checkpoint is written; with space again the run goes on."""
+    whole = make(tmp_path / "whole", small_store)
+    folder, calls = tmp_path / "full", []
+
+    def full(state, path):
+        calls.append(path)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(state, path)
+
+    save = torch.save
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(UserError, match="epoch-0002.pt: no space left on the disk"):
+        make(folder, small_store)
+    assert {p.name for p in folder.glob("*.pt*")} == {"epoch-0001.pt"}
+    make(folder, small_store)
+    assert same(whole, folder)
+
+
+def test_fewer_clips_than_a_batch_are_told(small_store, tmp_path):
+    with pytest.raises(UserError, match="24 training clips do not fill one batch of 64"):
+        make(tmp_path / "a", small_store, override(SMALL, batch=64))
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_with_a_reason(small_store, tmp_path):
