@@ -16,7 +16,7 @@ PERPLEXITY = 30
 
 
 def of(results: pd.DataFrame, methods: dict[str, str]) -> dict[str, dict[str, np.ndarray]]:
-    """Method -> z (N, D), label, patient, device of the test set; finished runs of the first seed.
+    """Method -> z (N, D), label, patient, device of the test set, first seed; `chosen` says how.
 
     The epoch is the one chosen on the test set, or the last one where none qualifies.
     """
@@ -27,7 +27,10 @@ def of(results: pd.DataFrame, methods: dict[str, str]) -> dict[str, dict[str, np
             continue
         arrays = runs.predictions(Path(runs_of.sort_values("seed").path.iloc[0]))
         chosen = "test" if "test/test/embedding" in arrays else "last"
-        found[method] = {"z": arrays[f"{chosen}/test/embedding"].astype(np.float32)}
+        if f"{chosen}/test/embedding" not in arrays:
+            continue  # only the profile's first seed keeps them
+        z = arrays[f"{chosen}/test/embedding"].astype(np.float32)
+        found[method] = {"z": z, "chosen": np.array(chosen)}
         found[method] |= {key: arrays[f"test/{key}"] for key in ("label", "patient", "device")}
     return found
 
@@ -42,10 +45,12 @@ def labels(found: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 def compare(found: dict[str, dict[str, np.ndarray]]) -> pd.DataFrame:
     """`judge` for each method, one under the other."""
     tables = [
-        judge(one["z"], one["label"], one["patient"], one["device"]).assign(method=method)
+        judge(one["z"], one["label"], one["patient"], one["device"]).assign(
+            method=method, **{"epoch chosen by": str(one["chosen"])}
+        )
         for method, one in found.items()
     ]
-    columns = ["method", "grouping", "kNN", "chance", "silhouette"]
+    columns = ["method", "epoch chosen by", "grouping", "kNN", "chance", "silhouette"]
     if not tables:
         return pd.DataFrame(columns=columns)
     return pd.concat(tables, ignore_index=True)[columns]
