@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import huggingface_hub
+from huggingface_hub import constants
 
 from lib.errors import UserError
 from lib.files import weights_root
@@ -113,7 +114,7 @@ def _address(source: Source) -> str:
 
 @cache
 def _reachable(url: str) -> bool:
-    if huggingface_hub.constants.HF_HUB_OFFLINE:
+    if constants.HF_HUB_OFFLINE:
         return False
     try:
         request = urllib.request.Request(url, method="HEAD")

@@ -94,7 +94,7 @@ def test_build_makes_the_runs_first_and_fails_at_the_end(tmp_path, job, monkeypa
     asked = []
     write(tmp_path / "notebooks/03_small.ipynb", "1 / 0")
     monkeypatch.setattr("lib.files.PROJECT", tmp_path)
-    monkeypatch.setattr("lib.execute.run", lambda *given: asked.append(given))
+    monkeypatch.setattr("lib.execute.run", lambda *given: asked.append(given) or [])
     monkeypatch.setattr(report, "open_job", lambda profile: job)
     (tmp_path / "requirements.txt").write_text("")
     with pytest.raises(UserError, match="ZeroDivisionError"):
