@@ -60,7 +60,7 @@ def test_contrastive_gradient_is_finite_and_right(labels):
 
 def test_the_contrastive_loss_is_exact_under_autocast():
     torch.manual_seed(0)
-    h_mix, z = torch.randn(2, 8, 16)
+    h_mix, z = torch.randn(2, 8, 16).bfloat16()  # as a network under autocast gives them
     index = torch.tensor([1, 2, 3, 4, 5, 6, 7, 0])
     with torch.autocast("cpu", torch.bfloat16):
         got = losses.patch_mix_contrastive(h_mix, z, index, 0.3, 0.06)
