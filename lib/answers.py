@@ -15,8 +15,6 @@ from lib.errors import UserError
 from lib.metrics import confusion
 from lib.rows import Row
 
-CLASSES = 4
-
 
 @dataclass(frozen=True)
 class Answers:
@@ -68,7 +66,7 @@ def difference(a: Answers, b: Answers, metric: str = "score") -> tuple[float, fl
 
 def confusions(answers: Answers) -> np.ndarray:
     """Confusion matrix summed over the seeds, (4, 4), rows are the truth."""
-    return sum(confusion(answers.label, seed, CLASSES) for seed in answers.predicted)
+    return sum(confusion(answers.label, seed) for seed in answers.predicted)
 
 
 def sweep(

@@ -12,7 +12,6 @@ import numpy as np
 from lib.metrics import confusion, scores
 
 LOW, HIGH = 2.5, 97.5  # percentiles of a 95% interval
-CLASSES = 4
 
 
 def mean_std(values: Sequence[float]) -> tuple[float, float, int]:
@@ -79,9 +78,7 @@ def _per_patient(label: np.ndarray, predicted: np.ndarray, patient: np.ndarray) 
     """Confusion matrices (patients, seeds, 4, 4), patients in sorted order."""
     label, predicted = np.asarray(label), np.atleast_2d(predicted)
     groups = [np.flatnonzero(np.asarray(patient) == one) for one in np.unique(patient)]
-    return np.array(
-        [[confusion(label[at], seed[at], CLASSES) for seed in predicted] for at in groups]
-    )
+    return np.array([[confusion(label[at], seed[at]) for seed in predicted] for at in groups])
 
 
 def _draw_counts(patients: int, draws: int, seed: int) -> np.ndarray:

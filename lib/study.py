@@ -108,10 +108,10 @@ def plan(study: Study, *tables: str) -> list[Planned]:
             seeds = registry.SEEDS.get(row.experiment, study.profile.seeds)
             for seed in seeds:
                 drawn = experiment.keep_embeddings and seed == seeds[0]  # the t-SNE shows one seed
-                experiment = override(experiment, keep_embeddings=drawn)
+                asked = override(experiment, keep_embeddings=drawn)
                 key = (row.experiment, row.needs, selections, seed)
                 if key not in found:
-                    found[key] = _planned(study, row, experiment, seed, selections)
+                    found[key] = _planned(study, row, asked, seed, selections)
     return list(found.values())
 
 
