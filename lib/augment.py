@@ -1,10 +1,11 @@
-"""Augmentation: SpecAugment and Patch-Mix. Nothing is changed in place; generators are passed in.
+"""Augmentation: SpecAugment and Patch-Mix, each drawn first and then applied.
 
-Random numbers are drawn on the host from a NumPy generator, so that a batch is the same on every
-device, and the drawing does not wait for one.
+Numbers are drawn on the host from a NumPy generator, so that they are the same for every device and
+can be drawn for a whole epoch ahead. Applying them is for a whole batch, on the tensors' device,
+and changes nothing in place.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,45 +15,60 @@ MASKS = 2  # frequency masks and time masks per clip
 INPUT_PATCH = 16  # side of a patch where Patch-Mix acts on the input spectrogram
 
 
-def spec_augment(
-    x: Tensor, rng: np.random.Generator, probability: float, frequency: int, time: int
-) -> Tensor:
-    """Mask two bands of mel bins, then two spans of frames, with the clip's mean.
+class Spans(NamedTuple):
+    """Where SpecAugment masks: bands of mel bins first, then spans of frames."""
 
-    x (B, frames, mels) -> a new tensor of the same shape. Widths are drawn below `frequency` bins
-    and `time` frames. Time masks take the mean after the frequency masks, as the official code
-    does (Bae et al. 2023, section 3.3; no time warping).
+    chosen: Tensor  # (B,) bool: whether the clip is masked at all
+    start: Tensor  # (B, 2, MASKS) first bin, first frame
+    width: Tensor  # (B, 2, MASKS)
+
+
+def draw_spans(
+    rng: np.random.Generator,
+    batch: int,
+    shape: tuple[int, int],
+    probability: float,
+    frequency: int,
+    time: int,
+) -> Spans:
+    """Two bands below `frequency` bins and two spans below `time` frames for each clip.
+
+    shape: (frames, mels) of a clip. Source: Bae et al. 2023, section 3.3; no time warping.
     """
-    chosen = torch.as_tensor(rng.random(len(x)) < probability, device=x.device)[:, None, None]
+    chosen = rng.random(batch) < probability
+    starts, widths = [], []
+    for length, widest in ((shape[1], frequency), (shape[0], time)):
+        width = rng.integers(0, min(widest, length), size=(batch, MASKS))
+        starts.append(rng.integers(0, length - width + 1))
+        widths.append(width)
+    return Spans(*map(torch.from_numpy, (chosen, np.stack(starts, 1), np.stack(widths, 1))))
+
+
+def spec_augment(x: Tensor, spans: Spans) -> Tensor:
+    """Replace masked bands and spans by the clip's mean: x (B, frames, mels), a new tensor.
+
+    Time masks take the mean after the frequency masks, as the official code does.
+    """
     y = x
-    for axis, widest in ((2, frequency), (1, time)):
-        mean = y.mean(dim=(1, 2), keepdim=True)  # (B, 1, 1)
-        mask = _spans(len(x), x.shape[axis], widest, rng)  # (B, length)
-        mask = torch.as_tensor(mask, device=x.device).unsqueeze(3 - axis)
-        y = torch.where(mask & chosen, mean, y)
+    for kind, axis in enumerate((2, 1)):
+        at = torch.arange(x.shape[axis], device=x.device)
+        start, width = spans.start[:, kind, :, None], spans.width[:, kind, :, None]
+        mask = ((at >= start) & (at < start + width)).any(1)  # (B, length)
+        mask = mask.unsqueeze(3 - axis) & spans.chosen[:, None, None]
+        y = torch.where(mask, y.mean(dim=(1, 2), keepdim=True), y)
     return y
 
 
-def _spans(batch: int, length: int, widest: int, rng: np.random.Generator) -> np.ndarray:
-    """(B, length) bool: the union of two random spans per clip."""
-    width = rng.integers(0, min(widest, length), size=(batch, MASKS))
-    start = rng.integers(0, length - width + 1)
-    at = np.arange(length)
-    inside = (at >= start[..., None]) & (at < (start + width)[..., None])  # (B, MASKS, length)
-    return inside.any(axis=1)
-
-
-@dataclass(frozen=True)
-class Mix:
+class Mix(NamedTuple):
     """Who is mixed with whom, where, and how much of the clip's own is left."""
 
     index: Tensor  # (B,) clip i takes its foreign patches from clip index[i]
     mask: Tensor  # (F, T) bool: True where the patch is foreign, the same for the whole batch
-    lam: float  # share of the patches that are the clip's own
+    lam: Tensor  # () share of the patches that are the clip's own
 
 
 def draw_mix(
-    batch: int, grid: tuple[int, int], mix: str, beta: float, rng: np.random.Generator
+    rng: np.random.Generator, batch: int, grid: tuple[int, int], mix: str, beta: float
 ) -> Mix:
     """Draw lam ~ Beta(b, b), a permutation and the patches to replace (Bae et al. 2023, 4.2).
 
@@ -68,12 +84,13 @@ def draw_mix(
     else:
         count = int(grid[1] * (1 - lam))
         mask[:, rng.choice(grid[1], count, replace=False)] = True
-    return Mix(torch.from_numpy(index), torch.from_numpy(mask), 1 - mask.sum() / mask.size)
+    kept = torch.tensor(1 - mask.sum() / mask.size, dtype=torch.float64)
+    return Mix(torch.from_numpy(index), torch.from_numpy(mask), kept)
 
 
 def mix_grid(x: Tensor, mix: Mix) -> Tensor:
     """Replace the masked patches of a grid: x (B, D, F, T) -> (B, D, F, T)."""
-    return torch.where(mix.mask.to(x.device), x[mix.index.to(x.device)], x)
+    return torch.where(mix.mask, x[mix.index], x)
 
 
 def input_grid(frames: int, mels: int) -> tuple[int, int]:
@@ -85,4 +102,4 @@ def mix_input(x: Tensor, mix: Mix) -> Tensor:
     """Replace the masked 16 x 16 patches of a spectrogram: x (B, frames, mels), ours."""
     mask = mix.mask.repeat_interleave(INPUT_PATCH, 0).repeat_interleave(INPUT_PATCH, 1)
     mask = mask[: x.shape[2], : x.shape[1]].T  # (frames, mels)
-    return torch.where(mask.to(x.device), x[mix.index.to(x.device)], x)
+    return torch.where(mask, x[mix.index], x)

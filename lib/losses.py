@@ -16,7 +16,7 @@ def class_weights(labels: Tensor, n_classes: int) -> Tensor:
 
 
 def mixed_cross_entropy(
-    logits: Tensor, y: Tensor, index: Tensor, lam: float, weight: Tensor | None = None
+    logits: Tensor, y: Tensor, index: Tensor, lam: Tensor | float, weight: Tensor | None = None
 ) -> Tensor:
     """lam CE(y) + (1 - lam) CE(y[index]) for logits (B, C) of mixed clips (Mixup's loss)."""
     own = F.cross_entropy(logits, y, weight)
@@ -28,7 +28,7 @@ def patch_mix_contrastive(
     h_mix: Tensor,
     z: Tensor,
     index: Tensor,
-    lam: float,
+    lam: Tensor | float,
     tau: float,
     labels: Tensor | None = None,
 ) -> Tensor:
@@ -39,8 +39,8 @@ def patch_mix_contrastive(
     denominator keeps only clips of another label and the two positives (Table 2, "Diff. y").
     """
     logits = _cosine(h_mix, z) / tau  # (B, B)
-    target = lam * torch.eye(len(z), device=z.device, dtype=logits.dtype)
-    target.scatter_add_(1, index[:, None], torch.full_like(target[:, :1], 1 - lam))
+    own = torch.eye(len(z), device=z.device, dtype=logits.dtype)
+    target = lam * own + (1 - lam) * own[index]
     if labels is not None:
         kept = (labels[:, None] != labels[None]) | (positives(index))
         logits = logits.masked_fill(~kept, -torch.inf)

@@ -1,27 +1,40 @@
-"""Training methods, one function each: `(model, batch, rng) -> loss, logs`.
+"""Training methods, one function each: `(model, batch, drawn) -> loss, logs`.
 
-`batch` is (x, y): normalised, augmented clips (B, frames, mels) and labels (B,). A method draws all
-its randomness from `rng`, so that it can be called twice in a step with the same draws.
+`batch` is (x, y): normalised, augmented clips (B, frames, mels) and labels (B,). `drawn` holds all
+that is random in a method, drawn before the step (`Method.draw`), so that a step never waits for
+the host and can be taken twice with the same draws.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lib import augment, losses
+from lib.augment import Mix
 from lib.errors import UserError
 from lib.settings import Experiment
 
 Batch = tuple[Tensor, Tensor]
-Method = Callable[[nn.Module, Batch, np.random.Generator], tuple[Tensor, dict[str, Tensor]]]
+Drawn = dict[str, Mix]
+Logs = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A training method with its settings filled in."""
+
+    draw: Callable[[np.random.Generator, int], Drawn]  # generator, clips in the batch
+    loss: Callable[[nn.Module, Batch, Drawn], tuple[Tensor, Logs]]
 
 
 def ce(
-    model: nn.Module, batch: Batch, rng: np.random.Generator, *, weight: Tensor | None = None
-) -> tuple[Tensor, dict[str, Tensor]]:
+    model: nn.Module, batch: Batch, drawn: Drawn, *, weight: Tensor | None = None
+) -> tuple[Tensor, Logs]:
     """Fine-tuning: cross-entropy on clean clips, weighted by 1/n as published."""
     x, y = batch
     loss = F.cross_entropy(model(x), y, weight)
@@ -29,77 +42,104 @@ def ce(
 
 
 def patchmix_ce(
-    model: nn.Module,
-    batch: Batch,
-    rng: np.random.Generator,
-    *,
-    mix: str,
-    mix_at: str,
-    beta: float,
-    weight: Tensor | None = None,
-) -> tuple[Tensor, dict[str, Tensor]]:
+    model: nn.Module, batch: Batch, drawn: Drawn, *, mix_at: str, weight: Tensor | None = None
+) -> tuple[Tensor, Logs]:
     """Patch-Mix with Mixup's loss: one pass on the mix (Bae et al. 2023, section 4.2)."""
-    x, y = batch
-    z_mix, mixed = mixed_features(model, x, rng, mix, mix_at, beta)
-    index = mixed.index.to(y.device)
-    loss = losses.mixed_cross_entropy(model.classifier(z_mix), y, index, mixed.lam, weight)
+    (x, y), mix = batch, drawn["mix"]
+    if mix_at == "tokens":
+        z_mix = model.encode(augment.mix_grid(model.embed(x), mix))
+    else:
+        z_mix = model.features(augment.mix_input(x, mix))
+    loss = losses.mixed_cross_entropy(model.classifier(z_mix), y, mix.index, mix.lam, weight)
     return loss, {"ce": loss.detach()}
 
 
 def patchmix_cl(
     model: nn.Module,
     batch: Batch,
-    rng: np.random.Generator,
+    drawn: Drawn,
     *,
-    mix: str,
     mix_at: str,
-    beta: float,
     negatives: str,
     target: str,
     tau: float,
     alpha: float,
+    together: bool,
     weight: Tensor | None = None,
-) -> tuple[Tensor, dict[str, Tensor]]:
+) -> tuple[Tensor, Logs]:
     """Patch-Mix contrastive learning: L_CE + alpha L_CL (Bae et al. 2023, section 4.3, Eq. 2).
 
-    A clean pass gives z and the cross-entropy; a second pass on the mix gives z~, whose projection
-    h(z~) must tell how much of each clip it holds. The target is z or h(z), with or without
-    stop-gradient.
+    Clean clips give z and the cross-entropy; mixed ones give z~, whose projection h(z~) must tell
+    how much of each clip it holds. The target is z or h(z), with or without stop-gradient.
     """
-    x, y = batch
-    z = model.features(x)  # (B, D)
-    z_mix, mixed = mixed_features(model, x, rng, mix, mix_at, beta)  # (B, D)
+    (x, y), mix = batch, drawn["mix"]
+    z, z_mix = clean_and_mixed(model, x, mix, mix_at, together)  # (B, D) each
     h_mix = model.projector(z_mix)  # (B, D)
     aim = model.projector(z) if "h(z)" in target else z
     aim = aim.detach() if target.startswith("stop") else aim
     loss_ce = F.cross_entropy(model.classifier(z), y, weight)
     loss_cl = losses.patch_mix_contrastive(
-        h_mix, aim, mixed.index.to(y.device), mixed.lam, tau, y if negatives == "diff_y" else None
+        h_mix, aim, mix.index, mix.lam, tau, y if negatives == "diff_y" else None
     )
     return loss_ce + alpha * loss_cl, {"ce": loss_ce.detach(), "cl": loss_cl.detach()}
 
 
-def mixed_features(
-    model: nn.Module, x: Tensor, rng: np.random.Generator, mix: str, mix_at: str, beta: float
-) -> tuple[Tensor, augment.Mix]:
-    """Features of mixed clips, z~ (B, D), mixed among the patch embeddings or on the input."""
-    if mix_at == "input":
-        grid = augment.input_grid(x.shape[1], x.shape[2])
-        mixed = augment.draw_mix(len(x), grid, mix, beta, rng)
-        return model.features(augment.mix_input(x, mixed)), mixed
+def clean_and_mixed(
+    model: nn.Module, x: Tensor, mix: Mix, mix_at: str, together: bool
+) -> tuple[Tensor, Tensor]:
+    """Features of clean and of mixed clips, (B, D) each, mixed among patches or on the input.
+
+    together: in one pass of 2 B clips, which is the same where clips do not see one another; batch
+    norm ties them, so there it takes two passes, as published.
+    """
+    if mix_at == "tokens":
+        clean, encode = model.embed(x), model.encode  # (B, D, F, T)
+        mixed = augment.mix_grid(clean, mix)
+    else:
+        clean, encode = x, model.features
+        mixed = augment.mix_input(x, mix)
+    if together:
+        z, z_mix = encode(torch.cat([clean, mixed])).chunk(2)
+        return z, z_mix
+    return encode(clean), encode(mixed)
+
+
+def build(
+    experiment: Experiment, model: nn.Module, shape: tuple[int, int], weight: Tensor | None
+) -> Method:
+    """The method an experiment names, for clips of `shape` (frames, mels).
+
+    Raises `UserError` where tokens are to be mixed and the model has none.
+    """
+    e = experiment
+    weight = weight if e.class_weights else None
+    if e.method == "ce":
+        return Method(lambda rng, batch: {}, partial(ce, weight=weight))
+
+    grid = _mix_grid(e, model, shape)
+
+    def draw(rng: np.random.Generator, batch: int) -> Drawn:
+        return {"mix": augment.draw_mix(rng, batch, grid, e.mix, e.beta)}
+
+    if e.method == "patchmix_ce":
+        return Method(draw, partial(patchmix_ce, mix_at=e.mix_at, weight=weight))
+    settings = {key: getattr(e, key) for key in ("mix_at", "negatives", "target", "tau", "alpha")}
+    together = not _has_batch_norm(model)
+    return Method(draw, partial(patchmix_cl, **settings, together=together, weight=weight))
+
+
+def _mix_grid(experiment: Experiment, model: nn.Module, shape: tuple[int, int]) -> tuple[int, int]:
+    if experiment.mix_at == "input":
+        return augment.input_grid(*shape)
     if not hasattr(model, "embed"):
         raise UserError(
             f"mix_at = tokens: {type(model).__name__} has no patch embeddings; use mix_at = input"
         )
-    patches = model.embed(x)  # (B, D, F, T)
-    mixed = augment.draw_mix(len(x), tuple(patches.shape[2:]), mix, beta, rng)
-    return model.encode(augment.mix_grid(patches, mixed)), mixed
+    return model.grid
 
 
-def build(experiment: Experiment, weight: Tensor | None) -> Method:
-    """The method an experiment names, with its settings filled in."""
-    function = {"ce": ce, "patchmix_ce": patchmix_ce, "patchmix_cl": patchmix_cl}[experiment.method]
-    wanted = function.__kwdefaults__.keys() | function.__annotations__.keys()
-    names = ("mix", "mix_at", "beta", "negatives", "target", "tau", "alpha")
-    settings = {name: getattr(experiment, name) for name in names if name in wanted}
-    return partial(function, weight=weight if experiment.class_weights else None, **settings)
+def _has_batch_norm(model: nn.Module) -> bool:
+    """Whether clips of a batch see one another in the encoder; the projector comes after it."""
+    parts = [part for name, part in model.named_children() if name != "projector"]
+    kind = nn.modules.batchnorm._BatchNorm
+    return any(isinstance(layer, kind) for part in parts for layer in part.modules())

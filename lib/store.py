@@ -2,7 +2,7 @@
 
 Fixed stores hold features (N, frames, bins); ragged ones (total_frames, bins), where the columns
 `offset` and `frames` of cycles.csv say which rows are a cycle's. Both are memory-mapped, never
-written to and normalised only when a batch is read.
+written to and normalised only when a batch is read (`lib.clips`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from lib.errors import UserError, unknown
+from lib.errors import UserError
 from lib.files import locked, read_json, stores_root, write_json
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 REQUIRED = ("recording", "cycle", "start", "end", "split")
 LABELLINGS = ("label", "icbhi4", "t11", "t12", "t21", "t22")  # one of them at least
 AUDIOSET = (-4.2677393, 4.5689974)  # mean and std of AudioSet's fbank, as published with AST
-NORMALISE = ("audioset", "store", "clip")
-FLAT = 1e-5  # smallest std of a clip: digital silence stays finite
 
 
 @dataclass(frozen=True)
@@ -46,30 +44,6 @@ class Store:
             return self.features[row]
         first, frames = self.cycles.loc[row, ["offset", "frames"]]
         return self.features[int(first) : int(first) + int(frames)]
-
-    def batch(self, rows: np.ndarray, normalise: str) -> np.ndarray:
-        """A fresh float32 copy (B, frames, bins) of some cycles, (x - mean) / (2 std).
-
-        `normalise` takes mean and std of AudioSet, of this store, or of each clip. Raises
-        `UserError` if the cycles of a ragged store differ in length.
-        """
-        if normalise not in NORMALISE:
-            raise unknown("normalise", normalise, NORMALISE)
-        clips = [self.clip(row) for row in rows]
-        if len({len(clip) for clip in clips}) > 1:
-            raise UserError(
-                f"{self.path}: these cycles differ in length; read them one by one with clip()"
-            )
-        x = np.stack(clips).astype(np.float32)  # (B, frames, bins)
-        if normalise == "clip":
-            mean = x.mean(axis=(1, 2), keepdims=True)
-            std = np.maximum(x.std(axis=(1, 2), keepdims=True), FLAT)
-        else:
-            own = self.meta["mean"], self.meta["std"]
-            mean, std = map(np.float32, AUDIOSET if normalise == "audioset" else own)
-        x -= mean
-        x /= 2 * std
-        return x
 
 
 def open_store(path: Path) -> Store:

@@ -5,19 +5,25 @@ with the very same bytes as one that was not (same machine, same versions, CPU).
 """
 
 import hashlib
+import os
 import platform
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
+from torch.utils.data import default_collate
 from torch.utils.tensorboard import SummaryWriter
 
 from lib import augment, checkpoint, files, losses, methods, models, optim, runs
+from lib.clips import Clips
 from lib.data import CLASSES
 from lib.errors import RunFault, UserError
 from lib.metrics import choose_epoch, confusion, scores
@@ -26,7 +32,7 @@ from lib.sets import split_sets
 from lib.settings import SELECTIONS, Experiment
 from lib.store import Store, open_store
 
-EVALUATION_BATCH = 64
+EVALUATION_BATCH = {"cpu": 64, "cuda": 512}
 RESTORED = ("model", "optimizer", "scheduler", "scaler")
 
 
@@ -38,10 +44,10 @@ class Run:
     seed: int
     folder: Path
     device: torch.device
-    store: Store
+    cycles: pd.DataFrame
     sets: dict[str, np.ndarray]
-    frames: int
     labels: np.ndarray
+    clips: Clips
     model: nn.Module
     optimizer: torch.optim.Optimizer
     scheduler: torch.optim.lr_scheduler.LRScheduler
@@ -82,9 +88,10 @@ def _prepare(experiment: Experiment, seed: int, store: Store, frames: int, folde
         torch.utils.deterministic.fill_uninitialized_memory = False  # 40% of a step, no use here
     sets = split_sets(store.cycles, experiment, seed)
     labels = store.cycles[experiment.labels].map(CLASSES.index).to_numpy()
+    clips = Clips(store, torch.from_numpy(labels), frames, experiment.normalise, device)
     torch.manual_seed(seed)
-    model = models.build(experiment, frames, store.features.shape[-1], len(CLASSES))
-    report = loading.load(model, experiment, frames, store.features.shape[-1])
+    model = models.build(experiment, *clips.shape, len(CLASSES))
+    report = loading.load(model, experiment, *clips.shape)
     if experiment.method == "patchmix_cl":
         model.projector = losses.Projector(model.width, experiment.projector)
     model.to(device)
@@ -96,14 +103,14 @@ def _prepare(experiment: Experiment, seed: int, store: Store, frames: int, folde
         seed=seed,
         folder=folder,
         device=device,
-        store=store,
+        cycles=store.cycles,
         sets=sets,
-        frames=frames,
         labels=labels,
+        clips=clips,
         model=model,
         optimizer=optimizer,
         scheduler=optim.schedule(optimizer, experiment.epochs),
-        method=methods.build(experiment, weight.to(device)),
+        method=methods.build(experiment, model, clips.shape, weight.to(device)),
         scaler=torch.amp.GradScaler(enabled=experiment.precision == "fp16"),
     )
 
@@ -112,19 +119,12 @@ def _train_epoch(run: Run, epoch: int) -> dict[str, float]:
     """One pass over the training clips in an order drawn from (seed, epoch)."""
     run.model.train()
     torch.manual_seed(_key(run.seed, epoch, 0))  # dropout and drop path
-    order = np.random.default_rng([run.seed, epoch, 0]).permutation(run.sets["train"])
-    steps = len(order) // run.experiment.batch  # drop_last, as published
-    if not steps:
-        raise RunFault(
-            f"{run.folder.name}: {len(order)} training clips do not fill one batch of "
-            f"{run.experiment.batch}; take a smaller batch"
-        )
+    drawn = _draw(run, epoch)
+    steps = len(drawn["rows"])
     sums: dict[str, Tensor] = {}
     bar = runs.Progress(run.folder, epoch, steps)
     for step in range(steps):
-        rows = order[step * run.experiment.batch : (step + 1) * run.experiment.batch]
-        rng = np.random.default_rng([run.seed, epoch, step + 1])
-        for key, value in _step(run, rows, rng).items():
+        for key, value in _step(run, tree_map(lambda values, at=step: values[at], drawn)).items():
             sums[key] = sums.get(key, 0) + value
         bar.step(step + 1)
     logs = {key: (value / steps).item() for key, value in sums.items()}
@@ -133,25 +133,40 @@ def _train_epoch(run: Run, epoch: int) -> dict[str, float]:
     return {"lr": run.experiment.lr * optim.cosine(epoch, run.experiment.epochs), **logs}
 
 
-def _step(run: Run, rows: np.ndarray, rng: np.random.Generator) -> dict[str, Tensor]:
-    setting = run.experiment
-    x, y = _batch(run, rows)
-    x = augment.spec_augment(
-        x, rng, setting.spec_augment, setting.frequency_mask, setting.time_mask
-    )
+def _draw(run: Run, epoch: int) -> dict:
+    """All that is random in an epoch (rows, masks, mix), by steps, sent to the device at once.
+
+    A function of (seed, epoch, step) alone, and the same on every device.
+    """
+    e = run.experiment
+    order = np.random.default_rng([run.seed, epoch, 0]).permutation(run.sets["train"])
+    steps = len(order) // e.batch  # drop_last, as published
+    if not steps:
+        raise RunFault(
+            f"{run.folder.name}: {len(order)} training clips do not fill one batch of "
+            f"{e.batch}; take a smaller batch"
+        )
+    masks = run.clips.shape, e.spec_augment, e.frequency_mask, e.time_mask
+    drawn = []
+    for step in range(steps):
+        rng = np.random.default_rng([run.seed, epoch, step + 1])
+        rows = torch.from_numpy(order[step * e.batch : (step + 1) * e.batch])
+        spans = augment.draw_spans(rng, e.batch, *masks)
+        drawn.append({"rows": rows, "spans": spans, **run.method.draw(rng, e.batch)})
+    return tree_map(lambda values: values.to(run.device), default_collate(drawn))
+
+
+def _step(run: Run, drawn: dict) -> dict[str, Tensor]:
+    """One step of the optimiser; nothing in it waits for the device."""
+    x, y = run.clips.batch(drawn["rows"])
+    x = augment.spec_augment(x, drawn["spans"])
     with _autocast(run):
-        loss, logs = run.method(run.model, (x, y), rng)
+        loss, logs = run.method.loss(run.model, (x, y), drawn)
     run.optimizer.zero_grad(set_to_none=True)
     run.scaler.scale(loss).backward()
     run.scaler.step(run.optimizer)
     run.scaler.update()
     return {"loss": loss.detach(), **logs}
-
-
-def _batch(run: Run, rows: np.ndarray) -> tuple[Tensor, Tensor]:
-    x = run.store.batch(rows, run.experiment.normalise)[:, : run.frames]
-    y = run.labels[rows]
-    return torch.from_numpy(x).to(run.device), torch.from_numpy(y).to(run.device)
 
 
 def _autocast(run: Run) -> torch.autocast:
@@ -164,16 +179,16 @@ def _evaluate(run: Run, name: str) -> dict[str, Tensor]:
     """Logits (N, 4) and features z (N, D) of one set, in the store's order."""
     run.model.eval()
     logits, embedding = [], []
-    rows = run.sets[name]
-    for start in range(0, len(rows), EVALUATION_BATCH):
-        x, _ = _batch(run, rows[start : start + EVALUATION_BATCH])
+    rows = torch.from_numpy(run.sets[name]).to(run.device)
+    for part in rows.split(EVALUATION_BATCH[run.device.type]) if len(rows) else ():
+        x, _ = run.clips.batch(part)
         with _autocast(run):
             z = run.model.features(x)
-            logits.append(run.model.classifier(z).float().cpu())
-        embedding.append(z.half().cpu())
+            logits.append(run.model.classifier(z).float())
+        embedding.append(z.half())
     if not logits:
         return {}
-    return {"logits": torch.cat(logits), "embedding": torch.cat(embedding)}
+    return {"logits": torch.cat(logits).cpu(), "embedding": torch.cat(embedding).cpu()}
 
 
 def _epoch_scores(run: Run, evaluated: dict[str, dict[str, Tensor]]) -> dict[str, float]:
@@ -232,7 +247,7 @@ def _finish(run: Run, history: list[dict], kept: dict) -> None:
     arrays = {}
     for name in ("validation", "test"):
         if len(run.sets[name]):
-            arrays |= runs.describe_set(name, run.store.cycles.loc[run.sets[name]], run.labels)
+            arrays |= runs.describe_set(name, run.cycles.loc[run.sets[name]], run.labels)
     shown = "test" if "test" in kept else "last"  # one selection's embeddings are enough to draw
     for selection, found in kept.items():
         for key, value in found.items():
@@ -250,8 +265,14 @@ def _key(*numbers: int) -> int:
 
 
 def main(arguments: list[str]) -> None:
-    """`python -m lib.train FOLDER STORE FRAMES`: make the run that FOLDER/experiment.json asks."""
+    """`python -m lib.train FOLDER STORE FRAMES`: make the run that FOLDER/experiment.json asks.
+
+    With a fourth word, --with-parent, it ends when its standard input is closed, as that of an
+    orphan is.
+    """
     folder, store, frames = Path(arguments[0]), Path(arguments[1]), int(arguments[2])
+    if arguments[3:] == ["--with-parent"]:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
     record = files.read_json(folder / "experiment.json")
     experiment = Experiment(**record["experiment"])
     with files.locked(folder / ".lock", wait=True):  # one may outlive a driver that was killed
@@ -267,6 +288,11 @@ def main(arguments: list[str]) -> None:
             raise SystemExit(f"error: {error}") from error
         except UserError as error:
             raise SystemExit(f"error: {error}") from error
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os._exit(1)
 
 
 def _machine() -> dict[str, str]:

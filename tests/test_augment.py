@@ -25,6 +25,11 @@ def draws(rng, batch, length, widest):
     return [list(zip(s, w, strict=True)) for s, w in zip(start, width, strict=True)]
 
 
+def masked(x, seed, *settings):
+    spans = augment.draw_spans(np.random.default_rng(seed), len(x), tuple(x.shape[1:]), *settings)
+    return augment.spec_augment(x, spans)
+
+
 def test_spec_augment_equals_a_plain_loop():
     x = np.random.default_rng(0).normal(size=(5, 60, 32))
     rng = np.random.default_rng(7)
@@ -34,7 +39,7 @@ def test_spec_augment_equals_a_plain_loop():
         plain_spec_augment(clip, b, s) if c else clip
         for clip, b, s, c in zip(x, bands, spans, chosen, strict=True)
     ]
-    got = augment.spec_augment(torch.from_numpy(x), np.random.default_rng(7), 0.6, 12, 30)
+    got = masked(torch.from_numpy(x), 7, 0.6, 12, 30)
     assert 0 < chosen.sum() < 5
     np.testing.assert_allclose(got.numpy(), expected, atol=1e-12)
 
@@ -42,13 +47,13 @@ def test_spec_augment_equals_a_plain_loop():
 def test_spec_augment_never_writes_into_its_input():
     x = torch.randn(4, 50, 16)
     before = x.clone()
-    augment.spec_augment(x, np.random.default_rng(1), 1.0, 8, 20)
+    masked(x, 1, 1.0, 8, 20)
     assert torch.equal(x, before)
 
 
 def test_spec_augment_widths_stay_below_their_limits_and_probability_holds():
     x = torch.arange(800 * 20 * 10, dtype=torch.float64).reshape(800, 20, 10)
-    y = augment.spec_augment(x, np.random.default_rng(3), 0.841, 3, 4)
+    y = masked(x, 3, 0.841, 3, 4)
     changed = (y != x).flatten(1).any(1)
     # Widths 0, 0, 0, 0 leave a clip as it is: 1/3^2 * 1/4^2 of the chosen ones.
     assert changed.double().mean() == pytest.approx(0.841 * (1 - 1 / 144), abs=0.03)
@@ -57,14 +62,14 @@ def test_spec_augment_widths_stay_below_their_limits_and_probability_holds():
 
 
 def test_spec_augment_takes_clips_shorter_than_the_mask():
-    y = augment.spec_augment(torch.randn(3, 10, 8), np.random.default_rng(0), 1.0, 48, 160)
+    y = masked(torch.randn(3, 10, 8), 0, 1.0, 48, 160)
     assert y.shape == (3, 10, 8)
 
 
 @pytest.mark.parametrize("mix", ["patch", "t_patch"])
 def test_patch_mix_equals_a_plain_loop(mix):
     x = torch.randn(6, 4, 3, 5)
-    mixed = augment.draw_mix(6, (3, 5), mix, 1.0, np.random.default_rng(2))
+    mixed = augment.draw_mix(np.random.default_rng(2), 6, (3, 5), mix, 1.0)
     got = augment.mix_grid(x, mixed)
     for i in range(6):
         for f in range(3):
@@ -78,7 +83,7 @@ def test_lam_is_the_share_that_was_kept(mix, units):
     for seed in range(20):
         rng = np.random.default_rng(seed)
         lam = rng.beta(1.0, 1.0)
-        mixed = augment.draw_mix(8, (12, 79), mix, 1.0, np.random.default_rng(seed))
+        mixed = augment.draw_mix(np.random.default_rng(seed), 8, (12, 79), mix, 1.0)
         k = int(units * (1 - lam))  # spec: k = int(n (1 - lam)), then lam = 1 - k / n
         assert mixed.lam == pytest.approx(1 - k / units)
         assert mixed.mask.sum().item() == k * (948 // units)
@@ -86,14 +91,14 @@ def test_lam_is_the_share_that_was_kept(mix, units):
 
 
 def test_t_patch_replaces_whole_columns():
-    mixed = augment.draw_mix(4, (12, 79), "t_patch", 1.0, np.random.default_rng(0))
+    mixed = augment.draw_mix(np.random.default_rng(0), 4, (12, 79), "t_patch", 1.0)
     columns = mixed.mask.sum(0)
     assert set(columns.tolist()) == {0, 12}
 
 
 def test_lam_follows_the_beta_distribution():
     rng = np.random.default_rng(0)
-    lams = [augment.draw_mix(2, (12, 79), "patch", 0.2, rng).lam for _ in range(2000)]
+    lams = [augment.draw_mix(rng, 2, (12, 79), "patch", 0.2).lam for _ in range(2000)]
     a = 0.2  # variance of Beta(a, a) is 1 / (4 (2a + 1))
     assert np.mean(lams) == pytest.approx(0.5, abs=0.03)
     assert np.var(lams) == pytest.approx(1 / (4 * (2 * a + 1)), rel=0.05)
@@ -103,7 +108,7 @@ def test_mix_at_the_input_replaces_squares_of_16():
     x = torch.randn(3, 40, 36)  # 3 x 3 patches, the last ones smaller
     assert augment.input_grid(40, 36) == (3, 3)
     assert augment.input_grid(798, 128) == (8, 50)
-    mixed = augment.draw_mix(3, (3, 3), "patch", 1.0, np.random.default_rng(5))
+    mixed = augment.draw_mix(np.random.default_rng(5), 3, (3, 3), "patch", 1.0)
     got = augment.mix_input(x, mixed)
     assert 0 < mixed.mask.sum() < 9
     for i in range(3):

@@ -20,6 +20,7 @@ class Toy(nn.Module):
         super().__init__()
         torch.manual_seed(0)
         self.patches = nn.Conv2d(1, 6, 4, 4)
+        self.grid = 8, 10
         self.classifier = nn.Linear(6, 4)
         self.projector = losses.Projector(6, 5)
         self.double()
@@ -41,6 +42,13 @@ def batch():
     generator = torch.Generator().manual_seed(3)
     x = torch.randn(6, 40, 32, generator=generator, dtype=torch.float64)
     return x, torch.tensor([0, 1, 2, 3, 0, 1])
+
+
+def step(experiment, model, x, y, seed=5, weight=None):
+    """The loss of a method on one batch, its logs, and the mix that was drawn for it."""
+    method = methods.build(experiment, model, tuple(x.shape[1:]), weight)
+    drawn = method.draw(np.random.default_rng(seed), len(x))
+    return *method.loss(model, (x, y), drawn), drawn.get("mix")
 
 
 def plain_loss(model, x, y, mixed, experiment):
@@ -81,8 +89,8 @@ def test_patchmix_cl_loss_and_gradients(changes):
     experiment = override(CL, **changes)
     x, y = batch()
     ours, plain = Toy(), Toy()
-    loss, logs = methods.build(experiment, None)(ours, (x, y), np.random.default_rng(5))
-    mixed = augment.draw_mix(6, (8, 10), experiment.mix, experiment.beta, np.random.default_rng(5))
+    loss, logs, mixed = step(experiment, ours, x, y)
+    assert mixed.mask.shape == (8, 10)
     expected = plain_loss(plain, x, y, mixed, experiment)
     loss.backward()
     expected.backward()
@@ -96,8 +104,7 @@ def test_patchmix_ce_is_one_pass_on_the_mix():
     x, y = batch()
     model = Toy()
     experiment = override(CL, method="patchmix_ce")
-    loss, _ = methods.build(experiment, None)(model, (x, y), np.random.default_rng(5))
-    mixed = augment.draw_mix(6, (8, 10), "patch", 1.0, np.random.default_rng(5))
+    loss, _, mixed = step(experiment, model, x, y)
     logits = model.classifier(model.encode(augment.mix_grid(model.embed(x), mixed)))
     rows = [
         mixed.lam * F.cross_entropy(logits[i], y[i])
@@ -107,12 +114,44 @@ def test_patchmix_ce_is_one_pass_on_the_mix():
     torch.testing.assert_close(loss, torch.stack(rows).mean())
 
 
-def test_mix_at_input_mixes_the_spectrogram():
-    x, _ = batch()
+@pytest.mark.parametrize("method", ["patchmix_ce", "patchmix_cl"])
+def test_mix_at_input_mixes_the_spectrogram(method):
+    x, y = batch()
     model = Toy()
-    z, mixed = methods.mixed_features(model, x, np.random.default_rng(1), "patch", "input", 1.0)
+    experiment = override(CL, method=method, mix_at="input")
+    loss, _, mixed = step(experiment, model, x, y)
     assert mixed.mask.shape == (2, 3)
-    torch.testing.assert_close(z, model.features(augment.mix_input(x, mixed)))
+    z_mix = model.features(augment.mix_input(x, mixed))
+    if method == "patchmix_ce":
+        expected = losses.mixed_cross_entropy(model.classifier(z_mix), y, mixed.index, mixed.lam)
+    else:
+        z = model.features(x)
+        h_mix, settings = model.projector(z_mix), (mixed.index, mixed.lam, 0.06)
+        expected = F.cross_entropy(model.classifier(z), y)
+        expected = expected + losses.patch_mix_contrastive(h_mix, z.detach(), *settings)
+    torch.testing.assert_close(loss, expected)
+
+
+def test_clips_tied_by_batch_norm_take_two_passes():
+    """In one pass the mixed clips would change the statistics that the clean ones are scored by."""
+
+    class Tied(Toy):
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.BatchNorm2d(1).double()
+
+        def features(self, x):
+            return super().features(self.norm(x[:, None])[:, 0])
+
+    x, y = batch()
+    model = Tied()
+    experiment = override(CL, mix_at="input")
+    loss, _, mixed = step(experiment, model, x, y)
+    z, z_mix = model.features(x), model.features(augment.mix_input(x, mixed))
+    expected = F.cross_entropy(model.classifier(z), y) + losses.patch_mix_contrastive(
+        model.projector(z_mix), z.detach(), mixed.index, mixed.lam, 0.06
+    )
+    torch.testing.assert_close(loss, expected)
 
 
 def test_mixing_tokens_needs_a_model_that_has_them():
@@ -120,29 +159,36 @@ def test_mixing_tokens_needs_a_model_that_has_them():
         pass
 
     with pytest.raises(UserError, match="Plain has no patch embeddings; use mix_at = input"):
-        methods.mixed_features(
-            Plain(), batch()[0], np.random.default_rng(0), "patch", "tokens", 1.0
-        )
+        methods.build(CL, Plain(), (40, 32), None)
 
 
 def test_class_weights_are_used_only_where_asked_for():
     x, y = batch()
     model, weight = Toy(), torch.tensor([0.1, 0.2, 0.3, 0.4], dtype=torch.float64)
-    rng = np.random.default_rng(0)
-    weighted, _ = methods.build(Experiment("ce"), weight)(model, (x, y), rng)
-    plain, _ = methods.build(override(Experiment("ce"), class_weights=False), weight)(
-        model, (x, y), rng
-    )
+    weighted, *_ = step(Experiment("ce"), model, x, y, weight=weight)
+    plain, *_ = step(override(Experiment("ce"), class_weights=False), model, x, y, weight=weight)
     logp = F.log_softmax(model(x), 1)[range(6), y]
     torch.testing.assert_close(plain, -logp.mean())
     torch.testing.assert_close(weighted, -(weight[y] * logp).sum() / weight[y].sum())
 
 
-def test_a_method_called_twice_with_the_same_generator_mixes_the_same():
+def test_a_step_can_be_taken_twice_with_the_same_draws():
     x, y = batch()
     model = Toy()
-    method = methods.build(CL, None)
-    first, _ = method(model, (x, y), np.random.default_rng(9))
-    again, _ = method(model, (x, y), np.random.default_rng(9))
-    other, _ = method(model, (x, y), np.random.default_rng(10))
+    first, again, other = (step(CL, model, x, y, seed)[0] for seed in (9, 9, 10))
     assert first == again != other
+
+
+@pytest.mark.parametrize("method", ["ce", "patchmix_ce", "patchmix_cl"])
+@pytest.mark.parametrize("mix_at", ["tokens", "input"])
+def test_a_step_is_one_graph_without_a_look_at_the_host(method, mix_at):
+    """torch.compile refuses a graph that reads a number from the device; results stay equal."""
+    x, y = batch()
+    model = Toy()
+    experiment = override(CL, method=method, mix_at=mix_at, negatives="diff_y", target="h(z)")
+    chosen = methods.build(experiment, model, tuple(x.shape[1:]), None)
+    drawn = chosen.draw(np.random.default_rng(5), len(x))
+    compiled = torch.compile(chosen.loss, backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(
+        compiled(model, (x, y), drawn)[0], chosen.loss(model, (x, y), drawn)[0]
+    )

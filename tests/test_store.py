@@ -195,43 +195,12 @@ def test_no_disk_space(root, monkeypatch):
     assert contents(folder) == {}
 
 
-@pytest.mark.parametrize("normalise", store.NORMALISE)
-def test_batch_normalises_a_copy(root, normalise):
-    built = build(root)
-    before = (built.path / "features.npy").read_bytes()
-    rows = np.array([5, 0, 2])
-    got = built.batch(rows, normalise)
-    assert got.dtype == np.float32 and got.shape == (3, FRONT.frames, 128)
-    for row, clip in zip(rows, got, strict=True):
-        raw = np.asarray(built.features[row], np.float64)
-        mean, std = {
-            "audioset": (-4.2677393, 4.5689974),
-            "store": (built.meta["mean"], built.meta["std"]),
-            "clip": (raw.mean(), raw.std()),
-        }[normalise]
-        np.testing.assert_allclose(clip, (raw - mean) / (2 * std), atol=1e-5)
-    got[:] = 7
-    assert (built.path / "features.npy").read_bytes() == before
-    with pytest.raises(ValueError, match="read-only"):
-        built.clip(0)[:] = 0
-
-
-def test_unknown_normalisation_and_silence(tmp_path):
-    silent = store.open_store(write_store(tmp_path / "s", np.ones((1, 4, 3)), labelled(1)))
-    assert (silent.batch(np.array([0]), "clip") == 0).all()
-    with pytest.raises(UserError, match="did you mean 'audioset'"):
-        silent.batch(np.array([0]), "audioste")
-
-
 def test_ragged_store(tmp_path):
     flat = np.arange(40, dtype=np.float16).reshape(10, 4)
     cycles = labelled(3, offset=[0, 2, 5], frames=[2, 3, 3]).drop(columns="label")
     cycles = cycles.assign(t11=["a", "b", "c"])
     ragged = store.open_store(write_store(tmp_path / "s", flat, cycles, mean=1.0, std=0.5))
     np.testing.assert_array_equal(ragged.clip(1), flat[2:5])
-    np.testing.assert_array_equal(ragged.batch(np.array([2, 1]), "store")[0], flat[5:8] - 1)
-    with pytest.raises(UserError, match="differ in length"):
-        ragged.batch(np.array([0, 1]), "store")
 
 
 @pytest.mark.parametrize(
@@ -302,7 +271,7 @@ def test_real_store_opens_in_a_second_and_foreign_ones_too(real_root, tmp_path):
     subprocess.run([sys.executable, script, out, "--limit", "20"], check=True)
     foreign = store.open_store(out)
     store.require(foreign, FrontEnd())
-    assert foreign.batch(np.arange(20), "store").shape == (20, 798, 128)
+    assert foreign.features.shape == (20, 798, 128)
     assert "not like for like" in foreign.meta["note"]
     code = f"from lib.store import open_store; open_store({str(out)!r})"
     start = time.monotonic()

@@ -62,7 +62,7 @@ def test_default_is_the_official_layout_and_can_be_learnt(tmp_path):
     assert {info.subtype for info in infos} == {"PCM_16", "PCM_24"}
 
     features = store.store_for(source, FrontEnd(clip_seconds=3.0), progress=False)
-    x = features.batch(np.arange(len(cycles)), "audioset")
+    x = np.asarray(features.features, np.float32)
     x = np.concatenate([x.mean(1), x.std(1), np.diff(x, axis=1).std(1)], axis=1)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
     model.fit(x[train.index], train.label)

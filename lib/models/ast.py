@@ -44,7 +44,7 @@ class AST(nn.Module):
         if size not in SIZES:
             raise unknown("size", size, SIZES)
         self.width, depth, heads = SIZES[size]
-        rows, columns = grid(frames, mels, patch, stride)
+        self.grid = rows, columns = grid(frames, mels, patch, stride)
         self.vit = VisionTransformerDistilled(
             img_size=(rows * patch, columns * patch),  # as many positions as there are tokens
             patch_size=patch,
