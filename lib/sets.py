@@ -30,9 +30,9 @@ def split_sets(cycles: pd.DataFrame, experiment: Experiment, seed: int) -> dict[
         if part.empty:
             raise UserError(f"{experiment.name}: the {name} set is empty; check the store's splits")
     return {
-        "train": train.index.to_numpy(),
-        "validation": validation.index.to_numpy(),
-        "test": test.index.to_numpy(),
+        "train": train.index.to_numpy(copy=True),
+        "validation": validation.index.to_numpy(copy=True),
+        "test": test.index.to_numpy(copy=True),
     }
 
 

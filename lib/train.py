@@ -7,10 +7,11 @@ with the very same bytes as one that was not (same machine, same versions, CPU).
 import hashlib
 import os
 import platform
+import shutil
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
+from torch.utils._triton import has_triton
 from torch.utils.data import default_collate
 from torch.utils.tensorboard import SummaryWriter
 
@@ -81,13 +83,13 @@ def fit(experiment: Experiment, seed: int, store: Store, frames: int, folder: Pa
 
 
 def _prepare(experiment: Experiment, seed: int, store: Store, frames: int, folder: Path) -> Run:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = _device()
     if device.type == "cpu":  # the promise of same bytes holds for one thread
         torch.set_num_threads(1)
         torch.use_deterministic_algorithms(True)
         torch.utils.deterministic.fill_uninitialized_memory = False  # 40% of a step, no use here
     sets = split_sets(store.cycles, experiment, seed)
-    labels = store.cycles[experiment.labels].map(CLASSES.index).to_numpy()
+    labels = store.cycles[experiment.labels].map(CLASSES.index).to_numpy(copy=True)
     clips = Clips(store, torch.from_numpy(labels), frames, experiment.normalise, device)
     torch.manual_seed(seed)
     model = models.build(experiment, *clips.shape, len(CLASSES))
@@ -110,9 +112,23 @@ def _prepare(experiment: Experiment, seed: int, store: Store, frames: int, folde
         model=model,
         optimizer=optimizer,
         scheduler=optim.schedule(optimizer, experiment.epochs),
-        method=methods.build(experiment, model, clips.shape, weight.to(device)),
+        method=_compiled(methods.build(experiment, model, clips.shape, weight.to(device)), device),
         scaler=torch.amp.GradScaler(enabled=experiment.precision == "fp16"),
     )
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _compiled(method: methods.Method, device: torch.device) -> methods.Method:
+    """The same method, compiled on a GPU; on a CPU compiling costs more than a small run gives."""
+    return replace(method, loss=torch.compile(method.loss)) if _compiles(device) else method
+
+
+def _compiles(device: torch.device) -> bool:
+    compilers = [shutil.which(name) for name in ("cc", "gcc", "clang")]
+    return device.type == "cuda" and has_triton() and any(compilers)
 
 
 def _train_epoch(run: Run, epoch: int) -> dict[str, float]:
@@ -295,14 +311,18 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _machine() -> dict[str, str]:
+def _machine() -> dict[str, str | bool]:
     """What made the run; stands outside what is compared."""
     sources = sorted((files.PROJECT / "lib").rglob("*.py"))
-    code = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     versions = {name: version(name) for name in ("torch", "timm", "torchvision", "numpy")}
-    cpu = platform.processor() or platform.machine()
-    return versions | {"python": platform.python_version(), "cpu": cpu, "gpu": gpu, "lib": code}
+    return versions | {
+        "python": platform.python_version(),
+        "cpu": platform.processor() or platform.machine(),
+        "gpu": gpu,
+        "compiled": _compiles(_device()),
+        "lib": hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest(),
+    }
 
 
 if __name__ == "__main__":

@@ -17,16 +17,19 @@ REMEDY = "fetch them all with ./run_all.sh download icbhi"
 
 @dataclass(frozen=True)
 class Source:
-    """Recordings: `root` holds `ICBHI_final_database`, `kind` says how complete it is."""
+    """Recordings: `root` holds `ICBHI_final_database`, `kind` says how complete it is.
+
+    Where only features are at hand, `root` is their store's folder and nothing can be heard.
+    """
 
     dataset: str  # "icbhi"
     root: Path
-    kind: str  # official (920 recordings with audio) | partial | synthetic
+    kind: str  # official (920 recordings with audio) | partial | synthetic | none
     banner: str  # "" if official, else a sentence for every page
 
 
-def find(profile: str = "quick") -> Source:
-    """The recordings to use: DATA_ROOT, else `data/`, else synthetic ones, written once.
+def find(profile: str = "quick", stand_in: Source | None = None) -> Source:
+    """The recordings to use: DATA_ROOT, else `data/`, else `stand_in`, else synthetic ones.
 
     Raises `UserError` if DATA_ROOT holds none, or if profile "paper" lacks official recordings.
     """
@@ -36,9 +39,9 @@ def find(profile: str = "quick") -> Source:
         raise UserError(
             f"{given}: DATA_ROOT holds no {icbhi.FOLDER}; point it to the folder that does"
         )
-    found = source(root) if root else synthetic_source()
+    found = source(root) if root else stand_in or synthetic_source()
     if profile == "paper" and found.kind != "official":
-        what = "real recordings are needed" if found.kind == "synthetic" else "all are needed"
+        what = "all are needed" if found.kind == "partial" else "real recordings are needed"
         raise UserError(
             f"profile paper: {found.banner.rstrip('.')}, but {what}; {REMEDY}, "
             "or choose the quick profile"

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from lib import data
 from lib.data.icbhi import FOLDER, SPLIT_FILE
 from lib.errors import UserError, unknown
+from lib.files import locked, part_of, require_writable, sweep
 
 BASE = "https://bhichallenge.med.auth.gr/sites/default/files/ICBHI_final_database"
 ARCHIVE = f"{FOLDER}.zip"
@@ -36,13 +37,15 @@ def download(dataset: str, root: Path) -> Path:
     if dataset not in DATASETS:
         raise unknown("dataset", dataset, DATASETS)
     folder = Path(root) / dataset
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in LISTS:
-        fetch(f"{BASE}/{name}", folder / name)
-    if not (folder / FOLDER).exists():
-        archive = fetch(f"{BASE}/{ARCHIVE}", folder / ARCHIVE)
-        unpack(archive, FOLDER, folder / FOLDER)
-        archive.unlink()
+    require_writable("--data", folder)
+    with locked(folder / ".lock"):  # two that go on with the same part would mix it up
+        sweep(folder)
+        for name in LISTS:
+            fetch(f"{BASE}/{name}", folder / name)
+        if not (folder / FOLDER).exists():
+            archive = fetch(f"{BASE}/{ARCHIVE}", folder / ARCHIVE)
+            unpack(archive, FOLDER, folder / FOLDER)
+            archive.unlink()
     found = data.source(folder)
     print(f"{folder}: {found.banner or 'all 920 recordings of ICBHI 2017 are here.'}")
     return folder
@@ -100,7 +103,7 @@ def unpack(archive: Path, top: str, target: Path) -> None:
     Raises `UserError`, and removes a damaged archive, if a member would leave the target, is a
     link or does not match its checksum.
     """
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    part = part_of(target)
     try:
         with zipfile.ZipFile(archive) as box:
             members = [member for member in box.infolist() if _safe(member, top, archive)]

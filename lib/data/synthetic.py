@@ -15,7 +15,7 @@ from scipy.signal import butter, sosfilt
 
 from lib.data import MARK
 from lib.data.icbhi import CLASSES, FOLDER, LOCATIONS, SPLIT_FILE
-from lib.files import stores_root, write_json, write_text
+from lib.files import part_of, stores_root, write_json, write_text
 from lib.store import digest
 
 VERSION = 1  # raise it when the same settings give other sounds
@@ -37,7 +37,7 @@ def default_root() -> Path:
     settings = {"version": VERSION, "seed": 0, "patients": 40, "cycles": 8}
     root = stores_root() / f"synthetic-{digest(settings)[:8]}"
     if not root.exists():
-        part = root.with_name(f"{root.name}.{os.getpid()}.part")
+        part = part_of(root)
         write(part, settings["seed"], settings["patients"], settings["cycles"])
         try:
             os.replace(part, root)
