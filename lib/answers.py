@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib import runs, stats
+from lib import labels, runs, stats
 from lib.errors import UserError
+from lib.labels import Labelling
 from lib.metrics import confusion
 from lib.rows import Row
 
@@ -25,6 +26,8 @@ class Answers:
     patient: np.ndarray  # (clips,)
     device: np.ndarray  # (clips,)
     cycle: np.ndarray  # (clips,) "recording:cycle"
+    part: np.ndarray  # (clips,) SPRSound's inter and intra, else one
+    labelling: Labelling
 
 
 def of(results: pd.DataFrame, experiment: str, selection: str = "test") -> Answers | None:
@@ -41,17 +44,20 @@ def of(results: pd.DataFrame, experiment: str, selection: str = "test") -> Answe
         return None
     kept = [runs.predictions(Path(path)) for path in done.path]
     first = {key: kept[0][f"test/{key}"] for key in ("label", "patient", "device", "cycle")}
+    part = kept[0].get("test/part", np.zeros(len(first["label"]), dtype=str))
+    labelling = labels.get(runs.read(Path(done.path.iloc[0]))["experiment"]["labels"])
     for path, arrays in zip(done.path, kept, strict=True):
         if not np.array_equal(arrays["test/cycle"], first["cycle"]):
             raise UserError(f"{path}: answers other clips than {done.path.iloc[0]}; delete one")
     predicted = np.stack([arrays[f"{selection}/test/logits"].argmax(1) for arrays in kept])
-    return Answers(predicted=predicted, **first)
+    return Answers(predicted=predicted, part=part, labelling=labelling, **first)
 
 
 def interval(answers: Answers, metric: str = "score") -> tuple[float, float]:
     """95% patient-bootstrap interval of the mean over seeds, in percent."""
-    found = stats.patient_bootstrap(answers.label, answers.predicted, answers.patient)
-    return found[metric]
+    a = answers
+    how = {"labelling": a.labelling, "part": a.part}
+    return stats.patient_bootstrap(a.label, a.predicted, a.patient, **how)[metric]
 
 
 def difference(a: Answers, b: Answers, metric: str = "score") -> tuple[float, float, float]:
@@ -61,12 +67,14 @@ def difference(a: Answers, b: Answers, metric: str = "score") -> tuple[float, fl
     """
     if not np.array_equal(a.cycle, b.cycle):
         raise UserError("a paired comparison needs the same test clips; run both on one store")
-    return stats.paired_bootstrap(a.label, a.predicted, b.predicted, a.patient, metric=metric)
+    how = {"metric": metric, "labelling": a.labelling, "part": a.part}
+    return stats.paired_bootstrap(a.label, a.predicted, b.predicted, a.patient, **how)
 
 
 def confusions(answers: Answers) -> np.ndarray:
-    """Confusion matrix summed over the seeds, (4, 4), rows are the truth."""
-    return sum(confusion(answers.label, seed) for seed in answers.predicted)
+    """Confusion matrix summed over the seeds, (n, n), rows are the truth."""
+    n = len(answers.labelling.classes)
+    return sum(confusion(answers.label, seed, n) for seed in answers.predicted)
 
 
 def sweep(

@@ -59,6 +59,36 @@ def spec_augment(x: Tensor, spans: Spans) -> Tensor:
     return y
 
 
+class View(NamedTuple):
+    """Which part of a clip is seen, and whether backwards."""
+
+    at: Tensor  # (B,) in [0, 1): where the crop lies between the first place and the last
+    flip: Tensor  # (B,) bool
+
+
+def draw_view(rng: np.random.Generator, batch: int, flip: float) -> View:
+    """A random place for each clip, reversed in time with probability `flip`."""
+    return View(torch.from_numpy(rng.random(batch)), torch.from_numpy(rng.random(batch) < flip))
+
+
+def flip_time(x: Tensor, flip: Tensor) -> Tensor:
+    """Reverse chosen clips in time: x (B, frames, bins)."""
+    return torch.where(flip[:, None, None], x.flip(1), x)
+
+
+class Pairs(NamedTuple):
+    """Who is added to whom, and how much of the clip's own is kept: MixUp's draws."""
+
+    index: Tensor  # (B,)
+    lam: Tensor  # ()
+
+
+def draw_pairs(rng: np.random.Generator, batch: int, beta: float) -> Pairs:
+    """A permutation and lam ~ Beta(b, b), one for the batch (Zhang et al. 2018)."""
+    lam = torch.tensor(rng.beta(beta, beta), dtype=torch.float64)
+    return Pairs(torch.from_numpy(rng.permutation(batch)), lam)
+
+
 class Mix(NamedTuple):
     """Who is mixed with whom, where, and how much of the clip's own is left."""
 

@@ -1,45 +1,105 @@
 """A store's clips as tensors on one device: batches by row numbers, normalised as they are read."""
 
 import warnings
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from lib.errors import UserError, unknown
+from lib.errors import unknown
 from lib.store import AUDIOSET, Store
 
 NORMALISE = ("audioset", "store", "clip")
 FLAT = 1e-5  # smallest std of a clip: digital silence stays finite
 
 
+@dataclass(frozen=True)
 class Clips:
-    """All clips of a fixed store and their labels, cut to `frames`.
+    """All clips of a store and their labels, as windows of `frames`.
 
     On a GPU the whole store is resident (1.4 GB for ICBHI at 8 s), so that a step needs nothing
     from the host; on a CPU it stays the file that it is, and pages are read as they are wanted.
     """
 
-    def __init__(
-        self, store: Store, labels: Tensor, frames: int, normalise: str, device: torch.device
-    ) -> None:
-        if normalise not in NORMALISE:
-            raise unknown("normalise", normalise, NORMALISE)
-        if store.features.ndim != 3:
-            raise UserError(f"{store.path}: its cycles differ in length; clips of one are needed")
-        with warnings.catch_warnings():  # the file is read-only, and nobody writes to it
-            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-            self.features = torch.from_numpy(store.features)[:, :frames].to(device)
-        self.labels = labels.to(device)
-        self.shape = tuple(self.features.shape[1:])  # frames, bins
-        own = AUDIOSET if normalise == "audioset" else (store.meta["mean"], store.meta["std"])
-        self.constants = None if normalise == "clip" else own
+    features: Tensor  # (N, >= frames, bins), or of all cycles (total_frames, bins)
+    labels: Tensor  # (N,)
+    frames: int
+    offset: Tensor | None  # (N,) first frame of each cycle; None: all are equally long
+    length: Tensor | None  # (N,) frames of each cycle
+    mean: Tensor | float  # of AudioSet or the store; (N,) of each cycle in a ragged store
+    std: Tensor | float
+    by_clip: bool
 
-    def batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """x (B, frames, bins) float32, (x - mean) / (2 std), and labels y (B,) of some rows."""
-        x = self.features[rows].float()  # (B, frames, bins)
-        if self.constants:
-            mean, std = self.constants
-        else:
-            std, mean = torch.std_mean(x, dim=(1, 2), correction=0, keepdim=True)
-            std = std.clamp(min=FLAT)
-        return x.sub_(mean).div_(2 * std), self.labels[rows]
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Frames and bins of a clip in a batch."""
+        return self.frames, self.features.shape[-1]
+
+    def batch(self, rows: Tensor, at: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """x (B, frames, bins) float32, (x - mean) / (2 std), and labels y (B,) of some rows.
+
+        at: (B,) in [0, 1), where the window lies in a cycle that is longer, or a shorter cycle in
+        the window, which is filled up with the mean; None: in the middle. Cycles that are all
+        equally long are cut at the end.
+        """
+        if self.offset is None:
+            return self._fixed(self.features[rows, : self.frames].float()), self.labels[rows]
+        middle = torch.full((len(rows),), 0.5, device=rows.device)
+        return self._window(rows, middle if at is None else at), self.labels[rows]
+
+    def _fixed(self, x: Tensor) -> Tensor:
+        if not self.by_clip:
+            return x.sub_(self.mean).div_(2 * self.std)
+        std, mean = torch.std_mean(x, dim=(1, 2), correction=0, keepdim=True)
+        return x.sub_(mean).div_(2 * std.clamp(min=FLAT))
+
+    def _window(self, rows: Tensor, at: Tensor) -> Tensor:
+        spare = self.length[rows] - self.frames  # below 0: the cycle is shorter
+        start = (at * (spare.abs() + 1)).long() * spare.sign()
+        places = start[:, None] + torch.arange(self.frames, device=rows.device)  # (B, frames)
+        inside = (places >= 0) & (places < self.length[rows, None])
+        places = torch.where(inside, places, 0) + self.offset[rows, None]
+        x = self.features[places].float()  # (B, frames, bins)
+        mean, std = self.mean, self.std
+        if self.by_clip:
+            mean, std = mean[rows, None, None], std[rows, None, None]
+        x = (x - mean) / (2 * std)
+        return torch.where(inside[..., None], x, 0)
+
+
+def load(
+    store: Store, labels: np.ndarray, frames: int, normalise: str, device: torch.device
+) -> Clips:
+    """The clips of a store on a device. Raises `UserError` for an unknown normalisation."""
+    if normalise not in NORMALISE:
+        raise unknown("normalise", normalise, NORMALISE)
+    offset = length = None
+    mean, std = AUDIOSET if normalise == "audioset" else (store.meta["mean"], store.meta["std"])
+    if store.features.ndim == 2:
+        table = store.cycles[["offset", "frames"]].to_numpy(dtype=np.int64, copy=True)
+        offset, length = torch.from_numpy(table).to(device).unbind(1)
+        if normalise == "clip":
+            mean, std = torch.from_numpy(_statistics(store)).to(device).unbind(1)
+    with warnings.catch_warnings():  # the file is read-only, and nobody writes to it
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        features = torch.from_numpy(store.features).to(device)
+    return Clips(
+        features=features,
+        labels=torch.from_numpy(labels).to(device),
+        frames=frames,
+        offset=offset,
+        length=length,
+        mean=mean,
+        std=std,
+        by_clip=normalise == "clip",
+    )
+
+
+def _statistics(store: Store) -> np.ndarray:
+    """Mean and std (N, 2) of each cycle, whole."""
+    found = np.empty((len(store.cycles), 2), np.float32)
+    for row in range(len(found)):
+        clip = np.asarray(store.clip(row), np.float32)
+        found[row] = clip.mean(), max(clip.std(), FLAT)
+    return found

@@ -56,6 +56,21 @@ def _cosine(a: Tensor, b: Tensor) -> Tensor:
         return F.normalize(a, dim=1) @ F.normalize(b, dim=1).T
 
 
+def supervised_contrastive(z: Tensor, labels: Tensor, tau: float, base_tau: float) -> Tensor:
+    """SupCon (Khosla et al. 2020, Eq. 2): clips of one label attract, all others repel.
+
+    z (N, D), labels (N,); the two views of a clip are two rows. A clip without a partner counts
+    nothing. The common code multiplies by tau / base_tau: a larger step, the same minimum.
+    """
+    logits = _cosine(z, z) / tau  # (N, N)
+    own = torch.eye(len(z), device=z.device, dtype=torch.bool)
+    same = (labels[:, None] == labels[None]) & ~own
+    log_share = F.log_softmax(logits.masked_fill(own, -torch.inf), dim=1).masked_fill(own, 0)
+    partners = same.sum(1)
+    loss = -(log_share * same).sum(1) / partners.clamp(min=1)
+    return tau / base_tau * loss.sum() / (partners > 0).sum().clamp(min=1)
+
+
 def positives(index: Tensor) -> Tensor:
     """(B, B) bool: True on the diagonal and at each clip's partner."""
     mask = torch.eye(len(index), device=index.device, dtype=torch.bool)

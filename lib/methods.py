@@ -15,12 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lib import augment, losses
-from lib.augment import Mix
+from lib.augment import Mix, Pairs
 from lib.errors import UserError
 from lib.settings import Experiment
 
 Batch = tuple[Tensor, Tensor]
-Drawn = dict[str, Mix]
+Drawn = dict[str, Mix | Pairs]
 Logs = dict[str, Tensor]
 
 
@@ -30,6 +30,7 @@ class Method:
 
     draw: Callable[[np.random.Generator, int], Drawn]  # generator, clips in the batch
     loss: Callable[[nn.Module, Batch, Drawn], tuple[Tensor, Logs]]
+    views: int = 1  # how many times each clip of a batch is seen, one block after another
 
 
 def ce(
@@ -84,6 +85,27 @@ def patchmix_cl(
     return loss_ce + alpha * loss_cl, {"ce": loss_ce.detach(), "cl": loss_cl.detach()}
 
 
+def mixup(
+    model: nn.Module, batch: Batch, drawn: Drawn, *, weight: Tensor | None = None
+) -> tuple[Tensor, Logs]:
+    """MixUp: clips and targets are added with one lam a batch (Zhang et al. 2018, Eq. 1 and 2)."""
+    (x, y), pairs = batch, drawn["pairs"]
+    lam = pairs.lam.to(x.dtype)
+    logits = model(lam * x + (1 - lam) * x[pairs.index])
+    loss = losses.mixed_cross_entropy(logits, y, pairs.index, pairs.lam, weight)
+    return loss, {"ce": loss.detach()}
+
+
+def supcon(
+    model: nn.Module, batch: Batch, drawn: Drawn, *, tau: float, base_tau: float
+) -> tuple[Tensor, Logs]:
+    """Supervised contrastive pretraining on two views of each clip (Khosla et al. 2020, Eq. 2)."""
+    x, y = batch  # (2 B, frames, bins), (2 B,)
+    h = model.projector(model.features(x))  # (2 B, projector)
+    loss = losses.supervised_contrastive(h, y, tau, base_tau)
+    return loss, {"supcon": loss.detach()}
+
+
 def clean_and_mixed(
     model: nn.Module, x: Tensor, mix: Mix, mix_at: str, together: bool
 ) -> tuple[Tensor, Tensor]:
@@ -114,8 +136,25 @@ def build(
     e = experiment
     weight = weight if e.class_weights else None
     if e.method == "ce":
-        return Method(lambda rng, batch: {}, partial(ce, weight=weight))
+        return Method(_nothing, partial(ce, weight=weight))
+    if e.method == "supcon":
+        return Method(_nothing, partial(supcon, tau=e.tau, base_tau=e.base_tau), views=2)
+    if e.method == "mixup":
+        return Method(_pairs(e), partial(mixup, weight=weight))
+    return _patch_mix(e, model, shape, weight)
 
+
+def _nothing(rng: np.random.Generator, batch: int) -> Drawn:
+    return {}
+
+
+def _pairs(e: Experiment) -> Callable[[np.random.Generator, int], Drawn]:
+    return lambda rng, batch: {"pairs": augment.draw_pairs(rng, batch, e.beta)}
+
+
+def _patch_mix(
+    e: Experiment, model: nn.Module, shape: tuple[int, int], weight: Tensor | None
+) -> Method:
     grid = _mix_grid(e, model, shape)
 
     def draw(rng: np.random.Generator, batch: int) -> Drawn:

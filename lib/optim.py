@@ -5,6 +5,20 @@ import math
 import torch
 from torch import nn
 
+from lib.settings import Experiment
+
+
+MOMENTUM = 0.9
+
+
+def build(model: nn.Module, experiment: Experiment) -> torch.optim.Optimizer:
+    """The optimiser of an experiment, over the parameters that are to be trained."""
+    e = experiment
+    if e.optimizer == "sgd":
+        trained = [value for value in model.parameters() if value.requires_grad]
+        return torch.optim.SGD(trained, e.lr, momentum=MOMENTUM, weight_decay=e.weight_decay)
+    return adam(model, e.lr, e.weight_decay, e.moving_average)
+
 
 def adam(
     model: nn.Module, lr: float, weight_decay: float, moving_average: float
@@ -16,9 +30,9 @@ def adam(
     `(1 - m)` times their momentum (see `slow_batchnorm`).
     """
     slow_batchnorm(model, moving_average)
-    fused = next(model.parameters()).is_cuda
+    trained = [value for value in model.parameters() if value.requires_grad]
     return torch.optim.Adam(
-        model.parameters(), lr=(1 - moving_average) * lr, weight_decay=weight_decay, fused=fused
+        trained, (1 - moving_average) * lr, weight_decay=weight_decay, fused=trained[0].is_cuda
     )
 
 
@@ -29,9 +43,18 @@ def slow_batchnorm(model: nn.Module, moving_average: float) -> None:
             module.momentum *= 1 - moving_average
 
 
-def schedule(optimizer: torch.optim.Optimizer, epochs: int) -> torch.optim.lr_scheduler.LambdaLR:
-    """The cosine schedule, stepped once after each epoch."""
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: cosine(done + 1, epochs))
+def schedule(
+    optimizer: torch.optim.Optimizer, epochs: int, name: str
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """The schedule "cosine" or "constant", stepped once after each epoch."""
+    return torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda done: factor(done + 1, epochs, name)
+    )
+
+
+def factor(epoch: int, epochs: int, name: str) -> float:
+    """Factor on the learning rate in epoch 1..epochs."""
+    return cosine(epoch, epochs) if name == "cosine" else 1.0
 
 
 def cosine(epoch: int, epochs: int) -> float:

@@ -12,23 +12,25 @@ import shutil
 import time
 import zipfile
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from lib import files
-from lib.data import CLASSES, icbhi
+from lib import files, labels
+from lib.data import icbhi
 from lib.errors import UserError
-from lib.metrics import confusion, scores
+from lib.labels import Labelling
 from lib.settings import SELECTIONS, Experiment, identity
 
 RECORD = (
     *("experiment.json", "machine.json", "history.csv", "predictions.npz", "weights.csv"),
     "result.json",
 )
+WEIGHTS = "weights.safetensors"  # of a run that others start from; never published
 PROGRESS_SECONDS = 1.0
+ICBHI = labels.get("label")
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,27 @@ def find_published(experiment: Experiment, seed: int, data: str | None) -> Path 
     return None
 
 
+def fingerprint(parent: Wanted) -> str:
+    """What stands for the weights that a run takes over from its parent."""
+    return f"run-{parent.hash8}"
+
+
+def parent_weights(folder: Path) -> Path | None:
+    """Where the parent of the run in `folder` left its weights; None if it has no parent."""
+    mark = read_started(folder)["weights"]["fingerprint"]
+    if not mark.startswith("run-"):
+        return None
+    found = _named(files.runs_root(), mark.removeprefix("run-"))
+    if found is None or not (found / WEIGHTS).exists():
+        raise UserError(f"{folder.name}: its parent {mark} has left no {WEIGHTS}; make it again")
+    return found / WEIGHTS
+
+
+def read_started(folder: Path) -> dict:
+    """What a run is to be: experiment, seed, data, weights."""
+    return files.read_json(folder / "experiment.json")
+
+
 def failure(wanted: Wanted) -> str:
     """Why this run failed, or ""."""
     path = wanted.folder / "failed.json"
@@ -111,11 +134,17 @@ def start(wanted: Wanted, data: dict, weights: str) -> Path:
     return folder
 
 
-def describe_set(name: str, cycles: pd.DataFrame, labels: np.ndarray) -> dict[str, np.ndarray]:
+def parts(cycles: pd.DataFrame) -> np.ndarray:
+    """The part of a scored set that each clip belongs to: SPRSound's inter and intra, else one."""
+    return cycles.part.to_numpy(dtype=str) if "part" in cycles else np.zeros(len(cycles), dtype=str)
+
+
+def describe_set(name: str, cycles: pd.DataFrame, label: np.ndarray) -> dict[str, np.ndarray]:
     """Who is who in a scored set: label, cycle id, patient and device, in the logits' order."""
     cycle = cycles.recording + ":" + cycles.cycle.astype(str)
-    return {
-        f"{name}/label": labels[cycles.index].astype(np.int8),
+    known = {f"{name}/part": parts(cycles)} if "part" in cycles else {}
+    return known | {
+        f"{name}/label": label[cycles.index].astype(np.int8),
         f"{name}/cycle": cycle.to_numpy(dtype=str),
         f"{name}/patient": cycles.patient.to_numpy(dtype=str),
         f"{name}/device": cycles.device.to_numpy(dtype=str),
@@ -128,39 +157,56 @@ def write_record(
     arrays: dict[str, np.ndarray],
     epochs: dict[str, int | None],
     facts: dict,
+    labelling: Labelling = ICBHI,
 ) -> None:
     """Write history, predictions and, last, the result computed from those predictions."""
     files.write_text(folder / "history.csv", pd.DataFrame(history).to_csv(index=False))
     with files.aside(folder / "predictions.npz") as part, open(part, "wb") as handle:
         np.savez_compressed(handle, **arrays)
-    result = {"selections": score_selections(arrays, epochs), **facts}
+    result = {"selections": score_selections(arrays, epochs, labelling), **facts}
     files.write_json(folder / "result.json", result)
     (folder / "progress.json").unlink(missing_ok=True)
 
 
-def score_selections(arrays: dict[str, np.ndarray], epochs: dict[str, int | None]) -> dict:
+def score_selections(
+    arrays: dict[str, np.ndarray], epochs: dict[str, int | None], labelling: Labelling = ICBHI
+) -> dict:
     """Every number of a result, from predictions alone; None where no epoch qualifies."""
     result = {}
     for selection in SELECTIONS:
         if f"{selection}/test/logits" not in arrays:
             result[selection] = None
             continue
-        result[selection] = {"epoch": epochs[selection], "test": _score(arrays, selection, "test")}
+        test = partial(_score, arrays, labelling, selection, "test")
         clean = ~np.isin(arrays["test/patient"], icbhi.OVERLAPPING_PATIENTS)
-        result[selection]["test_clean"] = _score(arrays, selection, "test", clean)
+        result[selection] = {"epoch": epochs[selection], "test": test(), "test_clean": test(clean)}
         if f"{selection}/validation/logits" in arrays:
-            result[selection]["validation"] = _score(arrays, selection, "validation")
+            result[selection]["validation"] = _score(arrays, labelling, selection, "validation")
     return result
 
 
 def _score(
-    arrays: dict[str, np.ndarray], selection: str, name: str, kept: np.ndarray | slice = slice(None)
+    arrays: dict[str, np.ndarray],
+    labelling: Labelling,
+    selection: str,
+    name: str,
+    kept: np.ndarray | slice = slice(None),
 ) -> dict:
     label = arrays[f"{name}/label"][kept]
+    part = arrays.get(f"{name}/part", np.zeros(len(arrays[f"{name}/label"]), dtype=str))[kept]
     predicted = arrays[f"{selection}/{name}/logits"][kept].argmax(1)
-    matrix = confusion(label, predicted, len(CLASSES))
-    numbers = {key: round(float(value), 4) for key, value in scores(matrix).items()}
-    return {"confusion": matrix.tolist(), **numbers}
+    matrices = labelling.matrices(label, predicted, part)
+    found = _rounded(matrices.sum(0), labels.mean_over_parts(labelling.scores(matrices)))
+    names = np.unique(part)
+    if len(names) > 1:
+        pairs = zip(names, matrices, strict=True)
+        found["parts"] = {str(one): _rounded(m, labelling.scores(m)) for one, m in pairs}
+    return found
+
+
+def _rounded(matrix: np.ndarray, numbers: dict[str, np.ndarray]) -> dict:
+    rounded = {key: round(float(value), 4) for key, value in numbers.items()}
+    return {"confusion": matrix.tolist(), **rounded}
 
 
 @cache
@@ -208,7 +254,8 @@ def verify() -> list[str]:
             differences.append(f"{folder.name}: settings give the hash {wanted.hash8}")
         stored = record["selections"]
         epochs = {key: value and value["epoch"] for key, value in stored.items()}
-        if score_selections(predictions(folder), epochs) != stored:
+        labelling = labels.get(wanted.experiment.labels)
+        if score_selections(predictions(folder), epochs, labelling) != stored:
             differences.append(f"{folder.name}: result.json is not what predictions.npz gives")
     return differences
 

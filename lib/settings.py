@@ -13,16 +13,23 @@ class Experiment:
 
     name: str
     # data
-    dataset: str = "icbhi"  # icbhi | icbhi_mel
+    dataset: str = "icbhi"  # icbhi | icbhi_mel | sprsound
     subset: str = "all"  # all | sc (single-channel recordings only)
     split: str = "official"  # official | patient_clean (train set without patients 156 and 218)
-    labels: str = "label"  # the column of the store that is learnt
+    labels: str = "label"  # the column of the store that is learnt (ICBHI's classes), or t11 ... t22
     validation_patients: float = 0.0  # share of training patients held out
+    validation_by: str = "patient"  # patient | clip: the published leak, same patient on both sides
+    validation_draw: str = "once"  # once | balanced: scored on a resampled set, as published
     train_clips: int = 0  # 0 = all; else this many, class shares kept
     # front end
+    features: str = "fbank"  # fbank | mfcc
     clip_seconds: float = 8.0
     pad: str = "repeat"  # repeat (with fade-out) | cyclic | zero
     fade: str = "recording"  # recording (official code) | cycle (the paper's wording)
+    coefficients: int = 64  # of the MFCC, as the next three
+    fft: int = 512
+    hop: int = 128
+    scale: str = "zero_mean"  # zero_mean (the paper) | minmax (the published code)
     normalise: str = "audioset"  # audioset | store | clip
     # model
     model: str = "ast"
@@ -30,10 +37,13 @@ class Experiment:
     patch: int = 16
     stride: int = 10
     init: str = "none"  # none | imagenet | audioset | imagenet+audioset
+    parent: str = ""  # the experiment whose run of the same seed this one starts from
     stem: str = "random"  # random (official code) | summed: the 1-channel stem of ImageNet CNNs
     pos_embed: str = "official"  # official (axes swapped, as published) | aligned
+    dropout: float = 0.0  # before the classifier of a ResNet or CNN
+    freeze: bool = False  # train the classifier alone, on normalised features
     # method
-    method: str = "ce"  # ce | patchmix_ce | patchmix_cl
+    method: str = "ce"  # ce | patchmix_ce | patchmix_cl | mixup | supcon
     class_weights: bool = True  # 1/n weights of the cross-entropy on clean clips
     mix: str = "patch"  # patch | t_patch
     mix_at: str = "tokens"  # tokens | input
@@ -43,10 +53,15 @@ class Experiment:
     alpha: float = 1.0
     beta: float = 1.0
     projector: int = 768
+    base_tau: float = 0.07  # SupCon's loss is multiplied by tau / base_tau, as in its common code
+    sampler: str = "shuffle"  # shuffle | balanced (1 / class count, with replacement)
+    flip: float = 0.0  # probability that a clip is reversed in time
     spec_augment: float = 0.841  # probability; the official code's accident (1 >= randn())
     frequency_mask: int = 48  # widths are drawn below this many mel bins
     time_mask: int = 160  # and this many frames
     # optimisation
+    optimizer: str = "adam"  # adam | sgd (momentum 0.9)
+    schedule: str = "cosine"  # cosine | constant
     lr: float = 5e-5
     weight_decay: float = 1e-6
     batch: int = 8
@@ -55,6 +70,7 @@ class Experiment:
     precision: str = "fp32"  # fp32 | bf16 | fp16
     # what is kept beside the numbers; changes none of them
     keep_embeddings: bool = False
+    keep_weights: bool = False  # of the epoch chosen on validation, else of the last one
 
     def __post_init__(self) -> None:
         for key, allowed in CHOICES.items():
@@ -67,23 +83,32 @@ class Experiment:
 
 
 CHOICES = {
-    "dataset": ("icbhi", "icbhi_mel"),
+    "dataset": ("icbhi", "icbhi_mel", "sprsound"),
     "subset": ("all", "sc"),
     "split": ("official", "patient_clean"),
+    "labels": ("label", "t11", "t12", "t21", "t22"),
+    "validation_by": ("patient", "clip"),
+    "validation_draw": ("once", "balanced"),
+    "features": ("fbank", "mfcc"),
+    "scale": ("zero_mean", "minmax"),
+    "sampler": ("shuffle", "balanced"),
+    "optimizer": ("adam", "sgd"),
+    "schedule": ("cosine", "constant"),
     "pad": ("repeat", "cyclic", "zero"),
     "fade": ("recording", "cycle"),
     "normalise": ("audioset", "store", "clip"),
     "init": ("none", "imagenet", "audioset", "imagenet+audioset"),
     "stem": ("random", "summed"),
     "pos_embed": ("official", "aligned"),
-    "method": ("ce", "patchmix_ce", "patchmix_cl"),
+    "method": ("ce", "patchmix_ce", "patchmix_cl", "mixup", "supcon"),
     "mix": ("patch", "t_patch"),
     "mix_at": ("tokens", "input"),
     "negatives": ("all", "diff_y"),
     "target": ("stop(z)", "z", "stop(h(z))", "h(z)"),
     "precision": ("fp32", "bf16", "fp16"),
 }
-NOT_HASHED = ("name", "keep_embeddings")
+# What a parent was is in the hash all the same, as the fingerprint of the weights (`lib.runs`).
+NOT_HASHED = ("name", "parent", "keep_embeddings", "keep_weights")
 
 
 def override(experiment: Experiment, **changes: object) -> Experiment:

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lib.metrics import confusion, scores
+from lib import labels
+from lib.labels import Labelling, mean_over_parts
 
+ICBHI = labels.get("label")
 LOW, HIGH = 2.5, 97.5  # percentiles of a 95% interval
 
 
@@ -29,13 +31,16 @@ def patient_bootstrap(
     patient: np.ndarray,
     draws: int = 2000,
     seed: int = 0,
+    labelling: Labelling = ICBHI,
+    part: np.ndarray | None = None,
 ) -> dict[str, tuple[float, float]]:
-    """95% interval of every metric of `lib.metrics.scores`, in percent, over drawn patients.
+    """95% interval of every metric of a labelling, in percent, over drawn patients.
 
-    label, patient (clips,); predicted (clips,) or (seeds, clips): then of the mean over the seeds,
-    the same patients drawn for all of them. Draws in which a side has no clip are left out.
+    label, patient, part (clips,); predicted (clips,) or (seeds, clips): then of the mean over the
+    seeds, the same patients drawn for all of them. Draws in which a side has no clip are left out.
     """
-    drawn = _drawn_scores(label, predicted, patient, draws, seed)
+    matrices = _per_patient(label, predicted, patient, labelling, part)
+    drawn = _weighted(matrices, _draw_counts(len(matrices), draws, seed), labelling)
     return {metric: _interval(values) for metric, values in drawn.items()}
 
 
@@ -47,6 +52,8 @@ def paired_bootstrap(
     draws: int = 2000,
     seed: int = 0,
     metric: str = "score",
+    labelling: Labelling = ICBHI,
+    part: np.ndarray | None = None,
 ) -> tuple[float, float, float]:
     """Difference a - b of a metric in points, and its 95% interval: difference, low, high.
 
@@ -55,8 +62,9 @@ def paired_bootstrap(
     patients = np.unique(patient)
     whole = np.ones((1, len(patients)), dtype=np.int64)
     counts = _draw_counts(len(patients), draws, seed)
-    pair = [_per_patient(label, p, patient) for p in (predicted_a, predicted_b)]
-    point, drawn = ([_weighted(m, c)[metric] for m in pair] for c in (whole, counts))
+    answers = predicted_a, predicted_b
+    pair = [_per_patient(label, one, patient, labelling, part) for one in answers]
+    point, drawn = ([_weighted(m, c, labelling)[metric] for m in pair] for c in (whole, counts))
     return (float(point[0][0] - point[1][0]), *_interval(drawn[0] - drawn[1]))
 
 
@@ -67,18 +75,23 @@ def _interval(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _drawn_scores(
-    label: np.ndarray, predicted: np.ndarray, patient: np.ndarray, draws: int, seed: int
-) -> dict[str, np.ndarray]:
-    matrices = _per_patient(label, predicted, patient)
-    return _weighted(matrices, _draw_counts(len(matrices), draws, seed))
-
-
-def _per_patient(label: np.ndarray, predicted: np.ndarray, patient: np.ndarray) -> np.ndarray:
-    """Confusion matrices (patients, seeds, 4, 4), patients in sorted order."""
+def _per_patient(
+    label: np.ndarray,
+    predicted: np.ndarray,
+    patient: np.ndarray,
+    labelling: Labelling,
+    part: np.ndarray | None,
+) -> np.ndarray:
+    """Confusion matrices (patients, parts, seeds, n, n), patients and parts in sorted order."""
     label, predicted = np.asarray(label), np.atleast_2d(predicted)
-    groups = [np.flatnonzero(np.asarray(patient) == one) for one in np.unique(patient)]
-    return np.array([[confusion(label[at], seed[at]) for seed in predicted] for at in groups])
+    part = np.zeros(len(label), int) if part is None else np.unique(part, return_inverse=True)[1]
+    who = np.unique(patient, return_inverse=True)[1]
+    n = len(labelling.classes)
+    shape = (who.max() + 1, part.max() + 1, len(predicted), n, n)
+    found = np.zeros(shape, dtype=np.int64)
+    for seed, answers in enumerate(predicted):
+        np.add.at(found[:, :, seed], (who, part, label, answers), 1)
+    return found
 
 
 def _draw_counts(patients: int, draws: int, seed: int) -> np.ndarray:
@@ -88,7 +101,10 @@ def _draw_counts(patients: int, draws: int, seed: int) -> np.ndarray:
     return np.bincount(at.ravel(), minlength=draws * patients).reshape(draws, patients)
 
 
-def _weighted(matrices: np.ndarray, counts: np.ndarray) -> dict[str, np.ndarray]:
-    """Metrics (draws,) of the drawn patients, each the mean over the seeds."""
-    drawn = np.tensordot(counts, matrices, axes=1)  # (draws, seeds, 4, 4)
-    return {metric: values.mean(axis=1) for metric, values in scores(drawn).items()}
+def _weighted(
+    matrices: np.ndarray, counts: np.ndarray, labelling: Labelling
+) -> dict[str, np.ndarray]:
+    """Metrics (draws,) of the drawn patients, each the mean over the parts and the seeds."""
+    drawn = np.tensordot(counts, matrices, axes=1)  # (draws, parts, seeds, n, n)
+    numbers = mean_over_parts(labelling.scores(drawn.swapaxes(0, 1)))  # (draws, seeds)
+    return {metric: values.mean(axis=1) for metric, values in numbers.items()}

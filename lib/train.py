@@ -24,13 +24,11 @@ from torch.utils._triton import has_triton
 from torch.utils.data import default_collate
 from torch.utils.tensorboard import SummaryWriter
 
-from lib import augment, checkpoint, files, losses, methods, models, optim, runs
-from lib.clips import Clips
-from lib.data import CLASSES
+from lib import augment, checkpoint, clips, files, labels, losses, methods, models, optim, runs
 from lib.errors import RunFault, UserError
-from lib.metrics import choose_epoch, confusion, scores
+from lib.metrics import choose_epoch
 from lib.models import loading
-from lib.sets import split_sets
+from lib.sets import balanced, split_sets
 from lib.settings import SELECTIONS, Experiment
 from lib.store import Store, open_store
 
@@ -49,7 +47,7 @@ class Run:
     cycles: pd.DataFrame
     sets: dict[str, np.ndarray]
     labels: np.ndarray
-    clips: Clips
+    clips: clips.Clips
     model: nn.Module
     optimizer: torch.optim.Optimizer
     scheduler: torch.optim.lr_scheduler.LRScheduler
@@ -88,17 +86,16 @@ def _prepare(experiment: Experiment, seed: int, store: Store, frames: int, folde
         torch.set_num_threads(1)
         torch.use_deterministic_algorithms(True)
         torch.utils.deterministic.fill_uninitialized_memory = False  # 40% of a step, no use here
+    classes = labels.get(experiment.labels).classes
     sets = split_sets(store.cycles, experiment, seed)
-    labels = store.cycles[experiment.labels].map(CLASSES.index).to_numpy(copy=True)
-    clips = Clips(store, torch.from_numpy(labels), frames, experiment.normalise, device)
+    coded = store.cycles[experiment.labels].map(classes.index).to_numpy(copy=True)
+    loaded = clips.load(store, coded, frames, experiment.normalise, device)
     torch.manual_seed(seed)
-    model = models.build(experiment, *clips.shape, len(CLASSES))
-    report = loading.load(model, experiment, *clips.shape)
-    if experiment.method == "patchmix_cl":
-        model.projector = losses.Projector(model.width, experiment.projector)
+    model = models.build(experiment, *loaded.shape, len(classes))
+    report = loading.load(model, experiment, *loaded.shape, parent=runs.parent_weights(folder))
     model.to(device)
-    optimizer = optim.adam(model, experiment.lr, experiment.weight_decay, experiment.moving_average)
-    weight = losses.class_weights(torch.from_numpy(labels[sets["train"]]), len(CLASSES))
+    optimizer = optim.build(model, experiment)
+    weight = losses.class_weights(torch.from_numpy(coded[sets["train"]]), len(classes))
     files.write_text(folder / "weights.csv", report.to_csv(index=False))
     return Run(
         experiment=experiment,
@@ -107,12 +104,12 @@ def _prepare(experiment: Experiment, seed: int, store: Store, frames: int, folde
         device=device,
         cycles=store.cycles,
         sets=sets,
-        labels=labels,
-        clips=clips,
+        labels=coded,
+        clips=loaded,
         model=model,
         optimizer=optimizer,
-        scheduler=optim.schedule(optimizer, experiment.epochs),
-        method=_compiled(methods.build(experiment, model, clips.shape, weight.to(device)), device),
+        scheduler=optim.schedule(optimizer, experiment.epochs, experiment.schedule),
+        method=_compiled(methods.build(experiment, model, loaded.shape, weight.to(device)), device),
         scaler=torch.amp.GradScaler(enabled=experiment.precision == "fp16"),
     )
 
@@ -133,7 +130,7 @@ def _compiles(device: torch.device) -> bool:
 
 def _train_epoch(run: Run, epoch: int) -> dict[str, float]:
     """One pass over the training clips in an order drawn from (seed, epoch)."""
-    run.model.train()
+    _set_training(run)
     torch.manual_seed(_key(run.seed, epoch, 0))  # dropout and drop path
     drawn = _draw(run, epoch)
     steps = len(drawn["rows"])
@@ -146,7 +143,16 @@ def _train_epoch(run: Run, epoch: int) -> dict[str, float]:
     logs = {key: (value / steps).item() for key, value in sums.items()}
     if not np.isfinite(logs["loss"]):
         raise RunFault(f"{run.folder.name}: the loss is {logs['loss']} in epoch {epoch}")
-    return {"lr": run.experiment.lr * optim.cosine(epoch, run.experiment.epochs), **logs}
+    e = run.experiment
+    return {"lr": e.lr * optim.factor(epoch, e.epochs, e.schedule), **logs}
+
+
+def _set_training(run: Run) -> None:
+    """Training mode; a frozen encoder stays as it is, the statistics of its batch norms too."""
+    run.model.train()
+    if run.experiment.freeze:
+        for name, part in run.model.named_children():
+            part.train(name == "classifier")
 
 
 def _draw(run: Run, epoch: int) -> dict:
@@ -155,7 +161,7 @@ def _draw(run: Run, epoch: int) -> dict:
     A function of (seed, epoch, step) alone, and the same on every device.
     """
     e = run.experiment
-    order = np.random.default_rng([run.seed, epoch, 0]).permutation(run.sets["train"])
+    order = _order(run, np.random.default_rng([run.seed, epoch, 0]))
     steps = len(order) // e.batch  # drop_last, as published
     if not steps:
         raise RunFault(
@@ -166,16 +172,27 @@ def _draw(run: Run, epoch: int) -> dict:
     drawn = []
     for step in range(steps):
         rng = np.random.default_rng([run.seed, epoch, step + 1])
-        rows = torch.from_numpy(order[step * e.batch : (step + 1) * e.batch])
-        spans = augment.draw_spans(rng, e.batch, *masks)
-        drawn.append({"rows": rows, "spans": spans, **run.method.draw(rng, e.batch)})
+        rows = np.tile(order[step * e.batch : (step + 1) * e.batch], run.method.views)
+        one = {"rows": torch.from_numpy(rows)}
+        if run.clips.offset is not None:
+            one["view"] = augment.draw_view(rng, len(rows), e.flip)
+        if e.spec_augment:
+            one["spans"] = augment.draw_spans(rng, len(rows), *masks)
+        drawn.append({**one, **run.method.draw(rng, len(rows))})
     return tree_map(lambda values: values.to(run.device), default_collate(drawn))
+
+
+def _order(run: Run, rng: np.random.Generator) -> np.ndarray:
+    """The training rows in the order of an epoch, each once or drawn with equal classes."""
+    rows = run.sets["train"]
+    if run.experiment.sampler == "shuffle":
+        return rng.permutation(rows)
+    return rows[balanced(run.labels[rows], len(rows), rng)]
 
 
 def _step(run: Run, drawn: dict) -> dict[str, Tensor]:
     """One step of the optimiser; nothing in it waits for the device."""
-    x, y = run.clips.batch(drawn["rows"])
-    x = augment.spec_augment(x, drawn["spans"])
+    x, y = _seen(run, drawn)
     with _autocast(run):
         loss, logs = run.method.loss(run.model, (x, y), drawn)
     run.optimizer.zero_grad(set_to_none=True)
@@ -185,6 +202,14 @@ def _step(run: Run, drawn: dict) -> dict[str, Tensor]:
     return {"loss": loss.detach(), **logs}
 
 
+def _seen(run: Run, drawn: dict) -> tuple[Tensor, Tensor]:
+    """The clips of a step as the model sees them, (B, frames, bins), and their labels."""
+    view = drawn.get("view")
+    x, y = run.clips.batch(drawn["rows"], view and view.at)
+    x = augment.flip_time(x, view.flip) if view else x
+    return (augment.spec_augment(x, drawn["spans"]) if "spans" in drawn else x), y
+
+
 def _autocast(run: Run) -> torch.autocast:
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(run.experiment.precision)
     return torch.autocast(run.device.type, dtype=dtype, enabled=dtype is not None)
@@ -192,7 +217,10 @@ def _autocast(run: Run) -> torch.autocast:
 
 @torch.no_grad()
 def _evaluate(run: Run, name: str) -> dict[str, Tensor]:
-    """Logits (N, 4) and features z (N, D) of one set, in the store's order."""
+    """Logits (N, C) and features z (N, D) of one set, in the store's order.
+
+    SupCon trains no classifier, so it has no logits.
+    """
     run.model.eval()
     logits, embedding = [], []
     rows = torch.from_numpy(run.sets[name]).to(run.device)
@@ -204,15 +232,18 @@ def _evaluate(run: Run, name: str) -> dict[str, Tensor]:
         embedding.append(z.half())
     if not logits:
         return {}
-    return {"logits": torch.cat(logits).cpu(), "embedding": torch.cat(embedding).cpu()}
+    found = {"logits": torch.cat(logits).cpu(), "embedding": torch.cat(embedding).cpu()}
+    return {"embedding": found["embedding"]} if run.experiment.method == "supcon" else found
 
 
 def _epoch_scores(run: Run, evaluated: dict[str, dict[str, Tensor]]) -> dict[str, float]:
     result = {}
+    labelling = labels.get(run.experiment.labels)
     for name, found in evaluated.items():
-        if found:
-            predicted = found["logits"].argmax(1).numpy()
-            numbers = scores(confusion(run.labels[run.sets[name]], predicted))
+        if "logits" in found:
+            rows, predicted = run.sets[name], found["logits"].argmax(1).numpy()
+            parts = runs.parts(run.cycles.loc[rows])
+            numbers = labelling.mean_scores(run.labels[rows], predicted, parts)
             result |= {f"{name}_{key}": float(numbers[key]) for key in ("sp", "se", "score")}
     return result
 
@@ -228,7 +259,7 @@ def _keep_chosen(
                 f"{name}/{key}": value
                 for name, found in evaluated.items()
                 for key, value in found.items()
-                if key == "logits" or (embeddings and name == "test")
+                if key == "logits" or embeddings
             }
 
 
@@ -271,8 +302,10 @@ def _finish(run: Run, history: list[dict], kept: dict) -> None:
                 arrays[f"{selection}/{key}"] = value.cpu().numpy()
     epochs = {selection: chosen_epoch(history, selection) for selection in SELECTIONS}
     size = sum(p.numel() for p in run.model.parameters())
-    sizes = {name: len(rows) for name, rows in run.sets.items()}
-    runs.write_record(run.folder, history, arrays, epochs, {"parameters": size, "clips": sizes})
+    facts = {"parameters": size, "clips": {name: len(rows) for name, rows in run.sets.items()}}
+    runs.write_record(
+        run.folder, history, arrays, epochs, facts, labels.get(run.experiment.labels)
+    )
     checkpoint.clear(run.folder)
 
 

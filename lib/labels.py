@@ -1,0 +1,59 @@
+"""Labellings: which classes a column of labels holds, and how their confusion matrix is scored.
+
+Every number comes from one confusion matrix, rows are the truth, class 0 is normal.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lib import metrics
+from lib.data import icbhi, sprsound
+from lib.errors import unknown
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """The classes of a column of labels; `neutral` ones count on neither side of a Score."""
+
+    classes: tuple[str, ...]
+    neutral: tuple[str, ...] = ()
+    challenge: bool = False  # SPRSound's Score, which takes the harmonic mean in too
+
+    def scores(self, matrix: np.ndarray) -> dict[str, np.ndarray]:
+        """Percent of confusion matrices (..., n, n) -> (...); see `lib.metrics`."""
+        neutral = [self.classes.index(name) for name in self.neutral]
+        found = metrics.scores(matrix, neutral)
+        return metrics.challenge(found) if self.challenge else found
+
+    def mean_scores(
+        self, label: np.ndarray, predicted: np.ndarray, part: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Scores of answers (clips,), the mean over the parts that a scored set consists of."""
+        return mean_over_parts(self.scores(self.matrices(label, predicted, part)))
+
+    def matrices(self, label: np.ndarray, predicted: np.ndarray, part: np.ndarray) -> np.ndarray:
+        """Confusion matrices (parts, n, n), parts in sorted order."""
+        n, found = len(self.classes), [np.asarray(part) == one for one in np.unique(part)]
+        return np.stack([metrics.confusion(label[at], predicted[at], n) for at in found])
+
+
+def mean_over_parts(numbers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Numbers (parts, ...) -> (...): SPRSound scores inter and intra separately, then averages."""
+    return {key: values.mean(axis=0) for key, values in numbers.items()}
+
+
+LABELLINGS = {
+    "label": Labelling(icbhi.CLASSES),
+    **{
+        task: Labelling(classes, tuple({sprsound.POOR} & set(classes)), challenge=True)
+        for task, classes in sprsound.TASKS.items()
+    },
+}
+
+
+def get(name: str) -> Labelling:
+    """A labelling by its column; an unknown one is an error with the nearest names."""
+    if name not in LABELLINGS:
+        raise unknown("labels", name, LABELLINGS)
+    return LABELLINGS[name]
