@@ -8,8 +8,9 @@ from pathlib import Path
 
 PROFILES = ("quick", "paper", "smoke")
 COMMANDS = (*PROFILES, "test", "verify", "publish", "lab", "download")
-OPTIONS = ("--data", "--store", "--weights", "--help")
-USAGE = "./run_all.sh [COMMAND] [NOTEBOOK ...] [--data DIR] [--store DIR] [--weights DIR]"
+OPTIONS = ("--data", "--store", "--weights", "--executor", "--address", "--help")
+USAGE = """./run_all.sh [COMMAND] [NOTEBOOK ...] [--data DIR] [--store DIR] [--weights DIR]
+                    [--executor {local,ray}] [--address HOST:PORT]"""
 COMMAND_HELP = """\
 commands:
   quick            small models, about half an hour on two cores (the default)
@@ -27,6 +28,7 @@ examples:
   ./run_all.sh
   ./run_all.sh quick 03 04 --data /data/icbhi
   ./run_all.sh paper all
+  ./run_all.sh paper --executor ray --address 192.168.1.10:6379   (docs/cluster.md)
 """
 
 
@@ -49,6 +51,14 @@ def parse(argv: list[str]) -> tuple[str, list[str], argparse.Namespace]:
         "--store", metavar="DIR", action="append", help="a feature store made elsewhere; repeatable"
     )
     parser.add_argument("--weights", metavar="DIR", help="pretrained weights, if not in weights/")
+    parser.add_argument(
+        "--executor", metavar="NAME", help="what makes the runs: local (the default) or ray"
+    )
+    parser.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help="a running Ray cluster, or auto; without it Ray is started here",
+    )
     try:
         options, rest = parser.parse_known_intermixed_args(argv)
     except argparse.ArgumentError as error:
@@ -75,6 +85,20 @@ def set_places(options: argparse.Namespace) -> None:
         os.environ["STORE"] = os.pathsep.join(map(_folder, options.store))
 
 
+def set_executor(options: argparse.Namespace) -> None:
+    """Hand the executor on by environment; an address without Ray is a `UserError`."""
+    from lib import pool
+    from lib.errors import UserError
+
+    if options.executor is not None:
+        os.environ["EXECUTOR"] = options.executor
+    name = pool.executor()
+    if options.address is not None:
+        if name != "ray":
+            raise UserError(f"--address {options.address}: add --executor ray, which it belongs to")
+        os.environ["RAY_ADDRESS"] = options.address
+
+
 def _folder(given: str) -> str:
     from lib.errors import UserError
 
@@ -92,6 +116,7 @@ def run(argv: list[str]) -> int:
     if command == "download":
         return _download(words, options)
     set_places(options)
+    set_executor(options)
     if command in PROFILES:
         from lib import report
 

@@ -4,13 +4,19 @@ import errno
 import fcntl
 import json
 import os
+import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lib.errors import UserError
 
 PROJECT = Path(__file__).resolve().parent.parent
+FULL = (errno.ENOSPC, errno.EDQUOT)
+CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
+OLD_SECONDS = 24 * 3600
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 def runs_root() -> Path:
@@ -38,11 +44,16 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def part_of(path: Path) -> Path:
+    """The temporary path beside `path` that this process alone writes, also on a shared disk."""
+    return path.with_name(f"{path.name}.{os.uname().nodename}.{os.getpid()}.part")
+
+
 @contextmanager
 def aside(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it into place only if the block succeeds."""
     path = Path(path)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = part_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
@@ -50,18 +61,63 @@ def aside(path: Path) -> Iterator[Path]:
             os.fsync(handle.fileno())
         os.replace(part, path)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             raise UserError(f"{path}: no space left on the disk; free some, go on") from error
-        if error.errno in (errno.EROFS, errno.EACCES):
+        if error.errno == errno.EFBIG:
+            raise UserError(
+                f"{path}: larger than the disk or `ulimit -f` allows; raise the limit, go on"
+            ) from error
+        if error.errno in CLOSED:
             raise UserError(f"{path}: not writable; choose another folder") from error
         raise
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # below a plain file there is nothing to remove
+            part.unlink()
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left half written in `folder` and below.
+
+    That is what `part_of` names for a process of this machine that runs no more, and for any other
+    machine after a day, since nobody here can know whether that one still writes.
+    """
+    for part in sorted(folder.rglob("*.[0-9]*.part")):
+        process = part.name.split(".")[-2]
+        here = part.name.endswith(f".{os.uname().nodename}.{process}.part")
+        with suppress(FileNotFoundError):  # another one swept it
+            old = time.time() - part.stat().st_mtime > OLD_SECONDS
+            if old or (here and not _runs(int(process))):
+                shutil.rmtree(part) if part.is_dir() else part.unlink()
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
+
+
+def require_writable(name: str, folder: Path) -> None:
+    """Raise `UserError` at once if nothing can be written to a folder; `name` is its variable."""
+    try:
+        write_text(folder / ".writable", "")
+        (folder / ".writable").unlink(missing_ok=True)
+    except (OSError, UserError) as error:
+        why = getattr(error.__cause__ or error, "strerror", None) or error
+        raise UserError(
+            f"{folder}: cannot be written to ({why}); set {name} to a folder that can"
+        ) from error
 
 
 @contextmanager
 def locked(path: Path, wait: bool = False) -> Iterator[None]:
-    """Hold a file lock; the system frees the lock of a process that died. Taken: UserError."""
+    """Hold a file lock; the system frees the lock of a process that died. Taken: UserError.
+
+    A file system without locks (some shared ones) is no fault: writing aside and renaming holds.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+") as handle:
         try:
@@ -71,6 +127,9 @@ def locked(path: Path, wait: bool = False) -> Iterator[None]:
             raise UserError(
                 f"{path.parent}: in use by process {handle.read() or '?'}; wait for it or stop it"
             ) from error
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
         handle.truncate(0)
         handle.write(str(os.getpid()))
         handle.flush()

@@ -1,11 +1,14 @@
 """Building a feature store: all recordings in parallel, each written once, meta.json last."""
 
+import os
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pandas as pd
@@ -14,7 +17,7 @@ from tqdm import tqdm
 from lib.data import Source, icbhi
 from lib.errors import UserError
 from lib.features import FrontEnd
-from lib.files import aside, cores, write_json, write_text
+from lib.files import aside, cores, sweep, write_json, write_text
 from lib.store import digest, hashes
 
 VERSION = 1  # raise it when the same input gives other features
@@ -38,6 +41,7 @@ def build(path: Path, source: Source, front: FrontEnd, mark: str, progress: bool
     Features of a recording are written to their place, then its name to progress.txt, so that a
     kill costs the recordings in flight. Raises `UserError` with all recordings of no use.
     """
+    sweep(path)
     audio = icbhi.audio_files(source.root)
     cycles = _checked_cycles(source)
     cycles = cycles[cycles.recording.isin(audio)].reset_index(drop=True)
@@ -101,7 +105,8 @@ def _run(jobs: dict[str, Job]) -> Iterator[tuple[str, np.ndarray | str]]:
     if workers <= 1:
         yield from ((name, _features(job)) for name, job in jobs.items())
         return
-    pool = ProcessPoolExecutor(workers, get_context("spawn"))  # fork and torch's threads hang
+    context = get_context("spawn")  # fork and torch's threads hang
+    pool = ProcessPoolExecutor(workers, context, initializer=_end_with_parent)
     try:
         names = {pool.submit(_features, job): name for name, job in jobs.items()}
         for future in as_completed(names):
@@ -113,6 +118,12 @@ def _run(jobs: dict[str, Job]) -> Iterator[tuple[str, np.ndarray | str]]:
         ) from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Workers of a parent that was killed would wait for work for ever; Ctrl-C is the parent's."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()
 
 
 def _features(job: Job) -> np.ndarray | str:

@@ -4,15 +4,8 @@ Everything random is keyed by seed, epoch and step, so that a run that was inter
 with the very same bytes as one that was not (same machine, same versions, CPU).
 """
 
-import hashlib
-import os
-import platform
-import shutil
-import sys
-import threading
 import time
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -20,19 +13,18 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
-from torch.utils._triton import has_triton
 from torch.utils.data import default_collate
 from torch.utils.tensorboard import SummaryWriter
 
-from lib import augment, checkpoint, files, losses, methods, models, optim, runs
+from lib import augment, checkpoint, files, hardware, losses, methods, models, optim, runs
 from lib.clips import Clips
 from lib.data import CLASSES
-from lib.errors import RunFault, UserError
+from lib.errors import RunFault
 from lib.metrics import choose_epoch, confusion, scores
 from lib.models import loading
 from lib.sets import split_sets
 from lib.settings import SELECTIONS, Experiment
-from lib.store import Store, open_store
+from lib.store import Store
 
 EVALUATION_BATCH = {"cpu": 64, "cuda": 512}
 RESTORED = ("model", "optimizer", "scheduler", "scaler")
@@ -83,7 +75,7 @@ def fit(experiment: Experiment, seed: int, store: Store, frames: int, folder: Pa
 
 
 def _prepare(experiment: Experiment, seed: int, store: Store, frames: int, folder: Path) -> Run:
-    device = _device()
+    device = hardware.device()
     if device.type == "cpu":  # the promise of same bytes holds for one thread
         torch.set_num_threads(1)
         torch.use_deterministic_algorithms(True)
@@ -117,18 +109,9 @@ def _prepare(experiment: Experiment, seed: int, store: Store, frames: int, folde
     )
 
 
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def _compiled(method: methods.Method, device: torch.device) -> methods.Method:
     """The same method, compiled on a GPU; on a CPU compiling costs more than a small run gives."""
-    return replace(method, loss=torch.compile(method.loss)) if _compiles(device) else method
-
-
-def _compiles(device: torch.device) -> bool:
-    compilers = [shutil.which(name) for name in ("cc", "gcc", "clang")]
-    return device.type == "cuda" and has_triton() and any(compilers)
+    return replace(method, loss=torch.compile(method.loss)) if hardware.compiles(device) else method
 
 
 def _train_epoch(run: Run, epoch: int) -> dict[str, float]:
@@ -278,52 +261,3 @@ def _finish(run: Run, history: list[dict], kept: dict) -> None:
 
 def _key(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
-
-
-def main(arguments: list[str]) -> None:
-    """`python -m lib.train FOLDER STORE FRAMES`: make the run that FOLDER/experiment.json asks.
-
-    With a fourth word, --with-parent, it ends when its standard input is closed, as that of an
-    orphan is.
-    """
-    folder, store, frames = Path(arguments[0]), Path(arguments[1]), int(arguments[2])
-    if arguments[3:] == ["--with-parent"]:
-        threading.Thread(target=_end_with_parent, daemon=True).start()
-    record = files.read_json(folder / "experiment.json")
-    experiment = Experiment(**record["experiment"])
-    with files.locked(folder / ".lock", wait=True):  # one may outlive a driver that was killed
-        if (folder / "result.json").exists():
-            return
-        for part in folder.glob("*.part"):  # what a killed process was writing
-            part.unlink()
-        files.write_json(folder / "machine.json", _machine())
-        try:
-            fit(experiment, record["seed"], open_store(store), frames, folder)
-        except RunFault as error:
-            files.write_json(folder / "failed.json", {"reason": str(error)})
-            raise SystemExit(f"error: {error}") from error
-        except UserError as error:
-            raise SystemExit(f"error: {error}") from error
-
-
-def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
-    os._exit(1)
-
-
-def _machine() -> dict[str, str | bool]:
-    """What made the run; stands outside what is compared."""
-    sources = sorted((files.PROJECT / "lib").rglob("*.py"))
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
-    versions = {name: version(name) for name in ("torch", "timm", "torchvision", "numpy")}
-    return versions | {
-        "python": platform.python_version(),
-        "cpu": platform.processor() or platform.machine(),
-        "gpu": gpu,
-        "compiled": _compiles(_device()),
-        "lib": hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest(),
-    }
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

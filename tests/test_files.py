@@ -1,6 +1,10 @@
 """Writing aside: what exists is never lost or half there, and faults name the file."""
 
 import errno
+import os
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -19,7 +23,13 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("code", "words"), [(errno.ENOSPC, "no space left"), (errno.EROFS, "not writable")]
+    ("code", "words"),
+    [
+        (errno.ENOSPC, "no space left"),
+        (errno.EFBIG, "larger than the disk or `ulimit -f` allows"),
+        (errno.EROFS, "not writable"),
+        (errno.ENOTDIR, "not writable"),
+    ],
 )
 def test_a_full_or_read_only_disk_is_told(tmp_path, code, words):
     path = tmp_path / "table.csv"
@@ -36,3 +46,52 @@ def test_unknown_names_come_with_the_nearest():
 def test_json_faults_name_the_file(tmp_path):
     with pytest.raises(UserError, match="none.json: not found"):
         files.read_json(tmp_path / "none.json")
+
+
+@pytest.fixture
+def dead():
+    """The number of a process that runs no more."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_two_machines_write_aside_under_two_names(tmp_path, monkeypatch):
+    """The same process number on both, as in containers that share a disk."""
+    here = files.part_of(tmp_path / "a.csv")
+    there = os.uname_result(("Linux", "other.machine", "", "", ""))
+    monkeypatch.setattr(os, "uname", lambda: there)
+    assert files.part_of(tmp_path / "a.csv") != here
+    assert files.part_of(tmp_path / "a.csv").name == f"a.csv.other.machine.{os.getpid()}.part"
+
+
+def test_what_a_dead_process_left_is_swept(tmp_path, dead):
+    machine = os.uname().nodename
+    kept = [
+        files.part_of(tmp_path / "mine.csv"),
+        tmp_path / f"young.csv.other.{dead}.part",  # nobody here knows whether it is alive
+        tmp_path / "database.zip.part",  # a download goes on with it
+        tmp_path / "table.csv",
+    ]
+    swept = [
+        tmp_path / f"a.csv.{machine}.{dead}.part",
+        tmp_path / f"below/b.npy.{machine}.{dead}.part",
+        tmp_path / f"folder.{machine}.{dead}.part/c.wav",
+        tmp_path / f"old.csv.other.{os.getpid()}.part",
+    ]
+    for path in (*kept, *swept):
+        files.write_text(path, "half")
+    for path in (swept[-1], kept[2], kept[3]):
+        os.utime(path, (0, time.time() - 2 * files.OLD_SECONDS))
+    files.sweep(tmp_path)
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(kept)
+    assert not swept[2].parent.exists()
+    files.sweep(tmp_path / "not there")
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    files.require_writable("REPORTS_ROOT", tmp_path / "a/b")
+    assert list((tmp_path / "a/b").iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="file/b: cannot be .*directory.*; set REPORTS_ROOT to"):
+        files.require_writable("REPORTS_ROOT", tmp_path / "file/b")

@@ -61,6 +61,34 @@ def test_folders_are_handed_on_by_environment(tmp_path, monkeypatch):
     assert os.environ["STORE"].split(os.pathsep) == [str(tmp_path / "b"), str(tmp_path / "c")]
 
 
+def test_the_executor_is_handed_on_by_environment(monkeypatch):
+    monkeypatch.setenv("EXECUTOR", "local")
+    monkeypatch.setenv("RAY_ADDRESS", "before")
+    built = []
+    monkeypatch.setattr(report, "build", lambda *given: built.append(os.environ["EXECUTOR"]))
+    assert front.run(["paper", "--executor", "ray"]) == 0
+    assert built == ["ray"] and os.environ["RAY_ADDRESS"] == "before"
+    front.run(["paper", "--executor", "ray", "--address", "host:6379"])
+    assert os.environ["RAY_ADDRESS"] == "host:6379"
+    front.run(["paper", "--executor", "local"])
+    assert built == ["ray", "ray", "local"]
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("quick --executor rya", "unknown executor 'rya': did you mean 'ray'"),
+        ("quick --address host:6379", "--address host:6379: add --executor ray"),
+        ("quick --executor local --address host:6379", "add --executor ray"),
+    ],
+)
+def test_an_executor_that_is_not_understood(line, fault, monkeypatch):
+    monkeypatch.setenv("EXECUTOR", "")
+    monkeypatch.setattr(report, "build", lambda *given: pytest.fail("was started"))
+    with pytest.raises(UserError, match=fault):
+        front.run(line.split())
+
+
 def test_a_folder_that_is_not_there():
     with pytest.raises(UserError, match="nowhere: no such folder"):
         front.run(["quick", "--data", "nowhere"])
