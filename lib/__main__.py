@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 PROFILES = ("quick", "paper", "smoke")
-COMMANDS = (*PROFILES, "test", "verify", "publish", "lab", "download")
+COMMANDS = (*PROFILES, "train", "test", "verify", "publish", "lab", "download")
 OPTIONS = ("--data", "--store", "--weights", "--executor", "--address", "--help")
 USAGE = """./run_all.sh [COMMAND] [NOTEBOOK ...] [--data DIR] [--store DIR] [--weights DIR]
                     [--executor {local,ray}] [--address HOST:PORT]"""
@@ -16,6 +16,7 @@ commands:
   quick            small models, about half an hour on two cores (the default)
   paper            everything as published; needs all recordings and a GPU
   smoke            synthetic sounds, tiny models, minutes
+  train [PROFILE]  make the runs alone, no pages: for machines without Jupyter
   test [ARG ...]   run the tests; arguments go to pytest
   verify           recompute every published number from its predictions
   publish [NAME]   copy local reports (reports/local/NAME) to reports/
@@ -122,7 +123,7 @@ def run(argv: list[str]) -> int:
 
         report.build(command, words)
         return 0
-    return {"verify": _verify, "publish": _publish, "lab": _lab}[command](words)
+    return {"train": _train, "verify": _verify, "publish": _publish, "lab": _lab}[command](words)
 
 
 def _replace(*arguments: str) -> int:
@@ -138,6 +139,23 @@ def _lab(words: list[str]) -> int:
     from lib.files import PROJECT
 
     return _replace("-m", "jupyterlab", "--notebook-dir", str(PROJECT / "notebooks"), *words)
+
+
+def _train(words: list[str]) -> int:
+    from lib import execute, rows
+    from lib.errors import UserError, unknown
+
+    profile, names = "quick", words
+    if words and not re.fullmatch(r"\d+|all", words[0]):
+        profile, *names = words
+    for name in names:
+        if name not in (*rows.NOTEBOOKS, "all"):
+            raise unknown("notebook with runs", name, [*rows.NOTEBOOKS, "all"])
+    default = [number for number in rows.NOTEBOOKS if number <= rows.LAST_DEFAULT]
+    chosen = list(rows.NOTEBOOKS) if "all" in names else names or default
+    if faults := execute.run(profile, chosen):
+        raise UserError("; ".join(faults))
+    return 0
 
 
 def _verify(words: list[str]) -> int:

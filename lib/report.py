@@ -10,11 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lib import cards, files, index, notebook, pages
+from lib import cards, files, index, notebook, pages, rows
 from lib.cards import Card
 from lib.errors import UserError, unknown
 
-LAST_DEFAULT = "07"  # the other systems' notebooks run when asked for by number, or by `all`
 DATA_WORDS = {
     "official": "ICBHI",
     "partial": "ICBHI, partial",
@@ -55,7 +54,7 @@ def select(names: list[str], root: Path | None = None) -> list[Path]:
     found = sorted((root or files.PROJECT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
     known = {path.name[:2]: path for path in found if not path.name.endswith(".failed.ipynb")}
     if not names:
-        return [path for number, path in known.items() if number <= LAST_DEFAULT]
+        return [path for number, path in known.items() if number <= rows.LAST_DEFAULT]
     if "all" in names:
         return list(known.values())
     for name in names:
@@ -122,7 +121,7 @@ def open_job(profile: str) -> Job:
 
 def _facts(profile: str, number: str, shared: str) -> Facts:
     """A notebook with tables of its own depends on their results, any other on all results."""
-    from lib import results, rows
+    from lib import results
 
     own = rows.NOTEBOOKS.get(number)
     found = results.of(profile, *(own or rows.TABLES))

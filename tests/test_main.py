@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from lib import __main__ as front
-from lib import files, report
+from lib import execute, files, report
 from lib.errors import UserError
 
 
@@ -59,6 +59,25 @@ def test_folders_are_handed_on_by_environment(tmp_path, monkeypatch):
     assert built == [("quick", ["03"])]
     assert os.environ["DATA_ROOT"] == os.environ["WEIGHTS_ROOT"] == str(tmp_path / "a")
     assert os.environ["STORE"].split(os.pathsep) == [str(tmp_path / "b"), str(tmp_path / "c")]
+
+
+@pytest.mark.parametrize(
+    ("line", "made"),
+    [
+        ("train", ("quick", ["03", "04", "05", "06", "07"])),
+        ("train paper 04", ("paper", ["04"])),
+        ("train 03 07", ("quick", ["03", "07"])),
+    ],
+)
+def test_train_makes_runs_alone(line, made, monkeypatch):
+    asked = []
+    monkeypatch.setattr(execute, "run", lambda *given: asked.append(given) or [])
+    assert front.run(line.split()) == 0 and asked == [made]
+    with pytest.raises(UserError, match="unknown notebook with runs '00'"):
+        front.run(["train", "00"])
+    monkeypatch.setattr(execute, "run", lambda *given: ["run x: failed"])
+    with pytest.raises(UserError, match="run x: failed"):
+        front.run(line.split())
 
 
 def test_the_executor_is_handed_on_by_environment(monkeypatch):
