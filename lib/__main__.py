@@ -7,14 +7,16 @@ import sys
 from pathlib import Path
 
 PROFILES = ("quick", "paper", "smoke")
-COMMANDS = (*PROFILES, "test", "verify", "publish", "lab", "download")
-OPTIONS = ("--data", "--store", "--weights", "--help")
-USAGE = "./run_all.sh [COMMAND] [NOTEBOOK ...] [--data DIR] [--store DIR] [--weights DIR]"
+COMMANDS = (*PROFILES, "train", "test", "verify", "publish", "lab", "download")
+OPTIONS = ("--data", "--store", "--weights", "--executor", "--address", "--help")
+USAGE = """./run_all.sh [COMMAND] [NOTEBOOK ...] [--data DIR] [--store DIR] [--weights DIR]
+                    [--executor {local,ray}] [--address HOST:PORT]"""
 COMMAND_HELP = """\
 commands:
   quick            small models, about half an hour on two cores (the default)
   paper            everything as published; needs all recordings and a GPU
   smoke            synthetic sounds, tiny models, minutes
+  train [PROFILE]  make the runs alone, no pages: for machines without Jupyter
   test [ARG ...]   run the tests; arguments go to pytest
   verify           recompute every published number from its predictions
   publish [NAME]   copy local reports (reports/local/NAME) to reports/
@@ -27,6 +29,7 @@ examples:
   ./run_all.sh
   ./run_all.sh quick 03 04 --data /data/icbhi
   ./run_all.sh paper all
+  ./run_all.sh paper --executor ray --address 192.168.1.10:6379   (docs/cluster.md)
 """
 
 
@@ -49,6 +52,14 @@ def parse(argv: list[str]) -> tuple[str, list[str], argparse.Namespace]:
         "--store", metavar="DIR", action="append", help="a feature store made elsewhere; repeatable"
     )
     parser.add_argument("--weights", metavar="DIR", help="pretrained weights, if not in weights/")
+    parser.add_argument(
+        "--executor", metavar="NAME", help="what makes the runs: local (the default) or ray"
+    )
+    parser.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help="a running Ray cluster, or auto; without it Ray is started here",
+    )
     try:
         options, rest = parser.parse_known_intermixed_args(argv)
     except argparse.ArgumentError as error:
@@ -75,6 +86,20 @@ def set_places(options: argparse.Namespace) -> None:
         os.environ["STORE"] = os.pathsep.join(map(_folder, options.store))
 
 
+def set_executor(options: argparse.Namespace) -> None:
+    """Hand the executor on by environment; an address without Ray is a `UserError`."""
+    from lib import pool
+    from lib.errors import UserError
+
+    if options.executor is not None:
+        os.environ["EXECUTOR"] = options.executor
+    name = pool.executor()
+    if options.address is not None:
+        if name != "ray":
+            raise UserError(f"--address {options.address}: add --executor ray, which it belongs to")
+        os.environ["RAY_ADDRESS"] = options.address
+
+
 def _folder(given: str) -> str:
     from lib.errors import UserError
 
@@ -92,12 +117,13 @@ def run(argv: list[str]) -> int:
     if command == "download":
         return _download(words, options)
     set_places(options)
+    set_executor(options)
     if command in PROFILES:
         from lib import report
 
         report.build(command, words)
         return 0
-    return {"verify": _verify, "publish": _publish, "lab": _lab}[command](words)
+    return {"train": _train, "verify": _verify, "publish": _publish, "lab": _lab}[command](words)
 
 
 def _replace(*arguments: str) -> int:
@@ -113,6 +139,23 @@ def _lab(words: list[str]) -> int:
     from lib.files import PROJECT
 
     return _replace("-m", "jupyterlab", "--notebook-dir", str(PROJECT / "notebooks"), *words)
+
+
+def _train(words: list[str]) -> int:
+    from lib import execute, rows
+    from lib.errors import UserError, unknown
+
+    profile, names = "quick", words
+    if words and not re.fullmatch(r"\d+|all", words[0]):
+        profile, *names = words
+    for name in names:
+        if name not in (*rows.NOTEBOOKS, "all"):
+            raise unknown("notebook with runs", name, [*rows.NOTEBOOKS, "all"])
+    default = [number for number in rows.NOTEBOOKS if number <= rows.LAST_DEFAULT]
+    chosen = list(rows.NOTEBOOKS) if "all" in names else names or default
+    if faults := execute.run(profile, chosen):
+        raise UserError("; ".join(faults))
+    return 0
 
 
 def _verify(words: list[str]) -> int:

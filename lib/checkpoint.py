@@ -1,5 +1,6 @@
 """Checkpoints of a run: one each epoch, the last two kept, and a broken one passed over."""
 
+import io
 import sys
 from pathlib import Path
 from pickle import UnpicklingError
@@ -14,8 +15,10 @@ KEPT = 2
 
 def save(folder: Path, epoch: int, state: dict) -> None:
     """Write the state after an epoch aside, rename it, then drop those that are too old."""
+    made = io.BytesIO()  # in memory first: on a full disk torch says "unexpected pos 640 vs 534"
+    torch.save(state, made)
     with files.aside(folder / f"epoch-{epoch:04d}.pt") as part:
-        torch.save(state, part)
+        part.write_bytes(made.getbuffer())
     for old in _newest_first(folder)[KEPT:]:
         old.unlink()
 

@@ -1,12 +1,10 @@
-"""Make the runs that tables want: as many side by side as there are cores, one thread each.
+"""Make the runs that tables want, side by side in a pool: this machine's cores, or a Ray cluster.
 
-Each run is a fresh process (`python -m lib.train`), so results do not depend on what ran before.
+Each run is a fresh process (`python -m lib.worker`), so results do not depend on what ran before.
 Interrupted at any moment, the same command goes on where it stopped.
 """
 
 import json
-import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,12 +12,13 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from lib import files, profiles, rows, runs
+from lib import cluster, files, pool, profiles, rows, runs
 from lib.features import front_end
 from lib.results import of
-from lib.study import Planned, Study, has_gpu, open_study, plan, weights_name
+from lib.study import Planned, Study, open_study, plan, weights_name
 
 POLL_SECONDS = 0.5
+Pool = pool.Machine | cluster.Cluster
 
 
 def tables(profile: str, *names: str) -> list[str]:
@@ -27,11 +26,15 @@ def tables(profile: str, *names: str) -> list[str]:
     study = open_study(profile)
     planned = plan(study, *names)
     pending = {p.wanted.hash8: p for p in planned if p.wanted and not p.record and not p.failed}
-    if pending:
-        print(_announce(study, planned, list(pending.values())), flush=True)
-        with files.locked(files.runs_root() / ".lock"):
-            return _run_all(study, list(pending.values()))
-    return []
+    if not pending:
+        return []
+    with files.locked(files.runs_root() / ".lock"):
+        made_by = _open_pool()
+        try:
+            print(_announce(study, planned, list(pending.values()), made_by), flush=True)
+            return _run_all(study, list(pending.values()), made_by)
+        finally:
+            made_by.stop()
 
 
 def run(profile: str, notebooks: list[str]) -> list[str]:
@@ -52,48 +55,44 @@ def results(profile: str, name: str) -> pd.DataFrame:
     return found
 
 
-def slots() -> int:
-    """Runs side by side: one per core, or one on a GPU."""
-    return 1 if has_gpu() else files.cores()
+def _open_pool() -> Pool:
+    if pool.executor() == "ray":
+        return cluster.Cluster()
+    return pool.Machine()
 
 
-def _announce(study: Study, planned: list[Planned], pending: list[Planned]) -> str:
+def _announce(study: Study, planned: list[Planned], pending: list[Planned], made_by: Pool) -> str:
     done = sum(p.record is not None for p in planned)
     line = f"{len(planned)} runs wanted: {done} done, {len(pending)} to make"
     costs = [profiles.seconds(study.profile, p.experiment) for p in pending]
-    if any(cost is None for cost in costs):
+    if made_by.gpus or not made_by.cores or any(cost is None for cost in costs):
         return f"{line}; nobody has measured how long they take here"
-    return f"{line}, about {sum(costs) / slots() / 60:.0f} min on {slots()} cores"
+    return f"{line}, about {sum(costs) / made_by.cores / 60:.0f} min on {made_by.cores} cores"
 
 
-def _run_all(study: Study, pending: list[Planned]) -> list[str]:
-    """Keep every slot busy, longest runs first; one bar over the epochs of all runs."""
-    pending = sorted(pending, key=lambda p: _seconds(study, p))
+def _run_all(study: Study, pending: list[Planned], made_by: Pool) -> list[str]:
+    """Keep the pool full, longest runs first; one bar over the epochs of all runs."""
+    pending = sorted(pending, key=lambda p: (_seconds(study, p), pool.gpu_share(p.experiment)))
     total = sum(p.experiment.epochs for p in pending)
-    active: dict[subprocess.Popen, Planned] = {}
+    active: dict[str, Planned] = {}
     faults = []
     finished = 0.0
     interval = 0.5 if sys.stderr.isatty() else 30  # a log wants fewer lines than a screen
     with tqdm(total=total, unit="epoch", bar_format=BAR, mininterval=interval) as bar:
-        try:
-            while pending or active:
-                while pending and len(active) < slots():
-                    planned = pending.pop()
-                    active[_start(study, planned)] = planned
-                time.sleep(POLL_SECONDS)
-                for process in [p for p in active if p.poll() is not None]:
-                    planned = active.pop(process)
-                    finished += planned.experiment.epochs
-                    faults += _settle(planned, process.returncode)
-                at = finished + sum(_epochs_done(p.wanted.folder) for p in active.values())
-                names = ", ".join(p.name for p in active.values())
-                bar.set_description(names[:60], refresh=False)
-                bar.update(max(0.0, at - bar.n))
-        finally:
-            for process in active:
-                process.terminate()
-            for process in active:
-                process.wait()
+        while pending or active:
+            while pending and made_by.room(pool.gpu_share(pending[-1].experiment)):
+                planned = pending.pop()
+                active[planned.wanted.hash8] = planned
+                _start(study, planned, made_by)
+            time.sleep(POLL_SECONDS)
+            for key, code in made_by.finished():
+                planned = active.pop(key)
+                finished += planned.experiment.epochs
+                faults += _settle(planned, code)
+            begun = [(p.name, _epochs_done(p.wanted.folder)) for p in active.values()]
+            names = ", ".join(name for name, epochs in begun if epochs)
+            bar.set_description(names[:60], refresh=False)
+            bar.update(max(0.0, finished + sum(epochs for _, epochs in begun) - bar.n))
     return faults
 
 
@@ -105,23 +104,14 @@ def _seconds(study: Study, planned: Planned) -> float:
 BAR = "{percentage:3.0f}%|{bar}| {n:.1f}/{total} epochs [{elapsed} < {remaining}] {desc}"
 
 
-def _start(study: Study, planned: Planned) -> subprocess.Popen:
-    features = study.store(planned.experiment)
-    folder = runs.start(
-        planned.wanted, study.data_name(planned.experiment), weights_name(planned.experiment)
-    )
-    command = [sys.executable, "-m", "lib.train", str(folder), str(features.path)]
-    command.append(str(front_end(planned.experiment).frames))
-    threads = {} if has_gpu() else {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    with open(folder / "log.txt", "a") as log:
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=files.PROJECT,
-            env=os.environ | threads,
-        )
+def _start(study: Study, planned: Planned, made_by: Pool) -> None:
+    experiment = planned.experiment
+    features = study.store(experiment)
+    folder = runs.start(planned.wanted, study.data_name(experiment), weights_name(experiment))
+    folder = folder.absolute()
+    words = ["-m", "lib.worker", str(folder), str(features.path.absolute())]
+    words += [str(front_end(experiment).frames), "--with-parent"]
+    made_by.start(planned.wanted.hash8, pool.gpu_share(experiment), words, folder / "log.txt")
 
 
 def _settle(planned: Planned, code: int) -> list[str]:

@@ -72,11 +72,15 @@ def execute(path: Path, output: Path, given: dict[str, object], report_dir: Path
     output.parent.mkdir(parents=True, exist_ok=True)
     failed = output.with_suffix(".failed.ipynb")
     part = output.with_suffix(".part.ipynb")
-    fault = _papermill(path, part, given, report_dir)
-    fault = fault or (_fault(read(part)) if part.exists() else "papermill wrote no notebook")
-    if fault:
-        if part.exists():
+    try:
+        fault = _papermill(path, part, given, report_dir)
+        fault = fault or (_fault(read(part)) if part.exists() else "papermill wrote no notebook")
+        if fault and part.exists():
             os.replace(part, failed)
+    except KeyboardInterrupt:
+        part.unlink(missing_ok=True)
+        raise
+    if fault:
         raise UserError(f"{path.name}: {fault}; see {failed}")
     failed.unlink(missing_ok=True)
     os.replace(part, output)

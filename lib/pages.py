@@ -95,21 +95,31 @@ def mathml(text: str) -> str:
     """HTML in which $...$ and $$...$$ outside code are MathML, which needs no script."""
     if "$" not in text:
         return text
-    from latex2mathml.converter import convert
-
     soup = BeautifulSoup(text, "html.parser")
     for node in soup.find_all(string=re.compile(r"\$")):
         if node.find_parent(["code", "pre", "script", "style", "table"]):
             continue
         parts = re.split(r"(?<!\\)(\$\$.+?\$\$|\$[^$\n]+?\$)", str(node), flags=re.S)
         fresh = [
-            convert(part.strip("$"), display="block" if part.startswith("$$") else "inline")
+            _formula(part.strip("$"), "block" if part.startswith("$$") else "inline")
             if part.startswith("$") and len(part) > 2
             else html.escape(part.replace(r"\$", "$"), quote=False)
             for part in parts
         ]
         node.replace_with(BeautifulSoup("".join(fresh), "html.parser"))
     return str(soup)
+
+
+def _formula(latex: str, display: str) -> str:
+    r"""MathML of a formula; latex2mathml's own `convert` lets the markup in \text{...} through."""
+    from xml.etree.ElementTree import tostring
+
+    from latex2mathml.converter import convert_to_element
+
+    root = convert_to_element(latex, display=display)
+    for element in root.iter():
+        element.text = html.unescape(element.text or "")  # it comes as &#x003BB;
+    return tostring(root, encoding="unicode", short_empty_elements=False)
 
 
 def _describe_pictures(notebook: NotebookNode, name: str) -> None:

@@ -64,13 +64,14 @@ def csv(table: pd.DataFrame) -> str:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """A GitHub table; `|` is escaped, line breaks become blanks."""
+    """A GitHub table; `|` and tags are escaped, line breaks become blanks."""
     lines = [list(table.columns), ["---"] * table.shape[1], *table.to_numpy().tolist()]
     return "".join("| " + " | ".join(map(_markdown_cell, line)) + " |\n" for line in lines)
 
 
 def _markdown_cell(value: object) -> str:
-    return " ".join(str(value).split()).replace("|", r"\|")
+    text = " ".join(str(value).split()).replace("|", r"\|")
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)  # Markdown would take it for HTML
 
 
 def latex(table: pd.DataFrame) -> str:

@@ -10,12 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lib import cards, files, index, notebook, pages
+from lib import cards, files, index, notebook, pages, rows
 from lib.cards import Card
 from lib.errors import UserError, unknown
 
-LAST_DEFAULT = "07"  # the other systems' notebooks run when asked for by number, or by `all`
-DATA_WORDS = {"official": "ICBHI", "partial": "ICBHI, partial", "synthetic": "synthetic sounds"}
+DATA_WORDS = {
+    "official": "ICBHI",
+    "partial": "ICBHI, partial",
+    "synthetic": "synthetic sounds",
+    "none": "features without recordings",
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ def select(names: list[str], root: Path | None = None) -> list[Path]:
     found = sorted((root or files.PROJECT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
     known = {path.name[:2]: path for path in found if not path.name.endswith(".failed.ipynb")}
     if not names:
-        return [path for number, path in known.items() if number <= LAST_DEFAULT]
+        return [path for number, path in known.items() if number <= rows.LAST_DEFAULT]
     if "all" in names:
         return list(known.values())
     for name in names:
@@ -67,13 +71,35 @@ def build(profile: str, names: list[str]) -> None:
     from lib import execute
 
     chosen = select(names)
-    faults = execute.run(profile, [path.name[:2] for path in chosen])
-    job = open_job(profile)
-    with files.locked(job.folder / ".lock"):
-        faults += make_pages(job, chosen)
-        print(f"reports: {write_indexes(job.folder)}")
+    _check_places(profile)
+    try:
+        faults = execute.run(profile, [path.name[:2] for path in chosen])
+        job = open_job(profile)
+        with files.locked(job.folder / ".lock"):
+            faults += make_pages(job, chosen)
+            print(f"reports: {write_indexes(job.folder)}")
+    finally:  # Ctrl-C ends the workers in the middle of what they write
+        for root in _roots().values():
+            files.sweep(root)
     if faults:
         raise UserError("; ".join(faults))
+
+
+def _check_places(profile: str) -> None:
+    """Say now, not after hours of training, that nothing can be written; sweep what was killed."""
+    for name, root in _roots().items():
+        files.require_writable(name, root)
+        files.sweep(root)
+    for folder in local_root().glob(f"{profile}-*/"):
+        files.require_writable("REPORTS_ROOT", folder)
+
+
+def _roots() -> dict[str, Path]:
+    return {
+        "RUNS_ROOT": files.runs_root(),
+        "STORES_ROOT": files.stores_root(),
+        "REPORTS_ROOT": files.reports_root(),
+    }
 
 
 def open_job(profile: str) -> Job:
@@ -95,7 +121,7 @@ def open_job(profile: str) -> Job:
 
 def _facts(profile: str, number: str, shared: str) -> Facts:
     """A notebook with tables of its own depends on their results, any other on all results."""
-    from lib import results, rows
+    from lib import results
 
     own = rows.NOTEBOOKS.get(number)
     found = results.of(profile, *(own or rows.TABLES))

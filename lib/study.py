@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 
-from lib import data, files, profiles, registry, rows, runs, store, weights
+from lib import cluster, data, files, pool, profiles, registry, rows, runs, store, weights
 from lib.errors import UserError
 from lib.features import FrontEnd, front_end
 from lib.profiles import Profile
@@ -38,20 +38,22 @@ class Study:
 
     def data_name(self, experiment: Experiment) -> dict[str, str]:
         """What the numbers stand on: a short name for tables and the note for banners."""
-        meta = self.store(experiment).meta
-        return {"name": meta["name"], "note": meta.get("note", "")}
+        found = self.store(experiment)
+        return {"name": _name(found), "note": found.meta.get("note", "")}
 
     def store(self, experiment: Experiment) -> store.Store | None:
         """The features an experiment reads; built when needed; None if they can't be had here."""
-        if experiment.dataset == "icbhi_mel":
-            return next((s for s in self.given if s.meta["name"] == MEL_STORE), None)
         front = front_end(experiment)
+        if experiment.dataset == "icbhi_mel":
+            return next((s for s in self.given if _is_mel(s, front)), None)
         own = [one for one in self.given if "front_end" in one.meta]
         for one in own:
             if one.meta["front_end"] == asdict(front):
                 return one
         if own:
             store.require(own[0], front)  # raises: none fits
+        if self.source.kind == "none":
+            return None
         if front not in self._stores:
             self._stores[front] = store.store_for(self.source, front)
         return self._stores[front]
@@ -87,15 +89,44 @@ def open_study(profile: str) -> Study:
     """The study of a profile on the data named by DATA_ROOT and STORE (see `lib.data.find`)."""
     chosen = profiles.get(profile)
     folders = [Path(p) for p in os.environ.get("STORE", "").split(os.pathsep) if p]
-    source = data.synthetic_source() if chosen.synthetic else data.find(profile)
     given = tuple(store.open_store(folder) for folder in folders)
     for one in given:
-        if "front_end" not in one.meta and one.meta.get("name") != MEL_STORE:
+        if "front_end" not in one.meta and _name(one) != MEL_STORE:
             raise UserError(
                 f"{one.path}: no experiment reads it: its meta.json names neither a front_end nor "
                 f"{MEL_STORE}"
             )
-    return Study(chosen, source, given)
+    if chosen.synthetic:
+        return Study(chosen, data.synthetic_source(), given)
+    return Study(chosen, data.find(profile, _stand_in(given)), given)
+
+
+def _stand_in(given: tuple[store.Store, ...]) -> data.Source | None:
+    """What stands for recordings where only stores are given: what the store says of its own."""
+    for one in given:
+        if "front_end" in one.meta:
+            kind, note = one.meta.get("kind", "partial"), one.meta.get("note", "")
+            return data.Source("icbhi", one.path, kind, note)
+    if given:
+        banner = "No ICBHI recordings here: only rows on given feature stores can be run."
+        return data.Source("icbhi", given[0].path, "none", banner)
+    return None
+
+
+def _name(one: store.Store) -> str:
+    return one.meta.get("name", one.path.name)
+
+
+def _is_mel(one: store.Store, front: FrontEnd) -> bool:
+    """Whether this is the store of mel pictures; one with shorter clips than wanted: UserError."""
+    if _name(one) != MEL_STORE:
+        return False
+    if one.features.shape[1] < front.frames:
+        raise UserError(
+            f"{one.path}: clips of {one.features.shape[1]} frames, but {front.frames} are wanted; "
+            "build it again, longer"
+        )
+    return True
 
 
 def plan(study: Study, *tables: str) -> list[Planned]:
@@ -137,14 +168,15 @@ def _planned(
     missing = weights.missing(experiment)
     if features is None:
         missing = "its feature store was not given (README, Data: --store)"
-    elif (study.profile.needs_gpu or row.experiment in registry.GPU) and not has_gpu():
+    fingerprint = features.meta["fingerprint"] if features else None
+    if not missing:
+        wanted = Wanted(experiment, seed, fingerprint, weights.fingerprint(experiment))
+        record = runs.find(wanted)
+        gpu_wanted = study.profile.needs_gpu or row.experiment in registry.GPU
+        if record or not gpu_wanted or has_gpu():
+            return Planned(*known, wanted, record)
         missing = "needs a GPU"
-    if missing:
-        data_fingerprint = features.meta["fingerprint"] if features else None
-        record = runs.find_published(experiment, seed, data_fingerprint)
-        return Planned(*known, None, record, missing)
-    wanted = Wanted(experiment, seed, features.meta["fingerprint"], weights.fingerprint(experiment))
-    return Planned(*known, wanted, runs.find(wanted))
+    return Planned(*known, None, runs.find_published(experiment, seed, fingerprint), missing)
 
 
 def _left_out(study: Study, row: rows.Row, experiment: Experiment) -> str:
@@ -157,5 +189,5 @@ def _left_out(study: Study, row: rows.Row, experiment: Experiment) -> str:
 
 
 def has_gpu() -> bool:
-    """Whether a CUDA driver is here; asked without importing torch."""
-    return Path("/dev/nvidiactl").exists()
+    """Whether the executor has a GPU: this machine's, or one of the Ray cluster."""
+    return cluster.has_gpu() if pool.executor() == "ray" else bool(pool.gpus())

@@ -4,33 +4,38 @@ Everything random is keyed by seed, epoch and step, so that a run that was inter
 with the very same bytes as one that was not (same machine, same versions, CPU).
 """
 
-import hashlib
-import os
-import platform
-import shutil
-import sys
-import threading
 import time
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
-from torch.utils._triton import has_triton
 from torch.utils.data import default_collate
 from torch.utils.tensorboard import SummaryWriter
 
-from lib import augment, checkpoint, clips, files, labels, losses, methods, models, optim, runs
-from lib.errors import RunFault, UserError
+from lib import (
+    augment,
+    checkpoint,
+    clips,
+    files,
+    hardware,
+    labels,
+    losses,
+    methods,
+    models,
+    optim,
+    runs,
+)
+from lib.errors import RunFault
 from lib.metrics import choose_epoch
 from lib.models import loading
 from lib.sets import balanced, split_sets
 from lib.settings import SELECTIONS, Experiment
-from lib.store import Store, open_store
+from lib.store import Store
 
 EVALUATION_BATCH = {"cpu": 64, "cuda": 512}
 RESTORED = ("model", "optimizer", "scheduler", "scaler")
@@ -71,6 +76,7 @@ def fit(experiment: Experiment, seed: int, store: Store, frames: int, folder: Pa
         evaluated = {name: _evaluate(run, name) for name in ("validation", "test")}
         history.append({"epoch": epoch, **logs, **_epoch_scores(run, evaluated)})
         _keep_chosen(kept, history, evaluated, experiment.keep_embeddings)
+        _keep_weights(run, history)
         run.scheduler.step()
         _save(run, history, kept)
         for key, value in history[-1].items():
@@ -81,7 +87,7 @@ def fit(experiment: Experiment, seed: int, store: Store, frames: int, folder: Pa
 
 
 def _prepare(experiment: Experiment, seed: int, store: Store, frames: int, folder: Path) -> Run:
-    device = _device()
+    device = hardware.device()
     if device.type == "cpu":  # the promise of same bytes holds for one thread
         torch.set_num_threads(1)
         torch.use_deterministic_algorithms(True)
@@ -92,7 +98,13 @@ def _prepare(experiment: Experiment, seed: int, store: Store, frames: int, folde
     loaded = clips.load(store, coded, frames, experiment.normalise, device)
     torch.manual_seed(seed)
     model = models.build(experiment, *loaded.shape, len(classes))
-    report = loading.load(model, experiment, *loaded.shape, parent=runs.parent_weights(folder))
+    parent = runs.parent_weights(folder) if experiment.parent else None
+    report = (
+        loading.take_over(model, parent)
+        if parent
+        else loading.load(model, experiment, *loaded.shape)
+    )
+    models.add_projector(model, experiment)
     model.to(device)
     optimizer = optim.build(model, experiment)
     weight = losses.class_weights(torch.from_numpy(coded[sets["train"]]), len(classes))
@@ -114,18 +126,9 @@ def _prepare(experiment: Experiment, seed: int, store: Store, frames: int, folde
     )
 
 
-def _device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def _compiled(method: methods.Method, device: torch.device) -> methods.Method:
     """The same method, compiled on a GPU; on a CPU compiling costs more than a small run gives."""
-    return replace(method, loss=torch.compile(method.loss)) if _compiles(device) else method
-
-
-def _compiles(device: torch.device) -> bool:
-    compilers = [shutil.which(name) for name in ("cc", "gcc", "clang")]
-    return device.type == "cuda" and has_triton() and any(compilers)
+    return replace(method, loss=torch.compile(method.loss)) if hardware.compiles(device) else method
 
 
 def _train_epoch(run: Run, epoch: int) -> dict[str, float]:
@@ -263,6 +266,15 @@ def _keep_chosen(
             }
 
 
+def _keep_weights(run: Run, history: list[dict]) -> None:
+    """Write the weights of this epoch if it is the one that whoever starts from them wants."""
+    selection = "validation" if "validation_score" in history[-1] else "last"
+    if run.experiment.keep_weights and chosen_epoch(history, selection) == history[-1]["epoch"]:
+        with files.aside(run.folder / runs.WEIGHTS) as part:
+            state = {key: value.contiguous() for key, value in run.model.state_dict().items()}
+            save_file(state, part)
+
+
 def chosen_epoch(history: list[dict], selection: str) -> int | None:
     """The epoch a selection rule takes: the last one, or the best on validation or test."""
     if selection == "last":
@@ -303,60 +315,9 @@ def _finish(run: Run, history: list[dict], kept: dict) -> None:
     epochs = {selection: chosen_epoch(history, selection) for selection in SELECTIONS}
     size = sum(p.numel() for p in run.model.parameters())
     facts = {"parameters": size, "clips": {name: len(rows) for name, rows in run.sets.items()}}
-    runs.write_record(
-        run.folder, history, arrays, epochs, facts, labels.get(run.experiment.labels)
-    )
+    runs.write_record(run.folder, history, arrays, epochs, facts, labels.get(run.experiment.labels))
     checkpoint.clear(run.folder)
 
 
 def _key(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
-
-
-def main(arguments: list[str]) -> None:
-    """`python -m lib.train FOLDER STORE FRAMES`: make the run that FOLDER/experiment.json asks.
-
-    With a fourth word, --with-parent, it ends when its standard input is closed, as that of an
-    orphan is.
-    """
-    folder, store, frames = Path(arguments[0]), Path(arguments[1]), int(arguments[2])
-    if arguments[3:] == ["--with-parent"]:
-        threading.Thread(target=_end_with_parent, daemon=True).start()
-    record = files.read_json(folder / "experiment.json")
-    experiment = Experiment(**record["experiment"])
-    with files.locked(folder / ".lock", wait=True):  # one may outlive a driver that was killed
-        if (folder / "result.json").exists():
-            return
-        for part in folder.glob("*.part"):  # what a killed process was writing
-            part.unlink()
-        files.write_json(folder / "machine.json", _machine())
-        try:
-            fit(experiment, record["seed"], open_store(store), frames, folder)
-        except RunFault as error:
-            files.write_json(folder / "failed.json", {"reason": str(error)})
-            raise SystemExit(f"error: {error}") from error
-        except UserError as error:
-            raise SystemExit(f"error: {error}") from error
-
-
-def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
-    os._exit(1)
-
-
-def _machine() -> dict[str, str | bool]:
-    """What made the run; stands outside what is compared."""
-    sources = sorted((files.PROJECT / "lib").rglob("*.py"))
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
-    versions = {name: version(name) for name in ("torch", "timm", "torchvision", "numpy")}
-    return versions | {
-        "python": platform.python_version(),
-        "cpu": platform.processor() or platform.machine(),
-        "gpu": gpu,
-        "compiled": _compiles(_device()),
-        "lib": hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest(),
-    }
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

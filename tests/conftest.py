@@ -17,7 +17,7 @@ def own_folders(tmp_path, monkeypatch):
     """No test touches the project's runs, stores or reports."""
     for name in ("RUNS_ROOT", "STORES_ROOT", "REPORTS_ROOT"):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
-    for name in ("STORE", "DATA_ROOT", "WEIGHTS_ROOT"):
+    for name in ("STORE", "DATA_ROOT", "WEIGHTS_ROOT", "EXECUTOR", "RAY_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
 
 

@@ -1,10 +1,12 @@
 """Which runs a table wants, what exists already, and how the missing ones are made."""
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -180,17 +182,61 @@ def test_a_corrupt_record_is_named_and_the_others_are_kept(table):
 
 def test_paper_on_a_cpu_says_that_it_needs_a_gpu(table, monkeypatch):
     source = data.Source("icbhi", files.PROJECT, "official", "")
-    monkeypatch.setattr(data, "find", lambda profile: source)
+    monkeypatch.setattr(data, "find", lambda *_: source)
     monkeypatch.setattr(study, "has_gpu", lambda: False)
     planned = study.plan(study.open_study("paper"), table)
     assert {p.reason for p in planned if p.name == "small/ce"} == {"needs a GPU"}
+
+
+def test_a_record_made_on_a_gpu_is_found_without_one(table, monkeypatch):
+    source = data.Source("icbhi", files.PROJECT, "official", "")
+    monkeypatch.setattr(data, "find", lambda *_: source)
+    monkeypatch.setattr(study, "has_gpu", lambda: True)
+    planned = [p for p in study.plan(study.open_study("paper"), table) if p.name == "small/ce"]
+    made, *others = planned
+    files.write_json(made.wanted.folder / "result.json", {})
+    monkeypatch.setattr(study, "has_gpu", lambda: False)
+    found = [p for p in study.plan(study.open_study("paper"), table) if p.name == "small/ce"]
+    assert found[0].record == made.wanted.folder and found[0].reason == ""
+    assert [(p.wanted, p.reason) for p in found[1:]] == [(None, "needs a GPU")] * len(others)
+
+
+def test_the_estimate_is_for_cores_only(table):
+    class Pool:
+        cores, gpus = 4, 0
+
+    chosen = study.open_study("smoke")
+    planned = [p for p in study.plan(chosen, table) if p.wanted]
+    quick = [replace(p, experiment=override(BASE, dataset="icbhi", epochs=80)) for p in planned]
+    said = execute._announce(chosen, planned, quick, Pool)
+    assert (
+        said
+        == f"{len(planned)} runs wanted: 0 done, {len(planned)} to make, about 3 min on 4 cores"
+    )
+    Pool.gpus = 1
+    assert "nobody has measured" in execute._announce(chosen, planned, quick, Pool)
+
+
+def test_a_file_system_without_locks_is_no_fault(tmp_path, monkeypatch):
+    def flock(code):
+        def refuse(*_):
+            raise OSError(code, os.strerror(code))
+
+        return refuse
+
+    monkeypatch.setattr(files.fcntl, "flock", flock(errno.ENOLCK))
+    with files.locked(tmp_path / ".lock"):
+        pass
+    monkeypatch.setattr(files.fcntl, "flock", flock(errno.EIO))
+    with pytest.raises(OSError, match="[Ii]nput/output"), files.locked(tmp_path / ".lock"):
+        pass
 
 
 def test_the_paper_profile_runs_a_held_out_variant_of_the_main_rows(table, monkeypatch):
     published = override(BASE, validation_patients=0.0)
     monkeypatch.setitem(registry.EXPERIMENTS, "small/ce", published)
     source = data.Source("icbhi", files.PROJECT, "official", "")
-    monkeypatch.setattr(data, "find", lambda profile: source)
+    monkeypatch.setattr(data, "find", lambda *_: source)
     monkeypatch.setattr(registry, "MAIN", {"small/ce"})
     monkeypatch.setattr(study, "has_gpu", lambda: True)
     planned = [p for p in study.plan(study.open_study("paper"), table) if p.name == "small/ce"]

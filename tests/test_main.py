@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from lib import __main__ as front
-from lib import files, report
+from lib import execute, files, report
 from lib.errors import UserError
 
 
@@ -59,6 +59,53 @@ def test_folders_are_handed_on_by_environment(tmp_path, monkeypatch):
     assert built == [("quick", ["03"])]
     assert os.environ["DATA_ROOT"] == os.environ["WEIGHTS_ROOT"] == str(tmp_path / "a")
     assert os.environ["STORE"].split(os.pathsep) == [str(tmp_path / "b"), str(tmp_path / "c")]
+
+
+@pytest.mark.parametrize(
+    ("line", "made"),
+    [
+        ("train", ("quick", ["03", "04", "05", "06", "07"])),
+        ("train paper 04", ("paper", ["04"])),
+        ("train 03 07", ("quick", ["03", "07"])),
+    ],
+)
+def test_train_makes_runs_alone(line, made, monkeypatch):
+    asked = []
+    monkeypatch.setattr(execute, "run", lambda *given: asked.append(given) or [])
+    assert front.run(line.split()) == 0 and asked == [made]
+    with pytest.raises(UserError, match="unknown notebook with runs '00'"):
+        front.run(["train", "00"])
+    monkeypatch.setattr(execute, "run", lambda *given: ["run x: failed"])
+    with pytest.raises(UserError, match="run x: failed"):
+        front.run(line.split())
+
+
+def test_the_executor_is_handed_on_by_environment(monkeypatch):
+    monkeypatch.setenv("EXECUTOR", "local")
+    monkeypatch.setenv("RAY_ADDRESS", "before")
+    built = []
+    monkeypatch.setattr(report, "build", lambda *given: built.append(os.environ["EXECUTOR"]))
+    assert front.run(["paper", "--executor", "ray"]) == 0
+    assert built == ["ray"] and os.environ["RAY_ADDRESS"] == "before"
+    front.run(["paper", "--executor", "ray", "--address", "host:6379"])
+    assert os.environ["RAY_ADDRESS"] == "host:6379"
+    front.run(["paper", "--executor", "local"])
+    assert built == ["ray", "ray", "local"]
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("quick --executor rya", "unknown executor 'rya': did you mean 'ray'"),
+        ("quick --address host:6379", "--address host:6379: add --executor ray"),
+        ("quick --executor local --address host:6379", "add --executor ray"),
+    ],
+)
+def test_an_executor_that_is_not_understood(line, fault, monkeypatch):
+    monkeypatch.setenv("EXECUTOR", "")
+    monkeypatch.setattr(report, "build", lambda *given: pytest.fail("was started"))
+    with pytest.raises(UserError, match=fault):
+        front.run(line.split())
 
 
 def test_a_folder_that_is_not_there():

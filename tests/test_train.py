@@ -6,11 +6,11 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from lib import files, runs, train
 from lib.errors import UserError
@@ -93,7 +93,7 @@ def test_killed_anywhere_it_ends_with_the_same_bytes(stored, tmp_path):
     """kill -9 three times, at moments that differ, then let it end."""
 
     def command(folder):
-        return [sys.executable, "-m", "lib.train", str(folder), str(stored), "40"]
+        return [sys.executable, "-m", "lib.worker", str(folder), str(stored), "40"]
 
     def prepare(name):
         folder = tmp_path / name
@@ -139,14 +139,14 @@ def test_a_full_disk_loses_nothing(small_store, tmp_path, monkeypatch):
     whole = make(tmp_path / "whole", small_store)
     folder, calls = tmp_path / "full", []
 
-    def full(state, path):
+    def full(path, content):
         calls.append(path)
         if len(calls) == 2:
             raise OSError(errno.ENOSPC, "No space left on device")
-        save(state, path)
+        return write(path, content)
 
-    save = torch.save
-    monkeypatch.setattr(torch, "save", full)
+    write = Path.write_bytes
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(UserError, match="epoch-0002.pt: no space left on the disk"):
         make(folder, small_store)
     assert {p.name for p in folder.glob("*.pt*")} == {"epoch-0001.pt"}

@@ -1,12 +1,14 @@
 """Models: (B, frames, mels) in; `features` gives z, `classifier` turns z into logits."""
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.functional import normalize
 
 from lib.errors import unknown
+from lib.losses import Projector
 from lib.models import ast, cnn, efficientat
 from lib.settings import Experiment
 
-MODELS = ("ast", *cnn.TIMM, "cnn6", "mn04")
+MODELS = ("ast", *cnn.TIMM, "cnn6", "cnn2", "mn04")
 
 
 def build(experiment: Experiment, frames: int, mels: int, n_classes: int = 4) -> nn.Module:
@@ -16,13 +18,41 @@ def build(experiment: Experiment, frames: int, mels: int, n_classes: int = 4) ->
     `forward(x) = classifier(features(x))` for x (B, frames, mels). Pretrained weights are put in
     afterwards by `lib.weights.load`. Raises `UserError` for an unknown model or size.
     """
-    e = experiment
+    model = _build(experiment, frames, mels, n_classes)
+    if experiment.dropout:
+        model.classifier = nn.Sequential(nn.Dropout(experiment.dropout), model.classifier)
+    if experiment.freeze:
+        model.requires_grad_(False)
+        model.classifier = nn.Sequential(Unit(), nn.Linear(model.width, n_classes))
+    return model
+
+
+def _build(e: Experiment, frames: int, mels: int, n_classes: int) -> nn.Module:
     if e.model == "ast":
         return ast.AST(e.size, frames, mels, e.patch, e.stride, n_classes)
     if e.model in cnn.TIMM:
         return cnn.TimmCNN(e.model, n_classes)
     if e.model == "cnn6":
         return cnn.CNN6(mels, n_classes)
+    if e.model == "cnn2":
+        return cnn.CNN2(e.size, frames, mels, n_classes)
     if e.model == "mn04":
         return efficientat.EfficientAT(n_classes)
     raise unknown("model", e.model, MODELS)
+
+
+def add_projector(model: nn.Module, experiment: Experiment) -> None:
+    """Give a model the head of its contrastive method, if it has one."""
+    if experiment.method == "patchmix_cl":
+        model.projector = Projector(model.width, experiment.projector)
+    if experiment.method == "supcon":
+        head = nn.Linear(model.width, experiment.projector)
+        model.projector = nn.Sequential(nn.Dropout(experiment.dropout), head)
+
+
+class Unit(nn.Module):
+    """Features scaled to length 1: what a linear layer on a contrastive embedding reads."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(B, D) -> (B, D)."""
+        return normalize(z, dim=1)

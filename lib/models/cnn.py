@@ -5,6 +5,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, dropout, relu
 
+from lib.errors import UserError
+
 # EfficientNet's stochastic depth as torchvision has it, from which the official code starts.
 TIMM = {
     "resnet18": ("resnet18", {}),
@@ -73,6 +75,38 @@ class CNN6(nn.Module):
         x = x.mean(3)  # (B, 512, frames / 16)
         x = dropout(x.amax(2) + x.mean(2), 0.5, self.training)  # (B, 512)
         return relu(self.fc1(x))  # (B, 512)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (B, n_classes)."""
+        return self.classifier(self.features(x))
+
+
+class CNN2(nn.Module):
+    """The small CNN of the SPRSound paper's Table III on (B, frames, coefficients).
+
+    size "2-64-256-32": two 3x3 convolutions of 2 and 64 filters, each pooled to the maximum
+    of 2 x 2, then hidden layers of 256 and 32; z (B, 32) is the last one (Hu et al. 2023, III).
+    """
+
+    def __init__(self, size: str, frames: int, mels: int, n_classes: int) -> None:
+        super().__init__()
+        try:
+            c1, c2, l1, self.width = map(int, size.split("-"))
+        except ValueError as error:
+            raise UserError(
+                f"size {size!r}: cnn2 wants filters and hidden widths such as 2-64-256-32"
+            ) from error
+        self.trunk = nn.Sequential(
+            *(nn.Conv2d(1, c1, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(c1, c2, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()),
+            *(nn.Linear(c2 * (frames // 4) * (mels // 4), l1), nn.ReLU()),
+            *(nn.Linear(l1, self.width), nn.ReLU()),
+        )
+        self.classifier = nn.Linear(self.width, n_classes)
+
+    def features(self, x: Tensor) -> Tensor:
+        """z (B, width) of normalised features (B, frames, coefficients)."""
+        return self.trunk(x.unsqueeze(1))  # (B, 1, frames, coefficients) -> (B, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, n_classes)."""

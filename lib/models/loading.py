@@ -15,6 +15,26 @@ from lib.settings import Experiment
 COLUMNS = ["key", "action", "how", "shape_from", "shape_to"]
 
 
+def take_over(model: nn.Module, parent: Path) -> pd.DataFrame:
+    """Put a parent run's encoder into `model`; its classifier and projector stay new.
+
+    The report is that of `load`. Raises `UserError` if the file does not fit the model.
+    """
+    own, state = model.state_dict(), _read(parent)
+    encoder = {k: v for k, v in state.items() if not k.startswith(("classifier.", "projector."))}
+    rows = []
+    for key, value in own.items():
+        if key.startswith("classifier."):
+            rows.append(_row(key, "initialised", "new classes", None, value))
+        elif key not in encoder or encoder[key].shape != value.shape:
+            raise UserError(f"{parent}: does not fit at {key}; is it the run of another model?")
+        else:
+            rows.append(_row(key, "loaded", "from the parent run", encoder[key], value))
+    model.load_state_dict(encoder, strict=False)
+    left = [_row(k, "left out", "", v, None) for k, v in state.items() if k not in encoder]
+    return pd.DataFrame(rows + left, columns=COLUMNS)
+
+
 def load(model: nn.Module, experiment: Experiment, frames: int, mels: int) -> pd.DataFrame:
     """Put an experiment's pretrained weights into `model`; report what became of every key.
 
