@@ -34,6 +34,16 @@ def real_root() -> Path:
 
 
 @pytest.fixture
+def sprsound_root() -> Path:
+    """The folder that holds the real BioCAS2022, or skip."""
+    shared = files.PROJECT.parent / "shared/data"
+    for root in (Path(REAL), Path(REAL) / "sprsound", shared / "sprsound"):
+        if (root / "BioCAS2022").is_dir():
+            return root
+    pytest.skip("no real recordings: set DATA_ROOT to the folder that holds sprsound/")
+
+
+@pytest.fixture
 def small_store() -> Store:
     """48 learnable clips of 10 patients, 40 frames x 32 mels, both splits, all classes."""
     rng = np.random.default_rng(0)

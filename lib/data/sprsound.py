@@ -1,0 +1,278 @@
+"""SPRSound, the SJTU paediatric respiratory sounds: events and records as two tidy tables.
+
+Read are the official folders of BioCAS2022 and, if it is there, BioCAS2023, directly below `root`
+or below `root/releases` (both stand in the official repository); recordings as .wav or .flac.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from lib.data.icbhi import PAST_END_SECONDS, raise_all
+
+POOR = "Poor Quality"  # counts neither as normal nor as adventitious
+TASKS = {  # task -> its classes, in the challenge's order
+    "t11": ("Normal", "Adventitious"),
+    "t12": ("Normal", "Rhonchi", "Wheeze", "Stridor", "Coarse Crackle", "Fine Crackle",
+            "Wheeze+Crackle"),
+    "t21": ("Normal", POOR, "Adventitious"),
+    "t22": ("Normal", POOR, "CAS", "DAS", "CAS & DAS"),
+}  # fmt: skip
+ICBHI_LABELS = dict(
+    zip(TASKS["t12"], ("normal", *3 * ["wheeze"], *2 * ["crackle"], "both"), strict=True)
+)
+PARTS = {  # part -> split, folder of annotations, folder of recordings
+    "train": ("train", "BioCAS2022/train2022_json", "BioCAS2022/train2022_wav"),
+    "inter": ("test", "BioCAS2022/test2022_json/inter_test_json", "BioCAS2022/test2022_wav"),
+    "intra": ("test", "BioCAS2022/test2022_json/intra_test_json", "BioCAS2022/test2022_wav"),
+    "2023": ("test", "BioCAS2023/test2023_json", "BioCAS2023/test2023_wav"),
+}
+RECORDINGS = {"train": 1949, "inter": 355, "intra": 379}  # of BioCAS2022, the official release
+FOLDER = "BioCAS2022"
+DEVICE = "Yunting II"  # all recordings
+GENDERS = {"0": "male", "1": "female"}
+LOCATIONS = ("p1", "p2", "p3", "p4")  # left posterior, left lateral, right posterior, lateral
+COLUMNS = ("dataset", "recording", "patient", "age", "gender", "location", "device", "split",
+           "part", "cycle", "start", "end")  # fmt: skip
+FIX = "mend the file or fetch it again"
+
+
+def events(root: Path) -> pd.DataFrame:
+    """Every annotated event, with or without audio, sorted by (recording, cycle).
+
+    Columns: `COLUMNS` (cycle: place in the annotation, from 0; start, end in seconds), t11, t12
+    and label (ICBHI's four classes). Overlapping events are kept. A recording whose name has no
+    patient is its own patient: its child may be another one's too, so that no split of it from
+    others is sure to be by child. Raises `UserError` with every fault of every file at once.
+    """
+    read = _read_all(root)
+    rows = [{**record, **event} for record, found in read for event in found]
+    table = pd.DataFrame(rows, columns=[*COLUMNS, "t11", "t12", "label"])
+    return table.sort_values(["recording", "cycle"], ignore_index=True)
+
+
+def records(root: Path) -> pd.DataFrame:
+    """Every annotated recording, sorted; columns `COLUMNS`, t21, t22. Errors as in `events`.
+
+    cycle and start are 0, end is the recording's length (NaN if its audio is not here).
+    """
+    rows = [record for record, _ in _read_all(root)]
+    table = pd.DataFrame(rows, columns=[*COLUMNS, "t21", "t22"])
+    return table.sort_values("recording", ignore_index=True)
+
+
+def record_label(labels: Iterable[str]) -> str:
+    """The label of a record (t22) that follows from the labels of its events (t12)."""
+    kinds = {ICBHI_LABELS[label] for label in labels}
+    if not kinds:
+        return POOR
+    cas, das = bool(kinds & {"wheeze", "both"}), bool(kinds & {"crackle", "both"})
+    return "CAS & DAS" if cas and das else "CAS" if cas else "DAS" if das else "Normal"
+
+
+def remarks(root: Path) -> pd.DataFrame:
+    """What is odd yet no fault, as rows of recording, part, what and count: nothing is silent."""
+    audio, rows = audio_files(root), []
+    for record, found in _read_all(root):
+        times = [(event["start"], event["end"]) for event in found]
+        implied = record_label(event["t12"] for event in found)
+        odd = {
+            "no audio: in no feature store": record["recording"] not in audio,
+            "no patient in the name: its own patient": record["patient"] == record["recording"],
+            "events that overlap an earlier one: kept": _overlaps(times),
+            "events out of order: numbered as in the file": times != sorted(times),
+            "no events, yet not Poor Quality: a record without events": (
+                not found and record["t22"] != POOR
+            ),
+            "its label is not that of its events: both kept": found and implied != record["t22"],
+        }
+        rows += [
+            (record["recording"], record["part"], what, int(count))
+            for what, count in odd.items()
+            if count
+        ]
+    return pd.DataFrame(rows, columns=["recording", "part", "what", "count"])
+
+
+def audio_files(root: Path) -> dict[str, Path]:
+    """Recording -> its .wav or .flac file, sorted; both at once is a `UserError`."""
+    found, faults = _audio(Path(root))
+    raise_all(faults)
+    return found
+
+
+def annotation_files(root: Path) -> dict[tuple[str, str], Path]:
+    """(part, recording) -> its annotation file, sorted."""
+    return {
+        (part, path.stem): path
+        for part, (_, folder, _) in PARTS.items()
+        for path in _files(Path(root), folder, (".json",))
+    }
+
+
+def inputs(root: Path) -> dict[str, Path]:
+    """part/name -> every file behind the recordings that have audio."""
+    audio, found = audio_files(root), {}
+    for (part, recording), path in annotation_files(root).items():
+        if recording in audio:
+            found[f"{part}/{path.name}"] = path
+            found[f"{part}/{audio[recording].name}"] = audio[recording]
+    return found
+
+
+def check(root: Path) -> list[str]:
+    """Every fault of every annotation and audio file, one line each; reads all audio (minutes)."""
+    from lib import audio  # here, so that the tables need no audio library
+    from lib.errors import UserError
+
+    root = Path(root)
+    _, faults = _annotations(root)
+    for path in _audio(root)[0].values():
+        try:
+            audio.read(path)
+        except UserError as error:
+            faults.append(str(error))
+    return faults
+
+
+def _overlaps(times: list[tuple[float, float]]) -> int:
+    """How many events begin before one that began earlier has ended."""
+    last, count = 0.0, 0
+    for start, end in sorted(times):
+        count += start < last
+        last = max(last, end)
+    return count
+
+
+def _read_all(root: Path) -> list[tuple[dict, list[dict]]]:
+    read, faults = _annotations(Path(root))
+    raise_all(faults)
+    return read
+
+
+def _annotations(root: Path) -> tuple[list[tuple[dict, list[dict]]], list[str]]:
+    """Each record with its events, and all faults."""
+    audio, faults = _audio(root)
+    read, parts = [], {}
+    for (part, recording), path in annotation_files(root).items():
+        if recording in parts:
+            faults.append(f"{path}: stands in part {parts[recording]} too; remove one of them")
+            continue
+        parts[recording] = part
+        try:
+            record = _named(recording, part)
+            record["end"] = _seconds(audio[recording]) if recording in audio else math.nan
+            found, wrong = _annotation(path, record)
+        except ValueError as error:
+            faults.append(f"{path}: {error}; {FIX}")
+            continue
+        faults += wrong
+        read.append((record, found))
+    return read, faults
+
+
+def _named(recording: str, part: str) -> dict:
+    """What a recording's name says; one that does not fit is a ValueError."""
+    patient, age, gender, location, *number = recording.split("_") + 4 * [""]
+    if not number[0] or number[1:] != 4 * [""] or gender not in GENDERS:
+        raise ValueError("the name is not patient_age_gender(0|1)_location_number")
+    if location not in LOCATIONS:
+        raise ValueError(f"unknown location {location!r} (known: {', '.join(LOCATIONS)})")
+    return {
+        "dataset": "sprsound", "recording": recording, "patient": patient or recording,
+        "age": _number(age, "age"), "gender": GENDERS[gender], "location": location,
+        "device": DEVICE, "split": PARTS[part][0], "part": part, "cycle": 0, "start": 0.0,
+    }  # fmt: skip
+
+
+def _annotation(path: Path, record: dict) -> tuple[list[dict], list[str]]:
+    """The events of one file, with its labels put into `record`; and the faults of its events."""
+    try:
+        text = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"not valid JSON ({error})") from error
+    if not isinstance(text, dict) or not isinstance(text.get("event_annotation"), list):
+        raise ValueError("no list event_annotation")
+    label = text.get("record_annotation", text.get("recording_annotation"))
+    record["t22"] = _label(label, "t22")
+    record["t21"] = record["t22"] if record["t22"] in TASKS["t21"] else "Adventitious"
+    found, faults = [], []
+    for number, event in enumerate(text["event_annotation"]):
+        try:
+            found.append(_event(event, number, record["end"]))
+        except ValueError as error:
+            faults.append(f"{path}: event {number}: {error}; {FIX}")
+    return found, faults
+
+
+def _event(event: object, number: int, length: float) -> dict:
+    """One event; times in milliseconds become seconds, at most the recording's length."""
+    if not isinstance(event, dict) or not {"start", "end", "type"} <= set(event):
+        raise ValueError(f"{event!r} is not start, end and type")
+    label = _label(event["type"], "t12")
+    start, end = (_number(event[key], key) / 1000 for key in ("start", "end"))
+    if not 0 <= start < end:
+        raise ValueError(f"empty or reversed, {start} to {end} s")
+    if end > length + PAST_END_SECONDS:
+        raise ValueError(f"annotated to {end} s, but the recording ends at {length:.3f} s")
+    kind = "Normal" if label == "Normal" else "Adventitious"
+    return {"cycle": number, "start": start, "end": min(end, length) if length > 0 else end,
+            "t11": kind, "t12": label, "label": ICBHI_LABELS[label]}  # fmt: skip
+
+
+def _number(value: object, what: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{what} {value!r} is not a number")
+    return number
+
+
+def _label(value: object, task: str) -> str:
+    """The data set's own spelling of a label; blanks, case, "&", "+" and "and" do not matter."""
+    known = {_letters(name): name for name in TASKS[task]}
+    if _letters(value) not in known:
+        raise ValueError(f"unknown label {value!r} (known: {', '.join(TASKS[task])})")
+    return known[_letters(value)]
+
+
+def _letters(value: object) -> str:
+    return re.sub(r"\band\b|[^a-z]", "", str(value).lower())
+
+
+def _files(root: Path, folder: str, suffixes: tuple[str, ...]) -> list[Path]:
+    """The files of a folder and of those in it, in the first layout that has it."""
+    base = next((b for b in (root, root / "releases") if (b / folder).is_dir()), root)
+    found = (p for p in (base / folder).rglob("*") if not p.name.startswith("."))
+    return sorted(path for path in found if path.suffix.lower() in suffixes)
+
+
+def _audio(root: Path) -> tuple[dict[str, Path], list[str]]:
+    annotated = {recording for _, recording in annotation_files(root)}
+    found: dict[str, Path] = {}
+    faults = []
+    for folder in dict.fromkeys(folder for _, _, folder in PARTS.values()):
+        for path in _files(root, folder, (".wav", ".flac")):
+            if path.stem in found:
+                faults.append(f"{path}: {found[path.stem]} is there too; remove one of them")
+            elif path.stem not in annotated:
+                faults.append(f"{path}: no {path.stem}.json; restore it or move this file away")
+            found[path.stem] = path
+    return found, faults
+
+
+def _seconds(path: Path) -> float:
+    """Length of a recording by its header."""
+    import soundfile  # here, so that importing the tables' names needs no audio library
+
+    try:
+        info = soundfile.info(path)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise ValueError(f"its recording {path} is not readable ({error})") from error
+    return info.frames / info.samplerate
