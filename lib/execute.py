@@ -25,16 +25,34 @@ def tables(profile: str, *names: str) -> list[str]:
     """Make every run that these tables want and that does not exist yet; returns the faults."""
     study = open_study(profile)
     planned = plan(study, *names)
-    pending = {p.wanted.hash8: p for p in planned if p.wanted and not p.record and not p.failed}
+    pending = _pending(planned)
     if not pending:
         return []
     with files.locked(files.runs_root() / ".lock"):
         made_by = _open_pool()
         try:
-            print(_announce(study, planned, list(pending.values()), made_by), flush=True)
-            return _run_all(study, list(pending.values()), made_by)
+            print(_announce(study, planned, pending, made_by), flush=True)
+            return _run_all(study, pending, made_by)
         finally:
             made_by.stop()
+
+
+def _pending(planned: list[Planned]) -> list[Planned]:
+    """What is to be made, each run once: those without a record, and parents without weights."""
+    found = {p.wanted.hash8: p for p in planned if p.wanted and not p.record and not p.failed}
+    todo = list(found.values())
+    while todo:
+        parent = todo.pop().parent
+        if parent and parent.wanted.hash8 not in found and not _ready(parent):
+            found[parent.wanted.hash8] = parent
+            todo.append(parent)
+    return list(found.values())
+
+
+def _ready(parent: Planned | None) -> bool:
+    """Whether a run with this parent can start: a published record has no weights to start from."""
+    folder = parent and parent.wanted.folder
+    return not parent or ((folder / runs.WEIGHTS).exists() and (folder / "result.json").exists())
 
 
 def run(profile: str, notebooks: list[str]) -> list[str]:
@@ -80,8 +98,9 @@ def _run_all(study: Study, pending: list[Planned], made_by: Pool) -> list[str]:
     interval = 0.5 if sys.stderr.isatty() else 30  # a log wants fewer lines than a screen
     with tqdm(total=total, unit="epoch", bar_format=BAR, mininterval=interval) as bar:
         while pending or active:
-            while pending and made_by.room(pool.gpu_share(pending[-1].experiment)):
-                planned = pending.pop()
+            faults += _orphans(pending, active)
+            while (planned := _next(pending)) and made_by.room(pool.gpu_share(planned.experiment)):
+                pending.remove(planned)
                 active[planned.wanted.hash8] = planned
                 _start(study, planned, made_by)
             time.sleep(POLL_SECONDS)
@@ -94,6 +113,20 @@ def _run_all(study: Study, pending: list[Planned], made_by: Pool) -> list[str]:
             bar.set_description(names[:60], refresh=False)
             bar.update(max(0.0, finished + sum(epochs for _, epochs in begun) - bar.n))
     return faults
+
+
+def _next(pending: list[Planned]) -> Planned | None:
+    """The longest run that can start now."""
+    return next((p for p in reversed(pending) if _ready(p.parent)), None)
+
+
+def _orphans(pending: list[Planned], active: dict[str, Planned]) -> list[str]:
+    """Take out runs whose parent will not be made any more; one line for each."""
+    coming = {p.wanted.hash8 for p in pending} | set(active)
+    lost = [p for p in pending if not _ready(p.parent) and p.parent.wanted.hash8 not in coming]
+    for planned in lost:
+        pending.remove(planned)
+    return [f"{p.wanted.folder.name}: not made, since {p.parent.name} was not" for p in lost]
 
 
 def _seconds(study: Study, planned: Planned) -> float:

@@ -1,5 +1,7 @@
 """A study: one profile on the data that is here, and which runs its tables want."""
 
+from __future__ import annotations
+
 import os
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -7,7 +9,7 @@ from pathlib import Path
 
 from lib import cluster, data, files, pool, profiles, registry, rows, runs, store, weights
 from lib.errors import UserError
-from lib.features import FrontEnd, front_end
+from lib.features import FrontEnd, Mfcc, front_end
 from lib.profiles import Profile
 from lib.runs import Wanted
 from lib.settings import SELECTIONS, Experiment, override
@@ -23,7 +25,7 @@ class Study:
     profile: Profile
     source: data.Source
     given: tuple[store.Store, ...] = ()
-    _stores: dict[FrontEnd, store.Store] = field(default_factory=dict, repr=False)
+    _stores: dict[tuple, store.Store] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
@@ -46,17 +48,20 @@ class Study:
         front = front_end(experiment)
         if experiment.dataset == "icbhi_mel":
             return next((s for s in self.given if _is_mel(s, front)), None)
+        if experiment.dataset == "sprsound":
+            return self._built(sprsound_source(self.profile), front)
         own = [one for one in self.given if "front_end" in one.meta]
         for one in own:
             if one.meta["front_end"] == asdict(front):
                 return one
         if own:
             store.require(own[0], front)  # raises: none fits
-        if self.source.kind == "none":
-            return None
-        if front not in self._stores:
-            self._stores[front] = store.store_for(self.source, front)
-        return self._stores[front]
+        return None if self.source.kind == "none" else self._built(self.source, front)
+
+    def _built(self, source: data.Source, front: FrontEnd | Mfcc) -> store.Store:
+        if (source, front) not in self._stores:
+            self._stores[source, front] = store.store_for(source, front)
+        return self._stores[source, front]
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,7 @@ class Planned:
     wanted: Wanted | None  # None: can't be made here
     record: Path | None  # a complete record, local or published
     reason: str = ""  # why it can't be made
+    parent: Planned | None = None  # the run whose weights this one starts from
 
     @property
     def failed(self) -> str:
@@ -79,9 +85,16 @@ class Planned:
 
 def weights_name(experiment: Experiment) -> str:
     """What the weights were before training, for tables: the initialisation and its file."""
+    if experiment.parent:
+        return f"the run {experiment.parent}"
     if experiment.init == "none":
         return "none"
     return f"{experiment.init} ({weights.find(experiment).name})"
+
+
+def sprsound_source(profile: Profile) -> data.Source:
+    """SPRSound's recordings, or the synthetic ones where none are here or none may be used."""
+    return data.synthetic_sprsound() if profile.synthetic else data.find_sprsound()
 
 
 @cache
@@ -170,13 +183,28 @@ def _planned(
         missing = "its feature store was not given (README, Data: --store)"
     fingerprint = features.meta["fingerprint"] if features else None
     if not missing:
-        wanted = Wanted(experiment, seed, fingerprint, weights.fingerprint(experiment))
+        wanted, parent = _wanted(study, experiment, seed)
         record = runs.find(wanted)
         gpu_wanted = study.profile.needs_gpu or row.experiment in registry.GPU
         if record or not gpu_wanted or has_gpu():
-            return Planned(*known, wanted, record)
+            return Planned(*known, wanted, record, parent=parent)
         missing = "needs a GPU"
     return Planned(*known, None, runs.find_published(experiment, seed, fingerprint), missing)
+
+
+def _wanted(study: Study, experiment: Experiment, seed: int) -> tuple[Wanted, Planned | None]:
+    """A run by all it depends on; with a parent, that is all that the parent depends on too."""
+    data = study.store(experiment).meta["fingerprint"]
+    if not experiment.parent:
+        return Wanted(experiment, seed, data, weights.fingerprint(experiment)), None
+    asked = override(
+        profiles.apply(study.profile, registry.get(experiment.parent)),
+        validation_patients=experiment.validation_patients,  # the parent must not see them either
+        keep_weights=True,
+    )
+    wanted, parent = _wanted(study, asked, seed)
+    planned = Planned(experiment.parent, asked, seed, (), wanted, runs.find(wanted), parent=parent)
+    return Wanted(experiment, seed, data, runs.fingerprint(wanted)), planned
 
 
 def _left_out(study: Study, row: rows.Row, experiment: Experiment) -> str:

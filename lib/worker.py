@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from lib import files, hardware, train
+from lib import files, hardware, runs, train
 from lib.errors import RunFault, UserError
 from lib.settings import Experiment
 from lib.store import open_store
@@ -28,7 +28,8 @@ def main(arguments: list[str]) -> None:
     record = files.read_json(folder / "experiment.json")
     experiment = Experiment(**record["experiment"])
     with files.locked(folder / ".lock", wait=True):  # one may outlive a driver that was killed
-        if (folder / "result.json").exists():
+        kept = (folder / runs.WEIGHTS).exists() or not experiment.keep_weights
+        if (folder / "result.json").exists() and kept:
             return
         for part in folder.glob("*.part"):  # what a killed process was writing
             part.unlink()
