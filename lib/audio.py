@@ -78,14 +78,28 @@ def cycle_clip(wave: np.ndarray, start: float, end: float, front: FrontEnd) -> n
     Raises `UserError` if the wave holds nothing between them.
     """
     cycle = wave[int(start * front.rate_hz) : int(end * front.rate_hz)]
-    if len(cycle) == 0:
-        raise UserError(
-            f"the cycle from {start} to {end} s lies past the end of the recording at "
-            f"{len(wave) / front.rate_hz:.3f} s; mend the annotation"
-        )
+    _refuse_empty(cycle, start, end, len(wave) / front.rate_hz)
     if front.fade == "cycle":
         cycle = fade(cycle, FADE_SAMPLES, FADE_SAMPLES)
     return cut_or_repeat(cycle, int(front.clip_seconds * front.rate_hz), front.pad)
+
+
+def excerpt(wave: np.ndarray, start: float, end: float, rate: int) -> np.ndarray:
+    """`start` to `end` in seconds of a wave (samples,), to the nearest sample.
+
+    Raises `UserError` if the wave holds nothing between them.
+    """
+    part = wave[round(start * rate) : round(end * rate)]
+    _refuse_empty(part, start, end, len(wave) / rate)
+    return part
+
+
+def _refuse_empty(part: np.ndarray, start: float, end: float, seconds: float) -> None:
+    if len(part) == 0:
+        raise UserError(
+            f"the cycle from {start} to {end} s lies past the end of the recording at "
+            f"{seconds:.3f} s; mend the annotation"
+        )
 
 
 def _refuse_truncated_wav(path: Path) -> None:

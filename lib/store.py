@@ -22,7 +22,7 @@ from lib.files import locked, read_json, stores_root, write_json
 
 if TYPE_CHECKING:
     from lib.data import Source
-    from lib.features import FrontEnd
+    from lib.features import Front
 
 REQUIRED = ("recording", "cycle", "start", "end", "split")
 LABELLINGS = ("label", "icbhi4", "t11", "t12", "t21", "t22")  # one of them at least
@@ -64,12 +64,12 @@ def open_store(path: Path) -> Store:
     if fault := _fault(cycles, features, meta):
         raise UserError(f"{path}: {fault}; build it again")
     if "fingerprint" not in meta:
-        parts = [path / name for name in ("cycles.csv", "features.npy", "meta.json")]
+        parts = {name: path / name for name in ("cycles.csv", "features.npy", "meta.json")}
         meta["fingerprint"] = digest(hashes(parts))
     return Store(path, cycles, features, meta)
 
 
-def require(store: Store, front: FrontEnd) -> None:
+def require(store: Store, front: Front) -> None:
     """Raise `UserError` naming the settings in which a store differs from the wanted front end.
 
     A store from elsewhere may not name its front end; then its shape must fit.
@@ -77,8 +77,8 @@ def require(store: Store, front: FrontEnd) -> None:
     wanted = asdict(front)
     has = store.meta.get("front_end")
     if has is None:
-        wanted = {"frames": front.frames, "mels": front.mels}
-        has = dict(zip(("frames", "mels"), store.features.shape[-2:], strict=True))
+        wanted = front.shape
+        has = dict(zip(wanted, store.features.shape[-len(wanted) :], strict=True))
     differs = [f"{key} is {has.get(key)!r}, wanted {wanted[key]!r}"
                for key in wanted if has.get(key) != wanted[key]]  # fmt: skip
     if differs:
@@ -88,7 +88,7 @@ def require(store: Store, front: FrontEnd) -> None:
         )
 
 
-def store_for(source: Source, front: FrontEnd, progress: bool = True) -> Store:
+def store_for(source: Source, front: Front, progress: bool = True) -> Store:
     """The store of these recordings under this front end, built or finished first if needed.
 
     Its folder is named by a hash of the bytes of the input files and of the front end, so a
@@ -105,21 +105,21 @@ def store_for(source: Source, front: FrontEnd, progress: bool = True) -> Store:
     return open_store(path)
 
 
-def hashes(paths: list[Path]) -> dict[str, str]:
-    """File name -> sha256 of its bytes; remembered by size and time of change."""
+def hashes(paths: dict[str, Path]) -> dict[str, str]:
+    """Name -> sha256 of its file's bytes; remembered by size and time of change."""
     memory_path = stores_root() / "hashes.json"
     try:
         memory = read_json(memory_path)
     except UserError:
         memory = {}  # only a memory: without it every file is read again
     result, news = {}, {}
-    for path in paths:
+    for name, path in paths.items():
         stat = os.stat(path)
         key = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
         if key not in memory:
             with open(path, "rb") as handle:
                 news[key] = hashlib.file_digest(handle, "sha256").hexdigest()
-        result[path.name] = memory.get(key) or news[key]
+        result[name] = memory.get(key) or news[key]
     if news:
         write_json(memory_path, {**memory, **news})
     return result
@@ -132,7 +132,7 @@ def digest(value: object) -> str:
 
 def _read_cycles(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_csv(path, dtype={"patient": str}, keep_default_na=False)
+        return pd.read_csv(path, dtype={"patient": str, "part": str}, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable table ({error}); build the store again") from error
 

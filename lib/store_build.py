@@ -14,46 +14,46 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from lib.data import Source, icbhi
+from lib import extract, inputs
+from lib.data import Source
+from lib.data.icbhi import raise_all
 from lib.errors import UserError
-from lib.features import FrontEnd
+from lib.features import Front
 from lib.files import aside, cores, sweep, write_json, write_text
+from lib.inputs import READERS
 from lib.store import digest, hashes
 
 VERSION = 1  # raise it when the same input gives other features
-NAMES = {"official": "ICBHI", "partial": "ICBHI partial", "synthetic": "synthetic"}
+NAMES = READERS["icbhi"].names
 CHUNK = 256  # clips in memory at once for mean and std
 
-Job = tuple[Path, list[list[float]], FrontEnd]  # audio file, [start, end] of its cycles
+Job = tuple[Path, list[list[float]], Front]  # audio file, [start, end] of its clips
 
 
-def fingerprint(source: Source, front: FrontEnd) -> str:
+def fingerprint(source: Source, front: Front) -> str:
     """sha256 of the bytes of every input file and of the front end's settings."""
-    audio = icbhi.audio_files(source.root)
-    annotations = icbhi.annotation_files(source.root)
-    texts = [icbhi.split_file(source.root), *(annotations[name] for name in audio)]
-    return digest([VERSION, source.dataset, asdict(front), hashes([*texts, *audio.values()])])
+    files = READERS[source.dataset].inputs(source.root)
+    return digest([VERSION, source.dataset, asdict(front), hashes(files)])
 
 
-def build(path: Path, source: Source, front: FrontEnd, mark: str, progress: bool) -> None:
+def build(path: Path, source: Source, front: Front, mark: str, progress: bool) -> None:
     """Write the store `path` with the fingerprint `mark`; an interrupted build goes on.
 
     Features of a recording are written to their place, then its name to progress.txt, so that a
     kill costs the recordings in flight. Raises `UserError` with all recordings of no use.
     """
     sweep(path)
-    audio = icbhi.audio_files(source.root)
-    cycles = _checked_cycles(source)
-    cycles = cycles[cycles.recording.isin(audio)].reset_index(drop=True)
-    features, done = _prepare(path, (len(cycles), front.frames, front.mels))
-    places = cycles.groupby("recording").indices  # recording -> its rows, which are consecutive
+    audio = READERS[source.dataset].audio_files(source.root)
+    cycles, shape = extract.placed(inputs.clips(source, front), front)
+    features, done = _prepare(path, shape)
+    groups = dict(list(cycles.groupby("recording")))
     jobs = {
-        name: (audio[name], cycles.loc[rows, ["start", "end"]].to_numpy().tolist(), front)
-        for name, rows in places.items()
+        name: (audio[name], group[["start", "end"]].to_numpy().tolist(), front)
+        for name, group in groups.items()
         if name not in done
     }
     faults = []
-    bar = tqdm(total=len(places), initial=len(places) - len(jobs), desc="features",
+    bar = tqdm(total=len(groups), initial=len(groups) - len(jobs), desc="features",
                unit="recording", disable=not progress)  # fmt: skip
     with bar, open(path / "progress.txt", "a", encoding="utf-8") as log:
         for name, result in _run(jobs):
@@ -61,23 +61,14 @@ def build(path: Path, source: Source, front: FrontEnd, mark: str, progress: bool
             if isinstance(result, str):
                 faults.append(result)
                 continue
-            features[places[name]] = result
+            features[extract.rows(groups[name])] = result
             print(name, file=log, flush=True)
-    icbhi.raise_all(sorted(faults))
+    raise_all(sorted(faults))
     features.flush()
     _finish(path, cycles, features, source, front, mark)
 
 
-def _checked_cycles(source: Source) -> pd.DataFrame:
-    """The cycles; where an annotation is at fault, the audio is read too, to list all at once."""
-    try:
-        return icbhi.cycles(source.root)
-    except UserError:
-        icbhi.raise_all(icbhi.check(source.root))
-        raise
-
-
-def _prepare(path: Path, shape: tuple[int, int, int]) -> tuple[np.memmap, set[str]]:
+def _prepare(path: Path, shape: tuple[int, ...]) -> tuple[np.memmap, set[str]]:
     """The writable features of an unfinished store and the recordings that are done."""
     log, target = path / "progress.txt", path / "features.npy"
     if not target.exists():  # renamed into place at full size, so it is whole where it exists
@@ -89,14 +80,14 @@ def _prepare(path: Path, shape: tuple[int, int, int]) -> tuple[np.memmap, set[st
     return np.load(target, mmap_mode="r+"), done
 
 
-def _write_zeros(path: Path, shape: tuple[int, int, int]) -> None:
+def _write_zeros(path: Path, shape: tuple[int, ...]) -> None:
     """An .npy of zeros by plain writes: on a full disk these fail, a sparse map would crash."""
     header = {"descr": "<f2", "fortran_order": False, "shape": shape}
-    clip = np.zeros(shape[1:], np.float16).tobytes()
+    row = np.zeros(shape[1:], np.float16).tobytes()
     with open(path, "wb") as out:
         np.lib.format.write_array_header_1_0(out, header)
         for _ in range(shape[0]):
-            out.write(clip)
+            out.write(row)
 
 
 def _run(jobs: dict[str, Job]) -> Iterator[tuple[str, np.ndarray | str]]:
@@ -127,22 +118,14 @@ def _end_with_parent() -> None:
 
 
 def _features(job: Job) -> np.ndarray | str:
-    """All cycles of one recording, float16 (cycles, frames, mels), or what is wrong with it."""
+    """The features of one recording's clips, or what is wrong with it."""
     import torch  # here: the parent only writes
-
-    from lib.audio import cycle_clip, recording_wave
-    from lib.features import fbank
 
     path, times, front = job
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the same bytes on any machine, and no fight for the cores
     try:
-        wave = recording_wave(path, front)
-        last, length = max(end for _, end in times), len(wave) / front.rate_hz
-        if last > length + icbhi.PAST_END_SECONDS:
-            return f"{path}: annotated to {last:.3f} s, but it ends at {length:.3f} s; mend either"
-        clips = np.stack([cycle_clip(wave, start, end, front) for start, end in times])
-        return fbank(torch.from_numpy(clips), front).numpy().astype(np.float16)
+        return extract.features(path, times, front)
     except UserError as error:
         text = str(error)
         return text if text.startswith(str(path)) else f"{path}: {text}"
@@ -155,21 +138,18 @@ def _finish(
     cycles: pd.DataFrame,
     features: np.ndarray,
     source: Source,
-    front: FrontEnd,
+    front: Front,
     mark: str,
 ) -> None:
     mean, std = _mean_std(features)
     write_text(path / "cycles.csv", cycles.to_csv(index=False, lineterminator="\n"))
     meta = {
-        "name": NAMES[source.kind],
+        "name": READERS[source.dataset].names[source.kind],
         "dataset": source.dataset,
         "kind": source.kind,
         "note": source.banner,
         "front_end": asdict(front),
-        "frames": front.frames,
-        "mels": front.mels,
-        "hop_ms": front.hop_ms,
-        "clip_seconds": front.clip_seconds,
+        **extract.described(front),
         "mean": mean,
         "std": std,
         "fingerprint": mark,

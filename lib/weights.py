@@ -97,7 +97,7 @@ def fingerprint(experiment: Experiment) -> str:
     if experiment.init == "none":
         return ""
     path = local(experiment)
-    return hashes([path])[path.name]
+    return hashes({path.name: path})[path.name]
 
 
 def _name(experiment: Experiment) -> str:

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 import torchaudio
+from scipy.fft import dct
 
-from lib.features import FrontEnd, fbank, front_end
+from lib.errors import UserError
+from lib.features import FrontEnd, Mfcc, clip_frames, fbank, front_end, mfcc, scaled
 from lib.settings import Experiment
 
 
@@ -82,3 +84,80 @@ def test_front_end_of_an_experiment():
 def test_settings_need_no_torch():
     code = "import sys, lib.features, lib.store, lib.data; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def mfcc_by_definition(wave: np.ndarray, front: Mfcc) -> np.ndarray:
+    """Loops in float64, librosa's conventions: (samples,) -> (frames, coefficients)."""
+    bins, half = front.fft // 2 + 1, front.fft // 2
+
+    def mel(hz):  # Slaney: linear up to 1 kHz, then logarithmic
+        return 3 * hz / 200 if hz < 1000 else 15 + 27 * math.log(hz / 1000) / math.log(6.4)
+
+    def hz(value):
+        return 200 * value / 3 if value < 15 else 1000 * 6.4 ** ((value - 15) / 27)
+
+    top = mel(front.rate_hz / 2)
+    edges = [hz(top * i / (front.mels + 1)) for i in range(front.mels + 2)]
+    filters = np.zeros((front.mels, bins))
+    for band in range(front.mels):
+        low, middle, high = edges[band : band + 3]
+        for k in range(bins):
+            f = k * front.rate_hz / front.fft
+            rise, fall = (f - low) / (middle - low), (high - f) / (high - middle)
+            filters[band, k] = max(0, min(rise, fall)) * 2 / (high - low)
+    window = [0.5 - 0.5 * math.cos(2 * math.pi * i / front.fft) for i in range(front.fft)]
+    padded = np.pad(wave.astype(np.float64), half)
+    power = []
+    for frame in range(1 + len(wave) // front.hop):
+        part = padded[frame * front.hop : frame * front.hop + front.fft] * window
+        power.append(filters @ (np.abs(np.fft.rfft(part)) ** 2))
+    decibels = 10 * np.log10(np.maximum(power, 1e-10))
+    decibels = np.maximum(decibels, decibels.max() - 80)
+    return dct(decibels, type=2, norm="ortho", axis=1)[:, : front.coefficients]
+
+
+@pytest.mark.parametrize(
+    "front", [Mfcc(), Mfcc(coefficients=13, fft=256, hop=64, mels=40), Mfcc(scale="minmax")]
+)
+@pytest.mark.parametrize("samples", [8000, 1777, 100])
+def test_mfcc_by_the_definition(front, samples):
+    rng = np.random.default_rng(samples)
+    wave = 0.01 * rng.normal(size=samples) + 0.1 * np.sin(np.arange(samples) * 0.3) + 0.05
+    wave = wave.astype(np.float32)
+    got = mfcc(torch.from_numpy(wave), front).numpy()
+    w = wave.astype(np.float64)
+    w = w - w.mean() if front.scale == "zero_mean" else (w - w.min()) / np.ptp(w) - 0.5
+    if front.scale == "zero_mean":
+        w = w / np.abs(w).max() / 2
+    want = mfcc_by_definition(w, front)
+    assert got.shape == (front.stored(samples), front.coefficients) == want.shape
+    assert np.abs(got - want).max() < 5e-3  # of some 100; float32 against float64
+
+
+def test_the_two_ways_to_scale():
+    wave = torch.tensor([0.0, 0.1, 0.2, 0.9])
+    assert scaled(wave, "minmax").tolist() == pytest.approx(
+        [-0.5, -0.38889, -0.27778, 0.5], abs=1e-4
+    )
+    zero = scaled(wave, "zero_mean")
+    assert abs(zero.mean()) < 1e-7 and zero.abs().max() == 0.5 and zero.min() > -0.5
+    for scale in ("minmax", "zero_mean"):
+        assert scaled(torch.full((9,), 0.3), scale).tolist() == 9 * [0.0]
+        assert torch.isfinite(mfcc(torch.zeros(300), Mfcc(scale=scale))).all()
+    with pytest.raises(UserError, match="unknown scale 'peak'"):
+        scaled(wave, "peak")
+
+
+def test_frames_of_three_seconds_by_equation_3():
+    assert Mfcc().frames(3.0) == 187 and Mfcc().stored(24000) == 188
+    experiment = Experiment(
+        "a", dataset="sprsound", features="mfcc", labels="t12", clip_seconds=3.0
+    )
+    assert clip_frames(experiment) == 187 and front_end(experiment) == Mfcc()
+    assert clip_frames(Experiment("a")) == 798
+
+
+def test_what_an_experiment_asks_of_the_mfcc():
+    asked = {"coefficients": 32, "fft": 256, "hop": 64, "scale": "minmax"}
+    experiment = Experiment("a", dataset="sprsound", features="mfcc", labels="t21", **asked)
+    assert front_end(experiment) == Mfcc(**asked, unit="record")

@@ -50,6 +50,13 @@ def annotation_files(root: Path) -> dict[str, Path]:
     return {path.stem: path for path in files if NAME.match(path.stem)}
 
 
+def inputs(root: Path) -> dict[str, Path]:
+    """Name -> every file behind the recordings that have audio."""
+    audio, annotations = audio_files(root), annotation_files(root)
+    texts = [split_file(root), *(annotations[name] for name in audio)]
+    return {path.name: path for path in (*texts, *audio.values())}
+
+
 def split_file(root: Path) -> Path:
     """The challenge's train/test list, beside the database folder or in it."""
     for folder in (Path(root), Path(root) / FOLDER):
