@@ -7,7 +7,6 @@ from torch import nn
 
 from lib.settings import Experiment
 
-
 MOMENTUM = 0.9
 
 
@@ -47,9 +46,7 @@ def schedule(
     optimizer: torch.optim.Optimizer, epochs: int, name: str
 ) -> torch.optim.lr_scheduler.LambdaLR:
     """The schedule "cosine" or "constant", stepped once after each epoch."""
-    return torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda done: factor(done + 1, epochs, name)
-    )
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: factor(done + 1, epochs, name))
 
 
 def factor(epoch: int, epochs: int, name: str) -> float:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import answers, stats
+from lib import answers, files, stats
 from lib.errors import UserError
 from lib.rows import Row
 
@@ -23,6 +23,7 @@ def _run(folder, predicted, cycle=None):
         "last/test/logits": np.eye(4, dtype=np.float32)[LABEL],
     }
     np.savez(folder / "predictions.npz", **arrays)
+    files.write_json(folder / "experiment.json", {"experiment": {"labels": "label"}})
     return str(folder)
 
 

@@ -117,3 +117,15 @@ def test_mix_at_the_input_replaces_squares_of_16():
                 foreign = mixed.mask[mel // 16, frame // 16]
                 source = mixed.index[i] if foreign else i
                 assert got[i, frame, mel] == x[source, frame, mel]
+
+
+def test_views_and_pairs():
+    rng = np.random.default_rng(0)
+    view = augment.draw_view(rng, 2000, 0.25)
+    assert view.flip.double().mean() == pytest.approx(0.25, abs=0.03)
+    assert view.at.min() >= 0 and view.at.max() < 1
+    x = torch.randn(3, 5, 2)
+    flipped = augment.flip_time(x, torch.tensor([True, False, True]))
+    assert torch.equal(flipped, torch.stack([x[0].flip(0), x[1], x[2].flip(0)]))
+    pairs = augment.draw_pairs(rng, 6, 1.0)
+    assert sorted(pairs.index.tolist()) == list(range(6)) and 0 <= pairs.lam <= 1

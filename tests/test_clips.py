@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from lib import clips, store
-from lib.clips import Clips
 from lib.errors import UserError
 from lib.files import write_json
 
@@ -35,7 +34,7 @@ def write(folder, features, **columns):
 def test_a_batch_is_a_normalised_copy(stored, normalise):
     before = (stored.path / "features.npy").read_bytes()
     rows = torch.tensor([5, 0, 2])
-    x, y = Clips(stored, torch.arange(6), 15, normalise, CPU).batch(rows)
+    x, y = clips.load(stored, np.arange(6), 15, normalise, CPU).batch(rows)
     assert x.dtype == torch.float32 and x.shape == (3, 15, 8) and y.tolist() == [5, 0, 2]
     for row, clip in zip(rows, x, strict=True):
         raw = np.asarray(stored.features[row, :15], np.float64)
@@ -50,20 +49,45 @@ def test_a_batch_is_a_normalised_copy(stored, normalise):
 
 
 def test_constants_are_applied_in_32_bits_as_numpy_does(stored):
-    x, _ = Clips(stored, torch.arange(6), 20, "store", CPU).batch(torch.arange(6))
+    x, _ = clips.load(stored, np.arange(6), 20, "store", CPU).batch(torch.arange(6))
     plain = stored.features.astype(np.float32) - np.float32(-4.1)
     np.testing.assert_array_equal(x, plain / (2 * np.float32(2.9)))
 
 
 def test_silence_stays_finite_and_unknown_names_are_refused(tmp_path):
     silent = write(tmp_path / "silent", np.ones((1, 4, 3), np.float16))
-    x, _ = Clips(silent, torch.zeros(1), 4, "clip", CPU).batch(torch.tensor([0]))
+    x, _ = clips.load(silent, np.zeros(1), 4, "clip", CPU).batch(torch.tensor([0]))
     assert (x == 0).all()
     with pytest.raises(UserError, match="did you mean 'audioset'"):
-        Clips(silent, torch.zeros(1), 4, "audioste", CPU)
+        clips.load(silent, np.zeros(1), 4, "audioste", CPU)
 
 
-def test_cycles_of_different_lengths_are_refused(tmp_path):
-    ragged = write(tmp_path / "r", np.ones((5, 3), np.float16), offset=[0, 2], frames=[2, 3])
-    with pytest.raises(UserError, match="differ in length"):
-        Clips(ragged, torch.zeros(2), 2, "clip", CPU)
+@pytest.fixture
+def ragged(tmp_path):
+    """Two cycles of 2 and 6 frames, one bin: 0 1 | 2 ... 7."""
+    flat = np.arange(8, dtype=np.float16)[:, None]
+    return write(tmp_path / "ragged", flat, offset=[0, 2], frames=[2, 6])
+
+
+def test_windows_of_cycles_that_differ_in_length(ragged):
+    found = clips.load(ragged, np.arange(2), 4, "store", CPU)
+    raw = {0.0: [2, 3, 4, 5], 0.5: [3, 4, 5, 6], 0.99: [4, 5, 6, 7]}
+    for at, frames in raw.items():
+        x, _ = found.batch(torch.tensor([1]), torch.tensor([at]))
+        assert x[0, :, 0].numpy() == pytest.approx((np.array(frames) + 4.1) / 5.8)
+    x, y = found.batch(torch.tensor([0, 1]))  # in the middle; the shorter one is filled with mean
+    assert x[0, :, 0].numpy() == pytest.approx([0, 4.1 / 5.8, 5.1 / 5.8, 0])
+    assert x[1, :, 0].numpy() == pytest.approx((np.array([3, 4, 5, 6]) + 4.1) / 5.8)
+    assert y.tolist() == [0, 1]
+
+
+def test_a_shorter_cycle_lies_anywhere_in_its_window(ragged):
+    found = clips.load(ragged, np.arange(2), 4, "store", CPU)
+    places = [found.batch(torch.tensor([0]), torch.tensor([at]))[0] for at in (0.0, 0.4, 0.99)]
+    assert [np.flatnonzero(x[0, :, 0]).tolist() for x in places] == [[0, 1], [1, 2], [2, 3]]
+
+
+def test_each_ragged_cycle_is_normalised_by_its_whole(ragged):
+    x, _ = clips.load(ragged, np.arange(2), 4, "clip", CPU).batch(torch.tensor([1]))
+    whole = np.arange(2, 8)
+    assert x[0, :, 0].numpy() == pytest.approx((whole[1:5] - whole.mean()) / (2 * whole.std()))

@@ -93,3 +93,37 @@ def test_mixed_cross_entropy_is_the_one_with_mixed_targets():
 
 def test_projector_keeps_the_width_of_its_target():
     assert losses.Projector(12, 5)(torch.randn(3, 12)).shape == (3, 12)
+
+
+def supcon_loop(z, labels, tau):
+    """Khosla et al. 2020, Eq. 2, as it is printed, over clips that have a partner."""
+    z = normalised(z.tolist())
+    total, counted = 0.0, 0
+    for i, a in enumerate(z):
+        similarity = [sum(u * v for u, v in zip(a, b, strict=True)) / tau for b in z]
+        partners = [p for p in range(len(z)) if p != i and labels[p] == labels[i]]
+        if not partners:
+            continue
+        denominator = math.log(sum(math.exp(s) for j, s in enumerate(similarity) if j != i))
+        total -= sum(similarity[p] - denominator for p in partners) / len(partners)
+        counted += 1
+    return total / counted
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 0, 2, 2, 2], [0, 0, 0, 0, 0, 0], [0, 1, 2, 3, 4, 4]])
+def test_supcon_is_equation_2(labels):
+    torch.manual_seed(0)
+    z = torch.randn(6, 5, dtype=torch.float64)
+    got = losses.supervised_contrastive(z, torch.tensor(labels), 0.1, 0.1)
+    assert got.item() == pytest.approx(supcon_loop(z, labels, 0.1), abs=1e-12)
+    common = losses.supervised_contrastive(z, torch.tensor(labels), 0.1, 0.07)
+    assert common.item() == pytest.approx(got.item() / 0.7)  # x 1.43, as the common code has it
+
+
+def test_supcon_gradient_is_right_and_lonely_clips_count_nothing():
+    torch.manual_seed(1)
+    z, labels = torch.randn(5, 3, dtype=torch.float64, requires_grad=True), [0, 1, 1, 0, 2]
+    assert torch.autograd.gradcheck(
+        lambda a: losses.supervised_contrastive(a, torch.tensor(labels), 0.5, 0.07), (z,)
+    )
+    assert losses.supervised_contrastive(z, torch.arange(5), 0.1, 0.1) == 0

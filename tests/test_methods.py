@@ -192,3 +192,30 @@ def test_a_step_is_one_graph_without_a_look_at_the_host(method, mix_at):
     torch.testing.assert_close(
         compiled(model, (x, y), drawn)[0], chosen.loss(model, (x, y), drawn)[0]
     )
+
+
+def test_mixup_adds_clips_and_targets():
+    x, y = batch()
+    model = Toy()
+    experiment = Experiment("m", method="mixup", class_weights=False)
+    method = methods.build(experiment, model, (40, 32), None)
+    drawn = method.draw(np.random.default_rng(5), 6)
+    loss, _ = method.loss(model, (x, y), drawn)
+    index, lam = drawn["pairs"]
+    terms = []
+    for i in range(6):
+        logits = model((lam * x[i] + (1 - lam) * x[index[i]])[None])[0]
+        target = lam * F.one_hot(y[i], 4) + (1 - lam) * F.one_hot(y[index[i]], 4)
+        terms.append(-(target * F.log_softmax(logits, 0)).sum())
+    torch.testing.assert_close(loss, torch.stack(terms).mean())
+
+
+def test_supcon_sees_every_clip_twice():
+    x, y = batch()
+    model = Toy()
+    method = methods.build(Experiment("s", method="supcon", tau=0.1), model, (40, 32), None)
+    assert method.views == 2 and methods.build(CL, model, (40, 32), None).views == 1
+    loss, logs = method.loss(model, (x, y), {})
+    h = model.projector(model.features(x))
+    torch.testing.assert_close(loss, losses.supervised_contrastive(h, y, 0.1, 0.07))
+    assert logs["supcon"] == loss

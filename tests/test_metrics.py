@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix, recall_score
 
-from lib.metrics import choose_epoch, confusion, scores
+from lib.metrics import challenge, challenge_total, choose_epoch, confusion, scores
 
 BY_HAND = np.array([[6, 2, 0, 0], [1, 3, 0, 0], [0, 1, 1, 0], [0, 1, 0, 1]])
 
@@ -107,3 +107,25 @@ def test_an_absent_side_is_nan():
 def test_choose_epoch(se, score, chosen):
     epochs = [{"se": a, "score": b} for a, b in zip(se, score, strict=True)]
     assert choose_epoch(epochs) == chosen
+
+
+def test_the_challenge_total_of_the_paper():
+    ours = {"t11": 0.769, "t12": 0.632, "t21": 0.662, "t22": 0.512}
+    assert challenge_total(ours, 0.1) == pytest.approx(0.729, abs=5e-4)
+
+
+def test_poor_quality_counts_on_neither_side():
+    # Normal, Poor Quality, Adventitious: a neutral answer is wrong, a neutral truth is not asked.
+    matrix = np.array([[6, 1, 3], [4, 5, 6], [1, 1, 2]])
+    got = challenge(scores(matrix, neutral=[1]))
+    assert got["sp"] == 60.0 and got["se"] == 50.0
+    assert got["as"] == 55.0 and got["hs"] == pytest.approx(2 * 60 * 50 / 110)
+    assert got["score"] == pytest.approx((55 + 2 * 60 * 50 / 110) / 2)
+    other = matrix.copy()
+    other[1] = 99
+    assert challenge(scores(other, neutral=[1])) == got
+
+
+def test_a_model_without_any_right_answer_scores_0():
+    got = challenge(scores(np.array([[0, 4], [4, 0]])))
+    assert got["hs"] == got["score"] == 0

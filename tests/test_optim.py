@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from lib import optim
+from lib.settings import Experiment
 
 
 def network():
@@ -39,7 +40,7 @@ def test_moving_average_is_half_the_step():
     official, ours = network(), network()
     averaged_training(official, xs, ys, lr=0.05, epochs=4)
     optimizer = optim.adam(ours, 0.05, 1e-2, moving_average=0.5)
-    schedule = optim.schedule(optimizer, 4)
+    schedule = optim.schedule(optimizer, 4, "cosine")
     for _ in range(4):
         for x, y in zip(xs, ys, strict=True):
             optimizer.zero_grad()
@@ -55,3 +56,30 @@ def test_cosine_starts_at_index_1_and_ends_at_the_floor():
     assert optim.cosine(1, 50) == pytest.approx(0.99901435, abs=1e-8)
     assert optim.cosine(25, 50) == pytest.approx(0.5005)
     assert optim.cosine(50, 50) == pytest.approx(1e-3)
+
+
+def test_sgd_and_frozen_parts():
+    model = network()
+    model[0].requires_grad_(False)
+    experiment = Experiment("x", optimizer="sgd", lr=0.1, weight_decay=0.0)
+    optimizer = optim.build(model, experiment)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    x, y = torch.randn(4, 6, dtype=torch.float64), torch.tensor([0, 1, 2, 0])
+    first = []
+    for _ in range(2):  # momentum 0.9: the second step adds 0.9 of the first
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(x), y).backward()
+        first.append(model[3].bias.grad.clone())
+        optimizer.step()
+    moved = 0.1 * first[0] + 0.1 * (0.9 * first[0] + first[1])
+    torch.testing.assert_close(model[3].bias, before["3.bias"] - moved)
+    assert torch.equal(model[0].weight, before["0.weight"])
+
+
+def test_a_constant_schedule_leaves_the_rate_alone():
+    optimizer = optim.build(network(), Experiment("x", lr=0.2, moving_average=0.0))
+    schedule = optim.schedule(optimizer, 3, "constant")
+    for _ in range(3):
+        optimizer.step()
+        schedule.step()
+    assert optimizer.param_groups[0]["lr"] == 0.2

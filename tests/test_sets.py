@@ -1,9 +1,10 @@
 """Train, validation and test sets: no patient on both sides, shares kept, facts of ICBHI."""
 
+import numpy as np
 import pytest
 
 from lib.errors import UserError
-from lib.sets import split_sets
+from lib.sets import balanced, split_sets
 from lib.settings import Experiment, override
 
 BASE = Experiment("x", validation_patients=0.25)
@@ -49,3 +50,28 @@ def test_too_few_patients_and_empty_sets_are_told(small_store):
     train_only = small_store.cycles[small_store.cycles.split == "train"]
     with pytest.raises(UserError, match="test set is empty"):
         split_sets(train_only, BASE, 1)
+
+
+def test_held_out_clips_of_known_patients_are_the_published_leak(small_store):
+    sets = split_sets(small_store.cycles, override(BASE, validation_by="clip"), seed=1)
+    patients = {k: set(small_store.cycles.patient[v]) for k, v in sets.items()}
+    assert patients["validation"] & patients["train"]
+    assert not set(sets["validation"]) & set(sets["train"])
+
+
+def test_a_resampled_validation_set_has_equal_classes(small_store):
+    cycles = small_store.cycles.assign(label="normal")
+    cycles.loc[::5, "label"] = "wheeze"
+    changes = override(BASE, validation_patients=0.5, validation_draw="balanced")
+    sets = split_sets(cycles, changes, seed=1)
+    once = split_sets(cycles, override(changes, validation_draw="once"), seed=1)
+    assert len(sets["validation"]) == len(once["validation"])
+    assert set(sets["validation"]) <= set(once["validation"])
+    assert len(set(sets["validation"])) < len(sets["validation"])  # some come twice
+    np.testing.assert_array_equal(sets["train"], once["train"])
+
+
+def test_balanced_draws_every_class_as_often():
+    label = np.repeat([0, 1, 2], [900, 90, 10])
+    drawn = label[balanced(label, 30000, np.random.default_rng(0))]
+    assert np.bincount(drawn) / 30000 == pytest.approx([1 / 3] * 3, abs=0.02)

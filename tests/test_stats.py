@@ -92,3 +92,17 @@ def test_mean_std():
     mean, std, n = mean_std([50.0])
     assert (mean, n) == (50.0, 1) and math.isnan(std)
     assert mean_std([])[2] == 0 and math.isnan(mean_std([])[0])
+
+
+def test_parts_are_scored_separately_and_averaged():
+    label, predicted, _, patient = _study()
+    part = np.where(np.char.mod("%s", patient) < "4", "inter", "intra")  # whole patients
+    got = patient_bootstrap(label, predicted, patient, draws=40, seed=5, part=part)["score"]
+    names = np.unique(patient)
+    chosen = np.random.default_rng(5).integers(0, len(names), size=(40, len(names)))
+    found = []
+    for draw in chosen:
+        at = np.concatenate([np.flatnonzero(patient == names[i]) for i in draw])
+        both = [at[part[at] == one] for one in ("inter", "intra")]
+        found.append(np.mean([scores(confusion(label[a], predicted[a]))["score"] for a in both]))
+    assert got == pytest.approx(tuple(np.nanpercentile(found, [2.5, 97.5])))

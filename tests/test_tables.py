@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import rows as registry_rows
+from lib import files, rows as registry_rows
 from lib import store_build, tables
 from lib.rows import Row
 from lib.tables import NONE, compare, verdict
@@ -28,6 +28,7 @@ def predictions(tmp_path):
         "test/test/logits": np.eye(4)[answer],
     }
     np.savez(tmp_path / "predictions.npz", **arrays)
+    files.write_json(tmp_path / "experiment.json", {"experiment": {"labels": "label"}})
     return str(tmp_path)
 
 
