@@ -5,26 +5,34 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib import files
-from lib.data import icbhi
+from lib.data import icbhi, sprsound
 from lib.data.icbhi import CLASSES
 from lib.errors import UserError
 
-__all__ = ["CLASSES", "Source", "find", "source", "synthetic_source"]
+__all__ = [
+    "CLASSES",
+    "Source",
+    "find",
+    "find_sprsound",
+    "source",
+    "sprsound_source",
+    "synthetic_source",
+]
 
 MARK = "SYNTHETIC.json"  # written by lib.data.synthetic into the folders that it makes
-REMEDY = "fetch them all with ./run_all.sh download icbhi"
+REMEDY = "fetch them all with ./run_all.sh download {}"
 
 
 @dataclass(frozen=True)
 class Source:
-    """Recordings: `root` holds `ICBHI_final_database`, `kind` says how complete it is.
+    """Recordings: `root` holds `ICBHI_final_database` or `BioCAS2022`, `kind` says how complete.
 
     Where only features are at hand, `root` is their store's folder and nothing can be heard.
     """
 
-    dataset: str  # "icbhi"
+    dataset: str  # icbhi | sprsound
     root: Path
-    kind: str  # official (920 recordings with audio) | partial | synthetic | none
+    kind: str  # official (all recordings, with audio) | partial | synthetic | none
     banner: str  # "" if official, else a sentence for every page
 
 
@@ -43,7 +51,7 @@ def find(profile: str = "quick", stand_in: Source | None = None) -> Source:
     if profile == "paper" and found.kind != "official":
         what = "all are needed" if found.kind == "partial" else "real recordings are needed"
         raise UserError(
-            f"profile paper: {found.banner.rstrip('.')}, but {what}; {REMEDY}, "
+            f"profile paper: {found.banner.rstrip('.')}, but {what}; {REMEDY.format('icbhi')}, "
             "or choose the quick profile"
         )
     return found
@@ -58,7 +66,9 @@ def source(root: Path) -> Source:
     if here == icbhi.RECORDINGS == len(icbhi.annotation_files(root)):
         return Source("icbhi", root, "official", "")
     if here == 0:
-        raise UserError(f"{root / icbhi.FOLDER}: no .wav or .flac recordings there; {REMEDY}")
+        raise UserError(
+            f"{root / icbhi.FOLDER}: no .wav or .flac recordings there; {REMEDY.format('icbhi')}"
+        )
     banner = f"partial ICBHI: {here} of {icbhi.RECORDINGS} recordings have audio."
     return Source("icbhi", root, "partial", banner)
 
@@ -68,6 +78,42 @@ def synthetic_source() -> Source:
     from lib.data import synthetic  # here, so that reading a table needs no audio library
 
     return source(synthetic.default_root())
+
+
+def find_sprsound() -> Source:
+    """SPRSound's recordings: DATA_ROOT, else `data/`, else synthetic ones.
+
+    A DATA_ROOT without them is no fault: it may be ICBHI's alone.
+    """
+    folder = Path(os.environ.get("DATA_ROOT") or files.PROJECT / "data")
+    if folder.name == sprsound.FOLDER:
+        folder = folder.parent
+    for root in (folder / "sprsound", folder):
+        if any((root / base / sprsound.FOLDER).is_dir() for base in sprsound.BASES):
+            return sprsound_source(root)
+    from lib.data import synthetic_sprsound  # here, so that a table needs no audio library
+
+    return sprsound_source(synthetic_sprsound.default_root())
+
+
+def sprsound_source(root: Path) -> Source:
+    """What the folder `root`, which holds `BioCAS2022`, is and how complete."""
+    audio, annotated = sprsound.audio_files(root), sprsound.annotation_files(root)
+    heard = [part for part, recording in annotated if recording in audio]
+    if (root / MARK).exists():
+        banner = f"SYNTHETIC sounds: no child was recorded, {len(heard)} recordings are made up."
+        return Source("sprsound", root, "synthetic", banner)
+    if not heard:
+        raise UserError(
+            f"{root / sprsound.FOLDER}: no annotated .wav or .flac recordings there; "
+            f"{REMEDY.format('sprsound')}"
+        )
+    here = {part: heard.count(part) for part in sprsound.RECORDINGS}
+    if here == sprsound.RECORDINGS:
+        return Source("sprsound", root, "official", "")
+    counts = ", ".join(f"{n} of {sprsound.RECORDINGS[part]} {part}" for part, n in here.items())
+    banner = f"partial SPRSound: {counts} recordings of BioCAS2022 have annotation and audio."
+    return Source("sprsound", root, "partial", banner)
 
 
 def _root(folder: Path) -> Path | None:

@@ -33,6 +33,7 @@ PARTS = {  # part -> split, folder of annotations, folder of recordings
 }
 RECORDINGS = {"train": 1949, "inter": 355, "intra": 379}  # of BioCAS2022, the official release
 FOLDER = "BioCAS2022"
+BASES = ("", "releases")  # where the releases' folders lie below the data set's
 DEVICE = "Yunting II"  # all recordings
 GENDERS = {"0": "male", "1": "female"}
 LOCATIONS = ("p1", "p2", "p3", "p4")  # left posterior, left lateral, right posterior, lateral
@@ -248,8 +249,8 @@ def _letters(value: object) -> str:
 
 def _files(root: Path, folder: str, suffixes: tuple[str, ...]) -> list[Path]:
     """The files of a folder and of those in it, in the first layout that has it."""
-    base = next((b for b in (root, root / "releases") if (b / folder).is_dir()), root)
-    found = (p for p in (base / folder).rglob("*") if not p.name.startswith("."))
+    base = next((base for base in BASES if (root / base / folder).is_dir()), "")
+    found = (path for path in (root / base / folder).rglob("*") if path.name[0] != ".")
     return sorted(path for path in found if path.suffix.lower() in suffixes)
 
 

@@ -7,6 +7,7 @@ No patient was recorded: numbers from these sounds say nothing about the real ta
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -35,10 +36,17 @@ INSPIRATION = 0.4  # share of a cycle
 def default_root() -> Path:
     """The folder of the default recordings below the stores, written on first use (seconds)."""
     settings = {"version": VERSION, "seed": 0, "patients": 40, "cycles": 8}
+    return written_once(
+        settings, lambda root: write(root, *(settings[k] for k in ("seed", "patients", "cycles")))
+    )
+
+
+def written_once(settings: dict, write: Callable[[Path], None]) -> Path:
+    """The folder below the stores that is named by its settings, written if it is not there."""
     root = stores_root() / f"synthetic-{digest(settings)[:8]}"
     if not root.exists():
         part = part_of(root)
-        write(part, settings["seed"], settings["patients"], settings["cycles"])
+        write(part)
         try:
             os.replace(part, root)
         except OSError:  # another process was first, with the same bytes
