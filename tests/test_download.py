@@ -1,13 +1,17 @@
 """The download against a local server: resuming, sizes, checksums, archives that mean harm."""
 
 import io
+import os
+import subprocess
+import sys
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from lib.data import download, synthetic
+from lib import files
+from lib.data import download, sprsound, synthetic, synthetic_sprsound
 from lib.errors import UserError
 
 
@@ -27,10 +31,28 @@ class Files(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes */{len(body)}")
             self.end_headers()
             return
+        if self.server.chunked:
+            self.send_chunks(body)
+            return
         self.send_response(206 if first else 200)
         self.send_header("Content-Length", str(len(body) - first))
         self.end_headers()
         self.wfile.write(body[first : self.server.cut])
+
+    def send_chunks(self, body):
+        """As GitHub sends archives: no size, no ranges, and a mark at the end."""
+        self.protocol_version = "HTTP/1.1"
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+        for first in range(0, len(body), 5000):
+            if self.server.cut is not None and first >= self.server.cut:
+                return
+            part = body[first : first + 5000]
+            self.wfile.write(f"{len(part):x}\r\n".encode() + part + b"\r\n")
+        self.wfile.write(b"0\r\n\r\n")
 
     def log_message(self, *args):
         pass
@@ -40,8 +62,10 @@ class Files(BaseHTTPRequestHandler):
 def server(monkeypatch):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Files)
     server.files, server.asked, server.ranges, server.cut = {}, [], True, None
+    server.chunked = False
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setattr(download, "BASE", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setattr(download, "SPRSOUND", f"{download.BASE}/zip/{download.COMMIT}")
     yield server
     server.shutdown()
     server.server_close()
@@ -76,7 +100,8 @@ def test_download_gives_the_official_layout(official, server, tmp_path):
     want = {p.name: p.read_bytes() for p in (official / download.FOLDER).iterdir()}
     got = {p.name: p.read_bytes() for p in (folder / download.FOLDER).iterdir()}
     assert got == want
-    assert sorted(p.name for p in folder.iterdir()) == sorted([*download.LISTS, download.FOLDER])
+    left = {p.name for p in folder.iterdir()}
+    assert left == {*download.LISTS, download.FOLDER, ".lock"}
     server.asked.clear()
     download.download("icbhi", tmp_path / "data")
     assert server.asked == []  # nothing is fetched twice
@@ -149,6 +174,96 @@ def test_an_archive_that_is_none_or_lacks_the_folder(tmp_path):
         download.unpack(archive(tmp_path, "other/a"), "db", tmp_path / "db")
 
 
+def test_a_second_download_is_told_who_holds_the_folder(official, server, tmp_path):
+    """Two that go on with the same part would mix it up."""
+    with (
+        files.locked(tmp_path / "data/icbhi/.lock"),
+        pytest.raises(UserError, match=f"icbhi: in use by process {os.getpid()}"),
+    ):
+        download.download("icbhi", tmp_path / "data")
+    assert server.asked == []
+
+
+def test_a_killed_unpacking_is_swept(official, tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    folder = tmp_path / "data/icbhi"
+    half = folder / f"{download.FOLDER}.{os.uname().nodename}.{process.pid}.part"
+    half.mkdir(parents=True)
+    download.download("icbhi", tmp_path / "data")
+    assert not half.exists() and (folder / download.FOLDER).is_dir()
+
+
+def test_a_closed_folder_is_told(server, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written to .*; set --data to a folder"):
+        download.download("icbhi", tmp_path / "file")
+
+
 def test_unknown_dataset(tmp_path):
     with pytest.raises(UserError, match="did you mean 'icbhi'"):
         download.download("icbi", tmp_path)
+
+
+@pytest.fixture
+def repository(server, tmp_path):
+    """The server holds an archive of a small SPRSound repository, sent as GitHub does."""
+    made = tmp_path / "made"
+    synthetic_sprsound.write(made, patients=1)
+
+    def pack(base=""):
+        box, top = io.BytesIO(), f"SPRSound-{download.COMMIT}"
+        with zipfile.ZipFile(box, "w") as out:
+            for path in sorted(path for path in made.rglob("*.*") if path.is_file()):
+                out.write(path, f"{top}/{base}{path.relative_to(made)}")
+            out.writestr(f"{top}/{base}BioCAS2023/README.md", "a test set")
+            out.writestr(f"{top}/BioCAS2025/a.wav", "later")
+            link = zipfile.ZipInfo(f"{top}/latest")  # elsewhere, and never unpacked
+            link.external_attr = 0o120777 << 16
+            out.writestr(link, "BioCAS2025")
+        server.files[f"zip/{download.COMMIT}"] = box.getvalue()
+
+    pack()
+    server.chunked, server.pack = True, pack
+    return made
+
+
+@pytest.mark.parametrize("base", ["", "releases/"])
+def test_sprsound_comes_out_of_the_repositorys_archive(repository, server, tmp_path, base):
+    server.pack(base)
+    folder = download.download("sprsound", tmp_path / "data")
+    assert sorted(p.name for p in folder.iterdir()) == [".lock", "BioCAS2022", "BioCAS2023"]
+    want = {p.relative_to(repository): p.read_bytes() for p in repository.rglob("*.wav")}
+    got = {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*.wav")}
+    assert got == want and len(sprsound.records(folder)) == 5
+    server.asked.clear()
+    download.download("sprsound", tmp_path / "data")
+    assert server.asked == []  # nothing is fetched twice
+
+
+def test_a_cut_archive_without_a_size_is_told_and_fetched_again(repository, server, tmp_path):
+    server.cut = 20_000
+    with pytest.raises(UserError, match="IncompleteRead.*start again"):
+        download.download("sprsound", tmp_path / "data")
+    folder = tmp_path / "data/sprsound"
+    assert (folder / "sprsound.zip.part").exists() and not (folder / "sprsound.zip").exists()
+    server.cut = None
+    download.download("sprsound", tmp_path / "data")  # the part is of no use: GitHub starts anew
+    assert len(sprsound.records(folder)) == 5 and not (folder / "sprsound.zip").exists()
+
+
+def test_an_archive_without_the_release_is_refused(repository, server, tmp_path):
+    server.files[f"zip/{download.COMMIT}"] = archive(tmp_path, "SPRSound-0/README.md").read_bytes()
+    with pytest.raises(UserError, match="holds no BioCAS2022.*download it again"):
+        download.download("sprsound", tmp_path / "data")
+    server.files[f"zip/{download.COMMIT}"] = b"<html>gone</html>"
+    with pytest.raises(UserError, match="damaged"):
+        download.download("sprsound", tmp_path / "data")
+    assert [p.name for p in (tmp_path / "data/sprsound").iterdir()] == [".lock"]
+
+
+def test_a_file_without_size_or_marks_is_refused(server, tmp_path, monkeypatch):
+    server.files["a"] = b"0123456789"
+    monkeypatch.setattr(Files, "send_header", lambda self, key, value: None)
+    with pytest.raises(UserError, match="does not name the file's size"):
+        download.fetch(f"{download.BASE}/a", tmp_path / "a")

@@ -17,9 +17,9 @@ import torch
 import torchaudio
 
 from lib import audio, store, store_build
-from lib.data import icbhi, source, synthetic
+from lib.data import icbhi, source, sprsound, sprsound_source, synthetic, synthetic_sprsound
 from lib.errors import UserError
-from lib.features import FrontEnd
+from lib.features import FrontEnd, Mfcc, mfcc
 from lib.files import stores_root
 
 FRONT = FrontEnd(clip_seconds=0.5)
@@ -145,7 +145,7 @@ def test_a_build_that_is_killed_goes_on(root, tmp_path, monkeypatch):
     code = (
         "import sys, time; from pathlib import Path; from lib import store, store_build\n"
         "from lib.data import source; from lib.features import FrontEnd\n"
-        "store_build._cores = lambda: 1; real = store_build._features\n"
+        "store_build.cores = lambda: 1; real = store_build._features\n"
         "store_build._features = lambda job: time.sleep(0.3) or real(job)\n"
         "store.store_for(source(Path(sys.argv[1])), FrontEnd(clip_seconds=0.5), progress=False)"
     )
@@ -201,6 +201,79 @@ def test_ragged_store(tmp_path):
     cycles = cycles.assign(t11=["a", "b", "c"])
     ragged = store.open_store(write_store(tmp_path / "s", flat, cycles, mean=1.0, std=0.5))
     np.testing.assert_array_equal(ragged.clip(1), flat[2:5])
+
+
+@pytest.fixture
+def children(tmp_path, monkeypatch):
+    """The recordings of four synthetic children, in SPRSound's layout."""
+    monkeypatch.setattr(store_build, "cores", lambda: 1)
+    synthetic_sprsound.write(tmp_path / "made", patients=4)
+    return sprsound_source(tmp_path / "made")
+
+
+@pytest.mark.parametrize("unit", ["event", "record"])
+def test_a_ragged_store_is_built_of_each_clip(children, unit):
+    front = Mfcc(unit=unit)
+    built = store.store_for(children, front, progress=False)
+    table = (sprsound.events if unit == "event" else sprsound.records)(children.root)
+    pd.testing.assert_frame_equal(built.cycles[list(table)], table)
+    assert built.features.shape == (built.cycles.frames.sum(), 64)
+    paths = sprsound.audio_files(children.root)
+    for row in range(0, len(table), 5):
+        cycle = table.loc[row]
+        wave, rate = soundfile.read(paths[cycle.recording], dtype="float32")
+        clip = torch.from_numpy(wave[round(cycle.start * rate) : round(cycle.end * rate)])
+        want = mfcc(clip, front).numpy()
+        np.testing.assert_allclose(built.clip(row), want, rtol=1e-3, atol=1e-3)
+    x = np.asarray(built.features, np.float64)
+    assert abs(built.meta["mean"] - x.mean()) < 1e-4 and abs(built.meta["std"] - x.std()) < 1e-4
+    assert built.path.name.startswith("sprsound-") and built.meta["dataset"] == "sprsound"
+    assert built.meta["name"] == "synthetic SPRSound" and built.meta["coefficients"] == 64
+    store.require(built, front)
+    with pytest.raises(UserError, match="coefficients is 64, wanted 32"):
+        store.require(built, replace(front, coefficients=32))
+
+
+def test_events_as_fixed_clips(children):
+    """As ICBHI's cycles, in its four classes: every experiment on those runs on these."""
+    built = store.store_for(children, FRONT, progress=False)
+    assert built.features.shape == (len(built.cycles), FRONT.frames, 128)
+    assert set(built.cycles.label) == {"normal", "crackle", "wheeze", "both"}
+    assert {"part", "age", "gender"} <= set(built.cycles)
+    assert set(built.cycles.part) == {"train", "inter", "intra"}
+    path = sprsound.audio_files(children.root)[built.cycles.recording[5]]
+    clip = audio.cycle_clip(
+        audio.recording_wave(path, FRONT), *built.cycles.loc[5, ["start", "end"]], FRONT
+    )
+    want = torchaudio.compliance.kaldi.fbank(
+        torch.from_numpy(clip)[None], htk_compat=True, use_energy=False, window_type="hanning",
+        num_mel_bins=128, dither=0.0,
+    )  # fmt: skip
+    assert np.abs(built.clip(5) - want.numpy()).max() < 0.01
+
+
+def test_an_interrupted_ragged_build_goes_on(children, monkeypatch, tmp_path):
+    whole = contents(store.store_for(children, Mfcc(), progress=False).path)
+    monkeypatch.setenv("STORES_ROOT", str(tmp_path / "other"))
+    real, calls = store_build._features, []
+
+    def third_fails(job):
+        calls.append(job[0])
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(job)
+
+    monkeypatch.setattr(store_build, "_features", third_fails)
+    with pytest.raises(KeyboardInterrupt):
+        store.store_for(children, Mfcc(), progress=False)
+    assert contents(store.store_for(children, Mfcc(), progress=False).path) == whole
+    assert len(calls) == len(set(calls)) + 1
+
+
+def test_a_store_of_one_part_keeps_its_name(tmp_path):
+    """All parts are "2023": still text, not a number."""
+    path = write_store(tmp_path / "s", np.zeros((1, 2, 3)), labelled(1, part="2023"))
+    assert store.open_store(path).cycles.part.tolist() == ["2023"]
 
 
 @pytest.mark.parametrize(

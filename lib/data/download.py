@@ -6,11 +6,13 @@ import stat
 import urllib.error
 import urllib.request
 import zipfile
+from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
 from lib import data
+from lib.data import sprsound
 from lib.data.icbhi import FOLDER, SPLIT_FILE
 from lib.errors import UserError, unknown
 from lib.files import locked, part_of, require_writable, sweep
@@ -22,7 +24,10 @@ LISTS = (
     "ICBHI_Challenge_diagnosis.txt",
     "ICBHI_Challenge_demographic_information.txt",
 )
-DATASETS = ("icbhi",)
+# SPRSound's official repository, at one commit: what it holds can no longer change.
+COMMIT = "174500e401f4ebf54061414c2fe082c7dccfb9d2"
+SPRSOUND = f"https://codeload.github.com/SJTU-YONGFU-RESEARCH-GRP/SPRSound/zip/{COMMIT}"
+RELEASES = (sprsound.FOLDER, "BioCAS2023")  # later ones have no labels of records
 CHUNK = 1 << 20
 TIMEOUT_SECONDS = 60
 
@@ -30,9 +35,9 @@ TIMEOUT_SECONDS = 60
 def download(dataset: str, root: Path) -> Path:
     """Fetch and unpack a dataset into `root/<dataset>`; return that folder.
 
-    ICBHI: about 2 GB. Its makers publish no checksum: the size that the server names and the
-    archive's own CRC of every file are checked. Interrupted, it goes on where it stopped. Raises
-    `UserError` if the server, the archive or the disk fails.
+    The makers publish no checksums: the size that the server names, if it does, and the archive's
+    own CRC of every file are checked. Interrupted, it goes on where it stopped, if the server can
+    send a part. Raises `UserError` if the server, the archive or the disk fails.
     """
     if dataset not in DATASETS:
         raise unknown("dataset", dataset, DATASETS)
@@ -40,15 +45,52 @@ def download(dataset: str, root: Path) -> Path:
     require_writable("--data", folder)
     with locked(folder / ".lock"):  # two that go on with the same part would mix it up
         sweep(folder)
-        for name in LISTS:
-            fetch(f"{BASE}/{name}", folder / name)
-        if not (folder / FOLDER).exists():
-            archive = fetch(f"{BASE}/{ARCHIVE}", folder / ARCHIVE)
-            unpack(archive, FOLDER, folder / FOLDER)
-            archive.unlink()
-    found = data.source(folder)
-    print(f"{folder}: {found.banner or 'all 920 recordings of ICBHI 2017 are here.'}")
+        found = DATASETS[dataset](folder)
+    print(f"{folder}: {found.banner or 'all recordings are here.'}")
     return folder
+
+
+def _icbhi(folder: Path) -> data.Source:
+    """About 2 GB, and the lists beside it."""
+    for name in LISTS:
+        fetch(f"{BASE}/{name}", folder / name)
+    if not (folder / FOLDER).exists():
+        archive = fetch(f"{BASE}/{ARCHIVE}", folder / ARCHIVE)
+        unpack(archive, FOLDER, folder / FOLDER)
+        archive.unlink()
+    return data.source(folder)
+
+
+def _sprsound(folder: Path) -> data.Source:
+    """BioCAS2022 and 2023 out of an archive of the whole repository (1 GB or more).
+
+    GitHub packs it anew for everyone: it names no size and cannot send a part.
+    """
+    if not all((folder / name).exists() for name in RELEASES):
+        archive = fetch(SPRSOUND, folder / "sprsound.zip")
+        for name in RELEASES:
+            if not (folder / name).exists():
+                unpack(archive, _inside(archive, name), folder / name)
+        archive.unlink()
+    return data.sprsound_source(folder)
+
+
+def _inside(archive: Path, name: str) -> str:
+    """Where a release lies in the repository's archive; it has stood in two places."""
+    try:
+        with zipfile.ZipFile(archive) as box:
+            names = box.namelist()
+    except zipfile.BadZipFile as error:
+        raise _damaged(archive, error) from error
+    for base in sprsound.BASES:
+        for top in sorted({member.split("/")[0] for member in names}):
+            path = "/".join(part for part in (top, base, name) if part)
+            if any(member.startswith(f"{path}/") for member in names):
+                return path
+    raise _damaged(archive, f"it holds no {name}")
+
+
+DATASETS = {"icbhi": _icbhi, "sprsound": _sprsound}
 
 
 def fetch(url: str, path: Path) -> Path:
@@ -59,13 +101,13 @@ def fetch(url: str, path: Path) -> Path:
     have = part.stat().st_size if part.exists() else 0
     try:
         size = _stream(url, part, have)
-    except (OSError, ValueError) as error:  # the network's and the disk's errors are OSErrors
+    except (OSError, ValueError, HTTPException) as error:  # the disk's errors are OSErrors
         raise UserError(
             f"{url}: {error}; start again, it goes on where it stopped, or put the file to {path} "
             "yourself"
         ) from error
     got = part.stat().st_size
-    if got != size:
+    if size is not None and got != size:
         if got > size:
             part.unlink()
         raise UserError(f"{url}: {got} of {size} bytes arrived; start again to fetch the rest")
@@ -73,8 +115,8 @@ def fetch(url: str, path: Path) -> Path:
     return path
 
 
-def _stream(url: str, part: Path, have: int) -> int:
-    """Append what is missing to `part`; return the size that the whole must have."""
+def _stream(url: str, part: Path, have: int) -> int | None:
+    """Append what is missing to `part`; return the size that the whole must have, if known."""
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
         response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
@@ -86,9 +128,9 @@ def _stream(url: str, part: Path, have: int) -> int:
         if response.status != 206:  # the server sends all of it again
             have = 0
         length = response.headers["Content-Length"]
-        if length is None:
+        if length is None and not response.chunked:
             raise ValueError("the server does not name the file's size")
-        size = have + int(length)
+        size = have + int(length) if length else None  # chunks end with a mark: a cut is an error
         bar = tqdm(total=size, initial=have, unit="B", unit_scale=True, desc=part.stem)
         with bar, open(part, "ab" if have else "wb") as out:
             while block := response.read(CHUNK):
@@ -111,21 +153,26 @@ def unpack(archive: Path, top: str, target: Path) -> None:
                 box.extract(member, part)
         os.replace(part / top, target)
     except (zipfile.BadZipFile, FileNotFoundError, EOFError, NotImplementedError) as error:
-        archive.unlink(missing_ok=True)
-        raise UserError(f"{archive}: damaged ({error}), removed; download it again") from error
+        raise _damaged(archive, error) from error
     except OSError as error:
         raise UserError(f"{target}: {error.strerror}; free space and start again") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
+def _damaged(archive: Path, why: object) -> UserError:
+    archive.unlink(missing_ok=True)
+    return UserError(f"{archive}: damaged ({why}), removed; download it again")
+
+
 def _safe(member: zipfile.ZipInfo, top: str, archive: Path) -> bool:
     """Whether a member belongs to `top`; one that points elsewhere is a `UserError`."""
     path = PurePosixPath(member.filename.replace("\\", "/"))
-    link = stat.S_ISLNK(member.external_attr >> 16)
+    inside = path.parts[: top.count("/") + 1] == tuple(top.split("/"))
+    link = inside and stat.S_ISLNK(member.external_attr >> 16)
     if path.is_absolute() or ".." in path.parts or link or ":" in member.filename:
         raise UserError(
             f"{archive}: its member {member.filename!r} would leave the folder; do not use this "
             "archive, fetch the official one"
         )
-    return path.parts[:1] == (top,)
+    return inside
