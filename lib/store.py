@@ -106,7 +106,10 @@ def store_for(source: Source, front: FrontEnd, progress: bool = True) -> Store:
 
 
 def hashes(paths: list[Path]) -> dict[str, str]:
-    """File name -> sha256 of its bytes; remembered by size and time of change."""
+    """File name -> sha256 of its bytes; remembered by size and time of change.
+
+    A file that was changed and given its old size and time back is not seen.
+    """
     memory_path = stores_root() / "hashes.json"
     try:
         memory = read_json(memory_path)

@@ -1,12 +1,16 @@
 """The download against a local server: resuming, sizes, checksums, archives that mean harm."""
 
 import io
+import os
+import subprocess
+import sys
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from lib import files
 from lib.data import download, synthetic
 from lib.errors import UserError
 
@@ -76,7 +80,8 @@ def test_download_gives_the_official_layout(official, server, tmp_path):
     want = {p.name: p.read_bytes() for p in (official / download.FOLDER).iterdir()}
     got = {p.name: p.read_bytes() for p in (folder / download.FOLDER).iterdir()}
     assert got == want
-    assert sorted(p.name for p in folder.iterdir()) == sorted([*download.LISTS, download.FOLDER])
+    left = {p.name for p in folder.iterdir()}
+    assert left == {*download.LISTS, download.FOLDER, ".lock"}
     server.asked.clear()
     download.download("icbhi", tmp_path / "data")
     assert server.asked == []  # nothing is fetched twice
@@ -147,6 +152,32 @@ def test_an_archive_that_is_none_or_lacks_the_folder(tmp_path):
         download.unpack(tmp_path / "a.zip", "db", tmp_path / "db")
     with pytest.raises(UserError, match="damaged"):
         download.unpack(archive(tmp_path, "other/a"), "db", tmp_path / "db")
+
+
+def test_a_second_download_is_told_who_holds_the_folder(official, server, tmp_path):
+    """Two that go on with the same part would mix it up."""
+    with (
+        files.locked(tmp_path / "data/icbhi/.lock"),
+        pytest.raises(UserError, match=f"icbhi: in use by process {os.getpid()}"),
+    ):
+        download.download("icbhi", tmp_path / "data")
+    assert server.asked == []
+
+
+def test_a_killed_unpacking_is_swept(official, tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    folder = tmp_path / "data/icbhi"
+    half = folder / f"{download.FOLDER}.{os.uname().nodename}.{process.pid}.part"
+    half.mkdir(parents=True)
+    download.download("icbhi", tmp_path / "data")
+    assert not half.exists() and (folder / download.FOLDER).is_dir()
+
+
+def test_a_closed_folder_is_told(server, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written to .*; set --data to a folder"):
+        download.download("icbhi", tmp_path / "file")
 
 
 def test_unknown_dataset(tmp_path):
