@@ -11,6 +11,7 @@ import re
 import shutil
 import time
 import zipfile
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -273,4 +274,5 @@ class Progress:
         if now - self.written > PROGRESS_SECONDS:
             self.written = now
             share = self.epoch - 1 + done / self.steps
-            self.path.write_text(json.dumps({"epochs": round(share, 3)}))
+            with suppress(OSError):  # on a full disk the bar stands still; the run may yet end well
+                self.path.write_text(json.dumps({"epochs": round(share, 3)}))

@@ -106,7 +106,10 @@ def store_for(source: Source, front: Front, progress: bool = True) -> Store:
 
 
 def hashes(paths: dict[str, Path]) -> dict[str, str]:
-    """Name -> sha256 of its file's bytes; remembered by size and time of change."""
+    """Name -> sha256 of its file's bytes; remembered by size and time of change.
+
+    A file that was changed and given its old size and time back is not seen.
+    """
     memory_path = stores_root() / "hashes.json"
     try:
         memory = read_json(memory_path)

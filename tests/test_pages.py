@@ -122,6 +122,14 @@ def test_formulas_become_mathml_and_code_does_not():
     assert "λ" in page.find("math").text
 
 
+def test_words_in_formulas_stay_words():
+    """latex2mathml alone would let the tag through."""
+    page = pages.mathml(r"<p>$\text{&lt;script&gt;alert(1)&lt;/script&gt;} \lambda$</p>")
+    assert BeautifulSoup(page, "html.parser").find("script") is None
+    assert BeautifulSoup(page, "html.parser").find("mtext").text == "<script>alert(1)</script>"
+    assert "λ" in page
+
+
 def test_code_is_closed_and_neighbours_are_linked():
     page = BeautifulSoup(pages.render(executed(), CARD, None, CARD), "html.parser")
     assert page.find("details", class_="code").get("open") is None
