@@ -32,6 +32,7 @@ PARTS = {  # part -> split, folder of annotations, folder of recordings
     "2023": ("test", "BioCAS2023/test2023_json", "BioCAS2023/test2023_wav"),
 }
 RECORDINGS = {"train": 1949, "inter": 355, "intra": 379}  # of BioCAS2022, the official release
+RECORDINGS_2023 = 871
 FOLDER = "BioCAS2022"
 BASES = ("", "releases")  # where the releases' folders lie below the data set's
 DEVICE = "Yunting II"  # all recordings
