@@ -100,9 +100,62 @@ _add(CNN, "resnet18/ce@mel", model="resnet18", **_gpu)
 _add(AST, "ast_small/ce@mel", size="small", **_gpu)
 _add(_LEAN, "ast_small/patchmix_cl@mel", size="small", **_gpu | {"init": "none"})
 
+# SPRSound (Hu et al. 2023): MFCC clips of 3 s, batches of equal classes, clips reversed at random.
+# Adam and 50 epochs for rows whose optimiser the paper does not name.
+SPRSOUND = Experiment(
+    "sprsound",
+    dataset="sprsound",
+    features="mfcc",
+    clip_seconds=3.0,
+    normalise="clip",
+    model="resnet18",
+    dropout=0.25,
+    class_weights=False,
+    sampler="balanced",
+    flip=0.5,
+    spec_augment=0.0,
+    validation_patients=0.2,
+    schedule="constant",
+    lr=1e-3,
+    weight_decay=1e-4,
+    batch=32,
+    moving_average=0.0,
+)
+TASKS = ("t11", "t12", "t21", "t22")
+_CNN2 = {"model": "cnn2", "size": "2-64-256-32", "dropout": 0.0}
+_FROZEN = {"freeze": True, "epochs": 20, "dropout": 0.0, "keep_embeddings": True}
+_FROZEN |= {"keep_train": True, "keep_weights": True}
+_SUPCON = {"method": "supcon", "optimizer": "sgd", "tau": 0.1, "projector": 128}
+_FAULTS = {  # of the published code
+    "validation_by=clip": {"validation_by": "clip"},
+    "validation_draw=balanced": {"validation_draw": "balanced"},
+    "scale=minmax": {"scale": "minmax"},
+}
+
+
+def _add_sprsound(task: str) -> None:
+    base = override(SPRSOUND, labels=task)
+    _add(base, f"cnn2/ce@{task}", **_CNN2)
+    _add(base, f"cnn2/mixup@{task}", method="mixup", **_CNN2)
+    _add(base, f"resnet18/ce@{task}")
+    _add(base, f"resnet18/supcon@{task}", **_SUPCON, keep_weights=True)
+    linear = override(base, parent=f"resnet18/supcon@{task}", **_FROZEN)
+    _add(linear, f"resnet18_supcon/ce@{task}")
+    _add(linear, f"resnet18_supcon/mixup@{task}", method="mixup")
+
+
+for _task in TASKS:
+    _add_sprsound(_task)
+for _fault, _changes in _FAULTS.items():
+    _add(override(SPRSOUND, labels="t11"), f"cnn2/ce@t11/{_fault}", **_CNN2 | _changes)
+for _task in ("t21", "t22"):  # the settings that were submitted to the challenge: records of 15 s
+    _add(override(SPRSOUND, labels=_task), f"cnn2/ce@{_task}/clip_seconds=15", **_CNN2,
+         clip_seconds=15.0)  # fmt: skip
+
 MAIN |= {"ast_in_as/ce", "ast_in_as/patchmix_cl"}
 GPU |= {"resnet18/ce@mel", "ast_small/ce@mel", "ast_small/patchmix_cl@mel"}
 SEEDS |= {name: (1, 2) for name in EXPERIMENTS if name.startswith("mn04") and "@mel" in name}
+SEEDS |= {name: (1, 2) for name, e in EXPERIMENTS.items() if e.dataset == "sprsound"}
 
 
 def get(name: str) -> Experiment:

@@ -181,8 +181,9 @@ def score_selections(
         test = partial(_score, arrays, labelling, selection, "test")
         clean = ~np.isin(arrays["test/patient"], icbhi.OVERLAPPING_PATIENTS)
         result[selection] = {"epoch": epochs[selection], "test": test(), "test_clean": test(clean)}
-        if f"{selection}/validation/logits" in arrays:
-            result[selection]["validation"] = _score(arrays, labelling, selection, "validation")
+        for name in ("train", "validation"):
+            if f"{selection}/{name}/logits" in arrays:
+                result[selection][name] = _score(arrays, labelling, selection, name)
     return result
 
 

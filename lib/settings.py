@@ -72,6 +72,7 @@ class Experiment:
     precision: str = "fp32"  # fp32 | bf16 | fp16
     # what is kept beside the numbers; changes none of them
     keep_embeddings: bool = False
+    keep_train: bool = False  # answers on the training clips too
     keep_weights: bool = False  # of the epoch chosen on validation, else of the last one
 
     def __post_init__(self) -> None:
@@ -110,7 +111,7 @@ CHOICES = {
     "precision": ("fp32", "bf16", "fp16"),
 }
 # What a parent was is in the hash all the same, as the fingerprint of the weights (`lib.runs`).
-NOT_HASHED = ("name", "parent", "keep_embeddings", "keep_weights")
+NOT_HASHED = ("name", "parent", "keep_embeddings", "keep_train", "keep_weights")
 
 
 def override(experiment: Experiment, **changes: object) -> Experiment:

@@ -75,7 +75,7 @@ def fit(experiment: Experiment, seed: int, store: Store, frames: int, folder: Pa
         logs = _train_epoch(run, epoch)
         evaluated = {name: _evaluate(run, name) for name in ("validation", "test")}
         history.append({"epoch": epoch, **logs, **_epoch_scores(run, evaluated)})
-        _keep_chosen(kept, history, evaluated, experiment.keep_embeddings)
+        _keep_chosen(run, kept, history, evaluated)
         _keep_weights(run, history)
         run.scheduler.step()
         _save(run, history, kept)
@@ -251,19 +251,19 @@ def _epoch_scores(run: Run, evaluated: dict[str, dict[str, Tensor]]) -> dict[str
     return result
 
 
-def _keep_chosen(
-    kept: dict[str, dict], history: list[dict], evaluated: dict, embeddings: bool
-) -> None:
+def _keep_chosen(run: Run, kept: dict[str, dict], history: list[dict], evaluated: dict) -> None:
     """Keep this epoch's predictions for each selection that would choose it so far."""
     epoch = history[-1]["epoch"]
-    for selection in SELECTIONS:
-        if chosen_epoch(history, selection) == epoch:
-            kept[selection] = {
-                f"{name}/{key}": value
-                for name, found in evaluated.items()
-                for key, value in found.items()
-                if key == "logits" or embeddings
-            }
+    chosen = [name for name in SELECTIONS if chosen_epoch(history, name) == epoch]
+    if chosen and run.experiment.keep_train:
+        evaluated = evaluated | {"train": _evaluate(run, "train")}
+    for selection in chosen:
+        kept[selection] = {
+            f"{name}/{key}": value
+            for name, found in evaluated.items()
+            for key, value in found.items()
+            if key == "logits" or (run.experiment.keep_embeddings and name != "train")
+        }
 
 
 def _keep_weights(run: Run, history: list[dict]) -> None:
@@ -304,8 +304,8 @@ def _resume(run: Run) -> tuple[list[dict], dict]:
 
 def _finish(run: Run, history: list[dict], kept: dict) -> None:
     arrays = {}
-    for name in ("validation", "test"):
-        if len(run.sets[name]):
+    for name in ("train", "validation", "test"):
+        if any(f"{name}/" in key for found in kept.values() for key in found):
             arrays |= runs.describe_set(name, run.cycles.loc[run.sets[name]], run.labels)
     shown = "test" if "test" in kept else "last"  # one selection's embeddings are enough to draw
     for selection, found in kept.items():

@@ -164,3 +164,20 @@ def test_fewer_clips_than_a_batch_are_told(small_store, tmp_path):
 def test_a_loss_that_is_not_finite_ends_the_run_with_a_reason(small_store, tmp_path):
     with pytest.raises(UserError, match="the loss is nan in epoch 1"):
         make(tmp_path / "a", small_store, override(SMALL, lr=float("inf")))
+
+
+def test_training_answers_are_kept_where_asked_for(small_store, tmp_path):
+    folder = make(tmp_path / "a", small_store, override(SMALL, keep_train=True))
+    plain = make(tmp_path / "b", small_store)
+    arrays, fewer = runs.predictions(folder), runs.predictions(plain)
+    assert set(arrays) - set(fewer) == {
+        *(f"train/{key}" for key in ("label", "cycle", "patient", "device")),
+        *(
+            f"{name}/train/logits"
+            for name in ("test", "last", "validation")
+            if f"{name}/test/logits" in arrays
+        ),
+    }
+    assert all(np.array_equal(arrays[key], fewer[key]) for key in fewer)
+    last = files.read_json(folder / "result.json")["selections"]["last"]
+    assert np.sum(last["train"]["confusion"]) == 24
