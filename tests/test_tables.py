@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import files, rows as registry_rows
-from lib import store_build, tables
+from lib import files, store_build, tables
+from lib import rows as registry_rows
 from lib.rows import Row
 from lib.tables import NONE, compare, verdict
 
