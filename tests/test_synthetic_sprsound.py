@@ -5,8 +5,9 @@ import hashlib
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import recall_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -67,8 +68,21 @@ def test_classes_can_be_learnt(made, unit, tasks, monkeypatch):
     for task in tasks:
         model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
         model.fit(x[train], table[task][train])
-        score = balanced_accuracy_score(table[task][test], model.predict(x[test]))
-        assert score > 0.7, task
+        recalls = recall_score(table[task][test], model.predict(x[test]), average=None)
+        assert recalls.min() >= 0.5 and recalls.mean() > 0.75, task
+
+
+@pytest.mark.parametrize(
+    ("label", "low", "high"), [("Rhonchi", 90, 200), ("Wheeze", 250, 450), ("Stridor", 500, 800)]
+)
+def test_continuous_sounds_differ_in_height(made, label, low, high):
+    events, peaks = sprsound.events(made.root), []
+    files = sprsound.audio_files(made.root)
+    for event in events[events.t12 == label].itertuples():
+        wave, rate = soundfile.read(files[event.recording])
+        part = wave[round(event.start * rate) : round(event.end * rate)]
+        peaks.append(np.abs(np.fft.rfft(part)).argmax() * rate / len(part))
+    assert low < np.median(peaks) < high
 
 
 def test_written_once_where_nothing_is_found(monkeypatch, tmp_path):
