@@ -17,7 +17,7 @@ PREEMPHASIS = 0.97
 LOWEST_HZ = 20.0
 SMALLEST = 1.1920928955078125e-07  # float32 epsilon, Kaldi's floor under the logarithm
 SCALES = ("zero_mean", "minmax")
-RECORD_TASKS = ("t21", "t22")
+UNITS = {"t21": "record", "t22": "record", "w11": "window", "w12": "window"}  # else event
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Mfcc:
     hop: int = 128
     mels: int = 128  # librosa's default, which the published code leaves as it is
     scale: str = "zero_mean"  # zero_mean (the paper's wording) | minmax (the published code)
-    unit: str = "event"  # event | record: what is a clip, and is scaled as a whole
+    unit: str = "event"  # event | record | window: what is a clip, and is scaled as a whole
 
     @property
     def shape(self) -> dict[str, int]:
@@ -90,7 +90,7 @@ def front_end(experiment: Experiment) -> Front:
             fft=experiment.fft,
             hop=experiment.hop,
             scale=experiment.scale,
-            unit="record" if experiment.labels in RECORD_TASKS else "event",
+            unit=UNITS.get(experiment.labels, "event"),
         )
     return FrontEnd(clip_seconds=experiment.clip_seconds, pad=experiment.pad, fade=experiment.fade)
 

@@ -31,7 +31,7 @@ READERS = {
         {"official": "ICBHI", "partial": "ICBHI partial", "synthetic": "synthetic"},
     ),
     "sprsound": Reader(
-        {"event": sprsound.events, "record": sprsound.records},
+        {"event": sprsound.events, "record": sprsound.records, "window": sprsound.windows},
         sprsound.audio_files,
         sprsound.inputs,
         sprsound.check,

@@ -47,7 +47,7 @@ LABELLINGS = {
     "label": Labelling(icbhi.CLASSES),
     **{
         task: Labelling(classes, tuple({sprsound.POOR} & set(classes)), challenge=True)
-        for task, classes in sprsound.TASKS.items()
+        for task, classes in (sprsound.TASKS | sprsound.WINDOWS).items()
     },
 }
 

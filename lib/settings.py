@@ -16,9 +16,7 @@ class Experiment:
     dataset: str = "icbhi"  # icbhi | icbhi_mel | sprsound
     subset: str = "all"  # all | sc (single-channel recordings only)
     split: str = "official"  # official | patient_clean (train set without patients 156 and 218)
-    labels: str = (
-        "label"  # the column of the store that is learnt (ICBHI's classes), or t11 ... t22
-    )
+    labels: str = "label"  # the store's column that is learnt: ICBHI's, t11 ... t22, w11, w12
     validation_patients: float = 0.0  # share of training patients held out
     validation_by: str = "patient"  # patient | clip: the published leak, same patient on both sides
     validation_draw: str = "once"  # once | balanced: scored on a resampled set, as published
@@ -89,7 +87,7 @@ CHOICES = {
     "dataset": ("icbhi", "icbhi_mel", "sprsound"),
     "subset": ("all", "sc"),
     "split": ("official", "patient_clean"),
-    "labels": ("label", "t11", "t12", "t21", "t22"),
+    "labels": ("label", "t11", "t12", "t21", "t22", "w11", "w12"),
     "validation_by": ("patient", "clip"),
     "validation_draw": ("once", "balanced"),
     "features": ("fbank", "mfcc"),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lib.features import Front
 
 REQUIRED = ("recording", "cycle", "start", "end", "split")
-LABELLINGS = ("label", "icbhi4", "t11", "t12", "t21", "t22")  # one of them at least
+LABELLINGS = ("label", "icbhi4", "t11", "t12", "t21", "t22", "w11", "w12")  # one at least
 AUDIOSET = (-4.2677393, 4.5689974)  # mean and std of AudioSet's fbank, as published with AST
 
 

@@ -16,7 +16,7 @@ def answers(classes, n=400):
     return label, np.where(rng.random(n) < 0.5, label, rng.integers(0, classes, n)), part
 
 
-@pytest.mark.parametrize("task", sprsound.TASKS)
+@pytest.mark.parametrize("task", sprsound.TASKS | sprsound.WINDOWS)
 def test_scores_are_the_mean_over_inter_and_intra(task):
     labelling = labels.get(task)
     label, predicted, part = answers(len(labelling.classes))

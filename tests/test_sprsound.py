@@ -324,3 +324,40 @@ def test_the_official_header_with_a_wrong_block_align(tmp_path):
     assert rate == 8000
     np.testing.assert_allclose(wave, samples / 2**15, atol=1e-7)
     assert sprsound._seconds(tmp_path / "a.wav") == 0.5
+
+
+def test_windows_are_events_and_poor_records(root):
+    table, events = sprsound.windows(root), sprsound.events(root)
+    records = sprsound.records(root)
+    poor = records[(records.t22 == sprsound.POOR) & ~records.recording.isin(events.recording)]
+    assert len(table) == len(events) + len(poor) > len(events)
+    assert not table.duplicated(["recording", "cycle"]).any()
+    both = events.merge(table, on=["recording", "cycle"], suffixes=("", "_w"))
+    assert both.w12.tolist() == both.t12.tolist() and both.w11.tolist() == both.t11.tolist()
+    length = both.recording.map(records.set_index("recording").end)
+    assert (both.start_w <= both.start).all() and (both.end_w >= both.end).all()
+    assert (both.start_w >= 0).all() and not (both.end_w > length).any()
+    rest = table[table.recording.isin(poor.recording)]
+    assert set(rest.w11) == set(rest.w12) == {sprsound.POOR} and set(rest.start) == {0}
+
+
+@pytest.mark.parametrize(
+    ("times", "wanted"),
+    [
+        ((4.0, 5.0, 9.0), (3.0, 6.0)),  # in the middle
+        ((0.2, 1.0, 9.0), (0.0, 3.0)),  # at the start
+        ((8.0, 8.5, 9.0), (6.0, 9.0)),  # at the end
+        ((0.5, 1.0, 2.0), (0.0, 2.0)),  # in a short recording
+        ((1.0, 4.5, 9.0), (1.0, 4.5)),  # longer than a window
+        ((4.0, 5.0, float("nan")), (3.0, 6.0)),  # no audio here
+    ],
+)
+def test_short_events_are_extended_by_the_sound_around_them(times, wanted):
+    found = sprsound._extended(*times)
+    assert (found["start"], found["end"]) == pytest.approx(wanted)
+
+
+@pytest.mark.real
+def test_windows_of_the_recordings(sprsound_root):
+    counts = sprsound.windows(sprsound_root).groupby("part").w12.value_counts()
+    assert counts["train"][sprsound.POOR] == 177 and counts["train"].sum() == 6656 + 177

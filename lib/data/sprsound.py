@@ -22,6 +22,11 @@ TASKS = {  # task -> its classes, in the challenge's order
     "t21": ("Normal", POOR, "Adventitious"),
     "t22": ("Normal", POOR, "CAS", "DAS", "CAS & DAS"),
 }  # fmt: skip
+WINDOWS = {  # the same events, and windows in which nothing can be heard (Hu et al. 2023, III.C)
+    "w11": ("Normal", POOR, "Adventitious"),
+    "w12": (*TASKS["t12"], POOR),
+}
+WINDOW_SECONDS = 3.0
 ICBHI_LABELS = dict(
     zip(TASKS["t12"], ("normal", *3 * ["wheeze"], *2 * ["crackle"], "both"), strict=True)
 )
@@ -65,6 +70,25 @@ def records(root: Path) -> pd.DataFrame:
     rows = [record for record, _ in _read_all(root)]
     table = pd.DataFrame(rows, columns=[*COLUMNS, "t21", "t22"])
     return table.sort_values("recording", ignore_index=True)
+
+
+def windows(root: Path) -> pd.DataFrame:
+    """What a sliding window learns from, sorted; columns `COLUMNS`, w11, w12; errors as `events`.
+
+    Items are all events and, whole, all Poor Quality records without events. An event shorter than
+    3 s is extended on both sides by the recording's own sound, as far as that goes, since a window
+    that slides over a record holds sound and no padding; the paper says only that the event's shape
+    is extended. What is longer than a window is cropped when a batch is read.
+    """
+    rows = []
+    for record, found in _read_all(root):
+        for event in found:
+            known = {**record, **event, "w11": event["t11"], "w12": event["t12"]}
+            rows.append(known | _extended(event["start"], event["end"], record["end"]))
+        if record["t22"] == POOR and not found:
+            rows.append(record | {"w11": POOR, "w12": POOR})
+    table = pd.DataFrame(rows, columns=[*COLUMNS, "w11", "w12"])
+    return table.sort_values(["recording", "cycle"], ignore_index=True)
 
 
 def record_label(labels: Iterable[str]) -> str:
@@ -175,6 +199,18 @@ def _annotations(root: Path) -> tuple[list[tuple[dict, list[dict]]], list[str]]:
         faults += wrong
         read.append((record, found))
     return read, faults
+
+
+def _extended(start: float, end: float, length: float) -> dict[str, float]:
+    """The times of an event, at least a window long where the recording (s, or nan) is."""
+    if end - start >= WINDOW_SECONDS:
+        return {"start": start, "end": end}
+    first = (start + end - WINDOW_SECONDS) / 2
+    if not math.isnan(length):
+        first = min(first, length - WINDOW_SECONDS)
+    first = max(first, 0.0)
+    last = first + WINDOW_SECONDS
+    return {"start": first, "end": last if math.isnan(length) else min(last, length)}
 
 
 def _named(recording: str, part: str) -> dict:
