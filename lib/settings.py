@@ -29,6 +29,7 @@ class Experiment:
     size: str = "base"
     patch: int = 16
     stride: int = 10
+    pool: str = "special"  # special (class and distillation token) | all (mean of all tokens)
     init: str = "none"  # none | imagenet | audioset | imagenet+audioset
     stem: str = "random"  # random (official code) | summed: the 1-channel stem of ImageNet CNNs
     pos_embed: str = "official"  # official (axes swapped, as published) | aligned
@@ -73,6 +74,7 @@ CHOICES = {
     "pad": ("repeat", "cyclic", "zero"),
     "fade": ("recording", "cycle"),
     "normalise": ("audioset", "store", "clip"),
+    "pool": ("special", "all"),
     "init": ("none", "imagenet", "audioset", "imagenet+audioset"),
     "stem": ("random", "summed"),
     "pos_embed": ("official", "aligned"),
