@@ -36,6 +36,7 @@ class Experiment:
     size: str = "base"
     patch: int = 16
     stride: int = 10
+    pool: str = "special"  # special (class and distillation token) | all (mean of all tokens)
     init: str = "none"  # none | imagenet | audioset | imagenet+audioset
     parent: str = ""  # the experiment whose run of the same seed this one starts from
     stem: str = "random"  # random (official code) | summed: the 1-channel stem of ImageNet CNNs
@@ -98,6 +99,7 @@ CHOICES = {
     "pad": ("repeat", "cyclic", "zero"),
     "fade": ("recording", "cycle"),
     "normalise": ("audioset", "store", "clip"),
+    "pool": ("special", "all"),
     "init": ("none", "imagenet", "audioset", "imagenet+audioset"),
     "stem": ("random", "summed"),
     "pos_embed": ("official", "aligned"),

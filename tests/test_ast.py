@@ -160,3 +160,17 @@ def test_official_order_keeps_frequency_and_destroys_time(order):
     survives = np.corrcoef(resized[:, 0], frequency)[0, 1], np.corrcoef(resized[:, 1], time)[0, 1]
     expected = (0.997, 0.000) if order == "official" else (1, 1)
     np.testing.assert_allclose(survives, expected, atol=1e-3)
+
+
+def test_the_pool_is_two_tokens_or_all_of_them():
+    torch.manual_seed(0)
+    special = ast.AST("nano", 40, 32, 16, 16, 4)
+    torch.manual_seed(0)
+    every = ast.AST("nano", 40, 32, 16, 16, 4, pool="all")
+    tokens = []
+    for model in (special, every):
+        model.vit.norm.register_forward_hook(lambda *found: tokens.append(found[2]))
+    x = torch.randn(3, 40, 32)
+    torch.testing.assert_close(special.features(x), (tokens[0][:, 0] + tokens[0][:, 1]) / 2)
+    torch.testing.assert_close(every.features(x), tokens[1].mean(1))
+    assert tokens[1].shape == (3, 2 + 2 * 2, 32)
