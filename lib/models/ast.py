@@ -30,10 +30,10 @@ def grid(frames: int, mels: int, patch: int, stride: int) -> tuple[int, int]:
 class AST(nn.Module):
     """AST on (B, frames, mels); z = mean of class and distillation token after the final norm.
 
-    pool "all" takes the mean of all tokens instead, as the geometry-aware AST does; small models
-    from scratch learn sooner with it (our finding). `embed` gives the patch grid before the positional embedding, `encode` turns a grid, mixed
-    or not, into z. Classifier: LayerNorm, Linear. Norms have DeiT's epsilon of 1e-6, as in the
-    official code; transformers' configuration says 1e-12.
+    pool "all" takes the mean of all tokens instead, as the geometry-aware AST does. `embed` gives
+    the patch grid before the positional embedding, `encode` turns a grid, mixed or not, into z.
+    Classifier: LayerNorm, Linear. Norms have DeiT's epsilon of 1e-6, as in the official code;
+    transformers' configuration says 1e-12.
 
     Source: Gong et al. 2021; Bae et al. 2023, section 3. Base has 85.9 M parameters at 8 s.
     """
