@@ -6,6 +6,7 @@ a run was measured to cost on one CPU core, for the estimate that is printed bef
 
 from dataclasses import dataclass, field
 
+from lib import registry
 from lib.errors import unknown
 from lib.settings import Experiment, override
 
@@ -29,6 +30,10 @@ class Profile:
 
 HERE = {"dataset": "icbhi"}  # rows on third-party features keep their own settings
 
+SPRSOUND = {"dataset": "sprsound"}
+WHOLE = SPRSOUND | {"features": "fbank"}  # SPRSound in ICBHI's classes: the other way of transfer
+ALONE = HERE | {"normalise": "clip"}  # ICBHI's way of transfer
+
 MEL_SECONDS = (
     ({"model": "mn04", "method": "patchmix_cl"}, 190),
     ({"model": "mn04"}, 100),
@@ -49,6 +54,8 @@ SMALL: Match = {"validation_patients": 0.2, "clip_seconds": 3.0, "class_weights"
 # As published (AudioSet's mean, moving average) so few steps end in one answer for every clip.
 STEADY: Match = {"normalise": "clip", "moving_average": 0.0}
 
+EVENTS = ("t11", "t12", "w11", "w12")  # SPRSound's tasks whose clips are events, not records
+
 QUICK = Profile(
     name="quick",
     about="small models on 3 s clips of the single-channel recordings; shows the way, not the "
@@ -64,13 +71,34 @@ QUICK = Profile(
         (HERE | {"name": "ast/ce"}, {"keep_embeddings": True}),  # the same run as ast_in_as/ce
         (HERE | {"model": "resnet18"}, {"batch": 32, "epochs": 2}),
         (HERE | {"model": "mn04"}, {"batch": 32, "lr": 5e-4, "epochs": 3}),
+        (SPRSOUND | {"model": "cnn2"}, {"epochs": 6}),
+        *(
+            (SPRSOUND | {"model": "cnn2", "labels": labels}, {"epochs": 3, "train_clips": 2000})
+            for labels in EVENTS
+        ),
+        (SPRSOUND | {"model": "resnet18"}, {"epochs": 2, "train_clips": 480}),
+        (WHOLE, {"epochs": 2, "train_clips": 600, "class_weights": True}),
     ),
     not_run=(
         ({"model": "efficientnet_b0"}, "costs too much for the quick profile"),
         ({"model": "efficientnet_lite0"}, "costs too much for the quick profile"),
         ({"model": "cnn6"}, "costs too much for the quick profile"),
+        *(
+            (SPRSOUND | {"model": "resnet18", "labels": labels}, "costs too much for quick: events")
+            for labels in EVENTS
+        ),
+        (SPRSOUND | {"clip_seconds": 15.0}, "costs too much for the quick profile"),
     ),
     seconds=(
+        (SPRSOUND | {"method": "none"}, 6),
+        (HERE | {"method": "none"}, 3),
+        *((SPRSOUND | {"model": "cnn2", "labels": labels}, 12) for labels in EVENTS),
+        (SPRSOUND | {"model": "cnn2"}, 7),
+        (SPRSOUND | {"freeze": True}, 16),
+        (SPRSOUND | {"method": "supcon"}, 38),
+        (SPRSOUND | {"model": "resnet18"}, 23),
+        (WHOLE | {"method": "patchmix_cl"}, 24),
+        (WHOLE, 17),
         ({"model": "ast", "method": "patchmix_cl"}, 17),
         ({"model": "ast"}, 9),
         ({"model": "resnet18"}, 90),
@@ -93,12 +121,22 @@ SMOKE = Profile(
         ),
         (HERE | {"name": "ast/ce"}, {"keep_embeddings": True}),  # the same run as ast_in_as/ce
         (HERE | {"model": "mn04"}, {"batch": 32, "lr": 5e-4}),
+        (ALONE | {"model": "mn04"}, {"init": "none"}),
+        (SPRSOUND, {"epochs": 1}),
+        (SPRSOUND | {"model": "resnet18"}, {"train_clips": 64}),
+        (WHOLE, {"init": "none", "clip_seconds": 2.0, "time_mask": 40}),
+        (WHOLE, {"train_clips": 96, "class_weights": True}),
     ),
     not_run=(
         ({"model": "efficientnet_b0"}, "costs too much for the smoke profile"),
         ({"model": "efficientnet_lite0"}, "costs too much for the smoke profile"),
         ({"model": "cnn6"}, "costs too much for the smoke profile"),
-        ({"model": "resnet18"}, "costs too much for the smoke profile"),
+        (HERE | {"model": "resnet18"}, "costs too much for the smoke profile"),
+        *(
+            (SPRSOUND | {"model": "resnet18", "labels": labels}, "costs too much for smoke")
+            for labels in (*EVENTS, "t21")
+        ),
+        (SPRSOUND | {"clip_seconds": 15.0}, "costs too much for the smoke profile"),
     ),
     seconds=(({}, 3),),
 )
@@ -124,14 +162,21 @@ def apply(profile: Profile, experiment: Experiment) -> Experiment:
 def why_not(profile: Profile, experiment: Experiment) -> str:
     """Why this profile leaves the experiment out, or ""."""
     for match, reason in profile.not_run:
-        if experiment.dataset == "icbhi" and matches(experiment, match):
+        if experiment.dataset != "icbhi_mel" and matches(experiment, match):
             return reason
     return ""
 
 
+def seeds(profile: Profile, experiment: Experiment) -> tuple[int, ...]:
+    """The seeds of a row: its own ones if it has some, of SPRSound's no more than the profile's."""
+    own = registry.SEEDS.get(experiment.name, profile.seeds)
+    fewer = experiment.dataset == "sprsound" and len(profile.seeds) < len(own)
+    return profile.seeds if fewer else own
+
+
 def seconds(profile: Profile, experiment: Experiment) -> float | None:
     """Measured seconds that a run takes on one CPU core, or None where nobody measured it."""
-    for match, cost in profile.seconds if experiment.dataset == "icbhi" else MEL_SECONDS:
+    for match, cost in MEL_SECONDS if experiment.dataset == "icbhi_mel" else profile.seconds:
         if matches(experiment, match):
             return cost * experiment.epochs
     return None

@@ -152,6 +152,22 @@ for _task in ("t21", "t22"):  # the settings that were submitted to the challeng
     _add(override(SPRSOUND, labels=_task), f"cnn2/ce@{_task}/clip_seconds=15", **_CNN2,
          clip_seconds=15.0)  # fmt: skip
 
+# Table II: events as windows of 3 s with one more class, Poor Quality, heard by `lib.stream`.
+for _task in ("w11", "w12"):
+    _add_sprsound(_task)
+    for _name in ("cnn2/mixup", "resnet18_supcon/mixup"):
+        _add(EXPERIMENTS[f"{_name}@{_task}"], f"{_name}@{_task}", keep_weights=True)
+
+# Generalisation: one data set's model on the other's recordings, in ICBHI's four classes. Clips are
+# normalised one by one, so that the mean and the spread of neither data set matter.
+_TRANSFER = {"clip_seconds": 3.0, "normalise": "clip", "time_mask": 60, "validation_patients": 0.2}
+for _data, _other in (("icbhi", "sprsound"), ("sprsound", "icbhi")):
+    _base = override(MN04, init="audioset", dataset=_data, keep_weights=True, **_TRANSFER)
+    for _name, _changes in (("ce", {}), ("patchmix_cl", {"class_weights": False})):
+        _made = _add(_base, f"mn04_as/{_name}@{_data}", method=_name, **_changes)
+        _add(_made, f"{_made.name}/on={_other}", parent=_made.name, method="none", dataset=_other,
+             keep_weights=False)  # fmt: skip
+
 MAIN |= {"ast_in_as/ce", "ast_in_as/patchmix_cl"}
 GPU |= {"resnet18/ce@mel", "ast_small/ce@mel", "ast_small/patchmix_cl@mel"}
 SEEDS |= {name: (1, 2) for name in EXPERIMENTS if name.startswith("mn04") and "@mel" in name}

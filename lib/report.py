@@ -120,11 +120,11 @@ def open_job(profile: str) -> Job:
 
 
 def _facts(profile: str, number: str, shared: str) -> Facts:
-    """A notebook with tables of its own depends on their results, any other on all results."""
+    """A notebook with tables of its own depends on their results, any other on the default ones."""
     from lib import results
 
     own = rows.NOTEBOOKS.get(number)
-    found = results.of(profile, *(own or rows.TABLES))
+    found = results.of(profile, *(own or rows.DEFAULT_TABLES))
     done = found[found.status.isin(["done", "none qualifies"])]
     kept = hashlib.sha256(shared.encode())
     kept.update(found.drop(columns="path").to_csv(index=False).encode())

@@ -22,7 +22,8 @@ def of(profile: str, *tables: str) -> pd.DataFrame:
     """What the runs of these tables gave: one row for each experiment, seed and selection.
 
     Status is done, not run, failed or none qualifies, with a reason; the numbers are percent of the
-    test set, `*_clean` without the two patients who stand on both sides of the official split.
+    test set, `*_clean` without the two patients who stand on both sides of the official split. What
+    a labelling does not have (SPRSound's: se2, score2, gap2) is nan.
     """
     found = []
     for planned in plan(open_study(profile), *tables):
@@ -31,9 +32,9 @@ def of(profile: str, *tables: str) -> pd.DataFrame:
 
 
 def overview(profile: str) -> pd.DataFrame:
-    """How far each table is: runs wanted, done, failed, and why the others were not run."""
+    """How far each table of the first paper is: runs wanted, done, failed, why others were not."""
     lines = []
-    for table in rows.TABLES:
+    for table in rows.DEFAULT_TABLES:
         found = of(profile, table).drop_duplicates(["experiment", "seed", "run"])
         stood = found[found.status == "not run"]
         why = stood.reason.value_counts(sort=False)
@@ -82,8 +83,8 @@ def from_record(record: dict, selection: str) -> dict:
         **known,
         "status": "done",
         "epoch": chosen["epoch"],
-        **{key: chosen["test"][key] for key in METRICS},
-        **{f"{key}_clean": clean[key] for key in METRICS},
+        **{key: chosen["test"][key] for key in METRICS if key in chosen["test"]},
+        **{f"{key}_clean": clean[key] for key in METRICS if key in clean},
         **_gaps(record["selections"], chosen),
     }
 
@@ -93,4 +94,5 @@ def _gaps(selections: dict, chosen: dict) -> dict[str, float]:
     if best is None:
         return {}
     pairs = (("gap", "score"), ("gap2", "score2"))
-    return {gap: round(best["test"][key] - chosen["test"][key], 4) for gap, key in pairs}
+    test = chosen["test"]  # SPRSound has no 2-class Score
+    return {gap: round(best["test"][key] - test[key], 4) for gap, key in pairs if key in test}

@@ -6,7 +6,7 @@ of our own follow them.
 
 from dataclasses import dataclass
 
-from lib import paper
+from lib import paper, paper_sprsound
 from lib.errors import unknown
 from lib.registry import CL, SWEEPS
 
@@ -18,7 +18,7 @@ class Row:
     key: str
     label: dict[str, str]  # the printed columns
     experiment: str | None = None  # None: quoted by the paper, or no number belongs there
-    paper: str | None = None  # key of the published row; None: a row of our own
+    paper: str | None = None  # key of the published row (SPRSound's: `lib.paper_sprsound`) or None
     needs: tuple[str, ...] = ()  # settings that a profile must leave alone
 
     @property
@@ -147,6 +147,60 @@ _CLEAN = _own(
     """,
 )
 
+# Hu et al. 2023: a row for each number, so for each task. What Tune found is not published.
+_SPRSOUND = {
+    "cnn": "cnn2/ce",
+    "cnn_mixup": "cnn2/mixup",
+    "resnet18": "resnet18/ce",
+    "resnet18_supcon": "resnet18_supcon/ce",
+    "resnet18_supcon_mixup": "resnet18_supcon/mixup",
+    "linear": "resnet18_supcon/ce",
+    "mixup": "resnet18_supcon/mixup",
+}
+
+
+def _sprsound(table: str) -> list[Row]:
+    rows = []
+    for one in paper_sprsound.table(table):
+        name, task = one.key.split("/")[1], one.key.split("/")[-1]
+        experiment = f"{_SPRSOUND[name]}@{task}" if name in _SPRSOUND else None
+        rows.append(Row(one.key, one.label, experiment, one.key))
+    return rows
+
+
+FAULTS = _own(
+    "variant task",
+    """
+    as it should be                                          | t11 | cnn2/ce@t11
+    validation by random events: the same child on both sides | t11 | cnn2/ce@t11/validation_by=clip
+    validation resampled to equal classes | t11 | cnn2/ce@t11/validation_draw=balanced
+    scaled from smallest to largest, mean kept               | t11 | cnn2/ce@t11/scale=minmax
+    records of 3 s (training scripts)                        | t21 | cnn2/ce@t21
+    records of 15 s (submitted settings)                     | t21 | cnn2/ce@t21/clip_seconds=15
+    records of 3 s (training scripts)                        | t22 | cnn2/ce@t22
+    records of 15 s (submitted settings)                     | t22 | cnn2/ce@t22/clip_seconds=15
+    """,
+)
+WINDOWS = _own(
+    "topology task",
+    """
+    CNN + MixUp                | t21 | cnn2/mixup@w11
+    CNN + MixUp                | t22 | cnn2/mixup@w12
+    ResNet 18 + SupCon + MixUp | t21 | resnet18_supcon/mixup@w11
+    ResNet 18 + SupCon + MixUp | t22 | resnet18_supcon/mixup@w12
+    """,
+)
+TRANSFER = _own(
+    "method trained tested",
+    "\n".join(
+        f"{name} | {trained} | {tested} | mn04_as/{method}@{trained.lower()}{on}"
+        for name, method in (("Fine-tuning", "ce"), ("Patch-Mix CL", "patchmix_cl"))
+        for tested in ("ICBHI", "SPRSound")
+        for trained in ("ICBHI", "SPRSound")
+        for on in ("" if trained == tested else f"/on={tested.lower()}",)
+    ),
+)
+
 SELECTION_RULE = [row for row in TABLE_2 if row.experiment in ("ast_in_as/ce", CL_NAME)]
 MAIN_METHODS = {"Fine-tuning": "ast_in_as/ce", "Patch-Mix CL": CL_NAME}
 TABLES = {
@@ -156,6 +210,11 @@ TABLES = {
     "table3_4class": _published("t3", _OURS) + _CLEAN,
     "table3_2class": _published("t3b", _OURS) + _CLEAN,
     "tsne": _own("method", "Fine-tuning | ast_in_as/ce\nPatch-Mix CL | ast_in_as/patchmix_cl"),
+    "sprsound3": _sprsound("s3"),
+    "sprsound1": _sprsound("s1"),
+    "sprsound_faults": FAULTS,
+    "sprsound2": WINDOWS,
+    "transfer": TRANSFER,
 }
 # What the paper claims, as differences of Scores: claim, a, b; the paper's a - b is in lib.paper.
 CLAIMS = (
@@ -177,8 +236,13 @@ NOTEBOOKS = {
     "05": ("figure2",),
     "06": ("table3_4class", "table3_2class"),
     "07": ("tsne",),
+    "08": ("sprsound3", "sprsound1", "sprsound_faults", "sprsound2"),
+    "09": ("transfer",),
 }
 LAST_DEFAULT = "07"  # the other systems' notebooks run when asked for by number, or by `all`
+DEFAULT_TABLES = tuple(
+    table for number, tables in NOTEBOOKS.items() if number <= LAST_DEFAULT for table in tables
+)
 
 
 def table(name: str) -> list[Row]:

@@ -44,7 +44,7 @@ class Experiment:
     dropout: float = 0.0  # before the classifier of a ResNet or CNN
     freeze: bool = False  # train the classifier alone, on normalised features
     # method
-    method: str = "ce"  # ce | patchmix_ce | patchmix_cl | mixup | supcon
+    method: str = "ce"  # ce | patchmix_ce | patchmix_cl | mixup | supcon | none (the parent as it is)
     class_weights: bool = True  # 1/n weights of the cross-entropy on clean clips
     mix: str = "patch"  # patch | t_patch
     mix_at: str = "tokens"  # tokens | input
@@ -103,7 +103,7 @@ CHOICES = {
     "init": ("none", "imagenet", "audioset", "imagenet+audioset"),
     "stem": ("random", "summed"),
     "pos_embed": ("official", "aligned"),
-    "method": ("ce", "patchmix_ce", "patchmix_cl", "mixup", "supcon"),
+    "method": ("ce", "patchmix_ce", "patchmix_cl", "mixup", "supcon", "none"),
     "mix": ("patch", "t_patch"),
     "mix_at": ("tokens", "input"),
     "negatives": ("all", "diff_y"),

@@ -149,7 +149,7 @@ def plan(study: Study, *tables: str) -> list[Planned]:
         if row.experiment is None:
             continue
         for experiment, selections in _variants(study.profile, row):
-            seeds = registry.SEEDS.get(row.experiment, study.profile.seeds)
+            seeds = profiles.seeds(study.profile, registry.get(row.experiment))
             for seed in seeds:
                 drawn = experiment.keep_embeddings and seed == seeds[0]  # the t-SNE shows one seed
                 asked = override(experiment, keep_embeddings=drawn)

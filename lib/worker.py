@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from lib import files, hardware, runs, train
+from lib import files, hardware, runs, train, transfer
 from lib.errors import RunFault, UserError
 from lib.settings import Experiment
 from lib.store import open_store
@@ -34,8 +34,9 @@ def main(arguments: list[str]) -> None:
         for part in folder.glob("*.part"):  # what a killed process was writing
             part.unlink()
         files.write_json(folder / "machine.json", _machine())
+        make = transfer.fit if experiment.method == "none" else train.fit
         try:
-            train.fit(experiment, record["seed"], open_store(store), frames, folder)
+            make(experiment, record["seed"], open_store(store), frames, folder)
         except RunFault as error:
             files.write_json(folder / "failed.json", {"reason": str(error)})
             raise SystemExit(f"error: {error}") from error

@@ -2,9 +2,14 @@
 
 import pytest
 
-from lib import paper, profiles, registry, rows
+from lib import paper, paper_sprsound, profiles, registry, rows
 from lib.errors import UserError
+from lib.features import front_end
 from lib.settings import Experiment, identity, override
+
+
+def published(key):
+    return (paper_sprsound if key.startswith("s") else paper).get(key)
 
 
 def test_every_row_has_an_experiment_or_is_quoted():
@@ -13,14 +18,58 @@ def test_every_row_has_an_experiment_or_is_quoted():
         assert len(keys) == len(set(keys)), name
         for row in table:
             assert row.experiment is None or registry.get(row.experiment)
-            assert row.paper is None or paper.get(row.paper).label == row.label
+            assert row.paper is None or published(row.paper).label == row.label
 
 
 def test_all_rows_of_the_authors_are_run():
     for table in rows.TABLES.values():
         for row in table:
-            if row.paper and paper.get(row.paper).authors:
+            if row.paper in paper.PUBLISHED and paper.get(row.paper).authors:
                 assert row.experiment, row.key
+
+
+def test_rows_of_sprsound_are_run_by_task():
+    named = {row.key: row.experiment for row in rows.table("sprsound3")}
+    assert named["s3/cnn/t12"] == "cnn2/ce@t12"
+    assert named["s3/resnet18_supcon/t21"] == "resnet18_supcon/ce@t21"
+    assert named["s3/resnet18_supcon_mixup/t21"] == "resnet18_supcon/mixup@t21"
+    left = [key for key, experiment in named.items() if experiment is None]
+    assert len(left) == 4 and all("tune" in key for key in left)
+    for row in rows.table("sprsound3") + rows.table("sprsound1"):
+        if row.experiment:
+            assert registry.get(row.experiment).labels == row.key.split("/")[-1]
+
+
+def test_models_are_taken_to_the_other_data_as_they_are():
+    """Same model and front end on both sides of a transfer, in every profile; nothing is learnt."""
+    children = [e for e in registry.EXPERIMENTS.values() if e.method == "none"]
+    assert len(children) == 4
+    for profile in profiles.PROFILES.values():
+        for child in children:
+            parent = profiles.apply(profile, registry.get(child.parent))
+            child = profiles.apply(profile, child)
+            assert parent.keep_weights and {child.dataset, parent.dataset} == {"icbhi", "sprsound"}
+            for key in ("model", "size", "init", "normalise", "validation_patients", "labels"):
+                assert getattr(child, key) == getattr(parent, key), (profile.name, child.name, key)
+            assert front_end(child) == front_end(parent)
+
+
+def test_sprsound_takes_no_more_seeds_than_a_cheap_profile():
+    mel, ours = registry.get("mn04_as/ce@mel"), registry.get("cnn2/ce@t11")
+    assert profiles.seeds(profiles.QUICK, mel) == (1, 2)
+    assert profiles.seeds(profiles.QUICK, ours) == (1,)
+    assert profiles.seeds(profiles.PAPER, ours) == registry.SEEDS["cnn2/ce@t11"]
+    assert profiles.seeds(profiles.PAPER, registry.CE) == (1, 2, 3, 4, 5)
+
+
+def test_what_quick_leaves_out_of_sprsound_says_why():
+    for name in ("resnet18/ce@t11", "resnet18_supcon/mixup@w12", "cnn2/ce@t21/clip_seconds=15"):
+        assert "too much" in profiles.why_not(profiles.QUICK, registry.get(name))
+    for name in ("resnet18/ce@t21", "cnn2/ce@t11", "mn04_as/ce@sprsound", "mn04_as/ce@mel"):
+        assert profiles.why_not(profiles.QUICK, registry.get(name)) == ""
+    for name, experiment in registry.EXPERIMENTS.items():
+        if experiment.dataset == "sprsound" and not profiles.why_not(profiles.QUICK, experiment):
+            assert profiles.seconds(profiles.QUICK, experiment), name
 
 
 def test_published_settings_of_the_main_method():

@@ -1,0 +1,65 @@
+"""A trained model on the recordings of another data set: it learns nothing, it only answers."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from lib import clips, hardware, labels, models, runs
+from lib.errors import UserError
+from lib.sets import split_sets
+from lib.settings import SELECTIONS, Experiment
+from lib.store import Store
+
+BATCH = 64
+
+
+def fit(experiment: Experiment, seed: int, store: Store, frames: int, folder: Path) -> None:
+    """Answer the test clips of `store` with the parent's weights; write the run's record.
+
+    It takes the place of `lib.train.fit` where the method is "none". Nothing here chooses an epoch:
+    the weights are those that the parent kept (best on its own held-out patients, else last), and
+    the three selections are the same answers, as epoch 0.
+    """
+    labelling = labels.get(experiment.labels)
+    coded = store.cycles[experiment.labels].map(labelling.classes.index).to_numpy(copy=True)
+    rows = split_sets(store.cycles, experiment, seed)["test"]
+    weights = runs.parent_weights(folder)
+    logits = answer(experiment, weights, store, frames, rows)
+    arrays = runs.describe_set("test", store.cycles.loc[rows], coded)
+    arrays |= {f"{selection}/test/logits": logits for selection in SELECTIONS}
+    epochs = dict.fromkeys(SELECTIONS, 0)
+    runs.write_record(folder, [{"epoch": 0}], arrays, epochs, {"clips": {"test": len(rows)}},
+                      labelling)  # fmt: skip
+
+
+@torch.no_grad()
+def answer(
+    experiment: Experiment, weights: Path, store: Store, frames: int, rows: np.ndarray
+) -> np.ndarray:
+    """Logits (len(rows), classes) of a run's kept weights for some rows of a store.
+
+    experiment: what the weights were trained with, as far as it makes the model and its input.
+    Raises `UserError` if the weights do not fit that model.
+    """
+    device = hardware.device()
+    if device.type == "cpu":  # as in training: the same bytes on one thread
+        torch.set_num_threads(1)
+        torch.use_deterministic_algorithms(True)
+    coded = np.zeros(len(store.cycles), dtype=np.int64)
+    loaded = clips.load(store, coded, frames, experiment.normalise, device)
+    model = models.build(experiment, *loaded.shape, len(labels.get(experiment.labels).classes))
+    _load(model, weights)
+    model.to(device).eval()
+    parts = torch.from_numpy(rows).to(device).split(BATCH)
+    return np.concatenate([model(loaded.batch(part)[0]).float().cpu().numpy() for part in parts])
+
+
+def _load(model: torch.nn.Module, path: Path) -> None:
+    """A run's weights; the projector that it was trained with answers nothing."""
+    state = {k: v for k, v in load_file(path).items() if not k.startswith("projector.")}
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise UserError(f"{path}: does not fit the model; is it the run of another?") from error
