@@ -8,8 +8,9 @@ from safetensors.torch import save_file
 from sklearn.metrics import recall_score
 
 from lib import audio, clips, data, files, listener, runs, store
-from lib.data import sprsound, synthetic_sprsound
+from lib.data import sprsound
 from lib.data.sprsound import POOR
+from lib.data.synthetic_sprsound import write
 from lib.errors import UserError
 from lib.features import clip_frames, front_end
 from lib.settings import Experiment, override
@@ -22,7 +23,7 @@ CNN = Experiment("cnn2/ce@w12", dataset="sprsound", features="mfcc", clip_second
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sprsound")
-    synthetic_sprsound.write(folder, seed=0, patients=4)
+    write(folder, seed=0, patients=4)
     return folder
 
 
