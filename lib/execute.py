@@ -13,7 +13,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from lib import cluster, files, pool, profiles, rows, runs
-from lib.features import front_end
+from lib.features import clip_frames
 from lib.results import of
 from lib.study import Planned, Study, open_study, plan, weights_name
 
@@ -143,7 +143,7 @@ def _start(study: Study, planned: Planned, made_by: Pool) -> None:
     folder = runs.start(planned.wanted, study.data_name(experiment), weights_name(experiment))
     folder = folder.absolute()
     words = ["-m", "lib.worker", str(folder), str(features.path.absolute())]
-    words += [str(front_end(experiment).frames), "--with-parent"]
+    words += [str(clip_frames(experiment)), "--with-parent"]
     made_by.start(planned.wanted.hash8, pool.gpu_share(experiment), words, folder / "log.txt")
 
 

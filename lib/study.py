@@ -94,7 +94,7 @@ def weights_name(experiment: Experiment) -> str:
 
 def sprsound_source(profile: Profile) -> data.Source:
     """SPRSound's recordings, or the synthetic ones where none are here or none may be used."""
-    return data.synthetic_sprsound() if profile.synthetic else data.find_sprsound()
+    return data.synthetic_sprsound_source() if profile.synthetic else data.find_sprsound()
 
 
 @cache

@@ -268,8 +268,8 @@ def _keep_chosen(run: Run, kept: dict[str, dict], history: list[dict], evaluated
 
 def _keep_weights(run: Run, history: list[dict]) -> None:
     """Write the weights of this epoch if it is the one that whoever starts from them wants."""
-    selection = "validation" if "validation_score" in history[-1] else "last"
-    if run.experiment.keep_weights and chosen_epoch(history, selection) == history[-1]["epoch"]:
+    wanted = chosen_epoch(history, "validation") or chosen_epoch(history, "last")  # none qualifies
+    if run.experiment.keep_weights and wanted == history[-1]["epoch"]:
         with files.aside(run.folder / runs.WEIGHTS) as part:
             state = {key: value.contiguous() for key, value in run.model.state_dict().items()}
             save_file(state, part)

@@ -17,6 +17,7 @@ __all__ = [
     "source",
     "sprsound_source",
     "synthetic_source",
+    "synthetic_sprsound_source",
 ]
 
 MARK = "SYNTHETIC.json"  # written by lib.data.synthetic into the folders that it makes
@@ -91,9 +92,14 @@ def find_sprsound() -> Source:
     for root in (folder / "sprsound", folder):
         if any((root / base / sprsound.FOLDER).is_dir() for base in sprsound.BASES):
             return sprsound_source(root)
-    from lib.data import synthetic_sprsound  # here, so that a table needs no audio library
+    return synthetic_sprsound_source()
 
-    return sprsound_source(synthetic_sprsound.default_root())
+
+def synthetic_sprsound_source() -> Source:
+    """The embedded synthetic SPRSound; written below the stores on first use."""
+    from lib.data import synthetic_sprsound as writer  # here: a table needs no audio library
+
+    return sprsound_source(writer.default_root())
 
 
 def sprsound_source(root: Path) -> Source:
