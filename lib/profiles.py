@@ -136,6 +136,13 @@ SMOKE = Profile(
             (SPRSOUND | {"model": "resnet18", "labels": labels}, "costs too much for smoke")
             for labels in (*EVENTS, "t21")
         ),
+        (SPRSOUND | {"model": "cnn2", "labels": "w11"}, "costs too much for smoke"),
+        *(
+            (SPRSOUND | {"method": "mixup", "labels": labels}, "costs too much for smoke")
+            for labels in ("t11", "t21")
+        ),
+        (SPRSOUND | {"validation_draw": "balanced"}, "costs too much for smoke"),
+        (SPRSOUND | {"scale": "minmax"}, "costs too much for smoke"),
         (SPRSOUND | {"clip_seconds": 15.0}, "costs too much for the smoke profile"),
     ),
     seconds=(({}, 3),),

@@ -30,21 +30,32 @@ class Page:
         return figures.show(fig)
 
 
-def open_page(profile: str) -> Page:
-    """Show the banner that belongs on every page: profile, data, and what may be concluded."""
+def open_page(profile: str, *datasets: str) -> Page:
+    """Show the banner that belongs on every page: profile, data, and what may be concluded.
+
+    datasets: icbhi (where none is named) and sprsound, whichever the page's numbers stand on.
+    """
     here = study.open_study(profile)
-    display(HTML(banner(here)))
+    display(HTML(banner(here, *datasets)))
     return Page(here, here.folder)
 
 
-def banner(here: study.Study) -> str:
+def banner(here: study.Study, *datasets: str) -> str:
     """HTML that says how far the numbers of this study are from the published setting."""
     profile = here.profile
     words = [
         f"<b>Profile {profile.name}</b>: {escape(profile.about)}.",
-        f"<b>Data</b>: {escape(here.source.banner or 'ICBHI 2017, all 920 recordings.')}",
+        f"<b>Data</b>: {escape(' '.join(_data(here, name) for name in datasets or ('icbhi',)))}",
         f"<b>Seeds</b>: {len(profile.seeds)}.",
     ]
     if not profile.verdict:
         words.append("They show that the way works; they are <b>no verdict</b> on a paper.")
     return f'<div class="banner">{" ".join(words)}</div>'
+
+
+def _data(here: study.Study, dataset: str) -> str:
+    """A sentence on how complete a data set is here."""
+    if dataset == "icbhi":
+        return here.source.banner or "ICBHI 2017, all 920 recordings."
+    whole = "SPRSound, BioCAS2022: all 2,683 recordings."
+    return study.sprsound_source(here.profile).banner or whole

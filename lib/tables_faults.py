@@ -1,0 +1,105 @@
+"""SPRSound: what the published code's faults are worth, and records as a stream of windows."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lib import answers, answers_sprsound, paper_sprsound, rows
+from lib.answers import Answers
+from lib.answers_sprsound import scores
+from lib.paper_sprsound import TASK_NAMES
+from lib.rows import Row
+from lib.tables_sprsound import (
+    CHOSEN,
+    NONE,
+    NOT_KEPT,
+    number,
+    origin,
+    run_with,
+    several,
+    spread,
+    status,
+)
+
+OTHER_CLIPS = "other clips"
+Read = Callable[[pd.DataFrame, str, str], Answers | None]
+
+
+def faults(results: pd.DataFrame) -> pd.DataFrame:
+    """What the published code's faults are worth: each variant beside the row without it.
+
+    Scores at the epoch chosen on held-out clips. Promised: validation less test. Differences are
+    those to the first line of the same task, with paired 95% intervals over patients where both
+    answered the same clips (held-out clips of all seeds together).
+    """
+    lines, first = [], {}
+    for row in rows.table("sprsound_faults"):
+        task = row.label["task"]
+        base = first.setdefault(task, row)
+        line = {"Variant": row.label["variant"], "Task": TASK_NAMES[task]}
+        for name, part in (("Validation", "validation"), ("Test", "test")):
+            line[name] = spread(results, row.experiment, CHOSEN, part, NOT_KEPT)
+        line["Promised"] = _promised(results, row.experiment)
+        pairs = {"validation": answers_sprsound.held_out, "test": answers_sprsound.of}
+        for name, read in pairs.items():
+            effect = NONE if row is base else _effect(results, base, row, name, read)
+            line[f"Effect on {name}"] = effect
+        lines.append(line | origin(results, row))
+    return pd.DataFrame(lines)
+
+
+def _promised(results: pd.DataFrame, experiment: str) -> str:
+    pair = [scores(results, experiment, CHOSEN, part) for part in ("validation", "test")]
+    return f"{np.mean(pair[0]) - np.mean(pair[1]):+.3f}" if all(pair) else NONE
+
+
+def _effect(results: pd.DataFrame, base: Row, row: Row, name: str, read: Read) -> str:
+    """Difference to the base, and its paired interval or why there is none."""
+    means = [scores(results, one.experiment, CHOSEN, name) for one in (row, base)]
+    if not all(means):
+        return NONE
+    pair = [read(results, one.experiment, CHOSEN) for one in (row, base)]
+    if None in pair or not _same_clips(*pair):
+        return f"{np.mean(means[0]) - np.mean(means[1]):+.3f} ({OTHER_CLIPS})"
+    difference, low, high = (number / 100 for number in answers.difference(*pair))
+    return f"{difference:+.3f} ({low:+.3f} to {high:+.3f})"
+
+
+def _same_clips(a: Answers, b: Answers) -> bool:
+    return np.array_equal(a.cycle, b.cycle)
+
+
+def windows(results: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
+    """Table II: event and record level, part by part, the paper beside each of our topologies.
+
+    records: what the stream said of every test record (`lib.listener.evaluate`), with column `run`.
+    """
+    found = _streamed(results, records)
+    topologies = dict.fromkeys(row.label["topology"] for row in rows.table("sprsound2"))
+    lines = []
+    for one in paper_sprsound.table("s2"):
+        _, level, part, task = one.key.split("/")
+        line = {"Level": one.label["level"], "Task": one.label["task"], "Part": part}
+        line["Paper"] = number(one.score)
+        for topology in topologies:
+            row = next(r for r in rows.table("sprsound2")
+                       if r.label == {"topology": topology, "task": task})  # fmt: skip
+            at = (found.experiment == row.experiment) & (found.part == part)
+            line[topology] = several(found[at][level]) or status(results, row)
+        lines.append(line | {"Ours was run with": run_with(results, rows.table("sprsound2"))})
+    return pd.DataFrame(lines)
+
+
+def _streamed(results: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
+    """Table II of each run whose records were heard: experiment, task, part, event, record."""
+    tables = [pd.DataFrame(columns=["experiment", "task", "part", "event", "record"])]
+    if len(records):
+        from lib import listener  # here: it loads torch, which no other table needs
+
+        heard = results[results.run.isin(records.run)].drop_duplicates("run")
+        for run in heard.itertuples():
+            one = listener.table2(Path(run.path), records[records.run == run.run])
+            tables.append(one.assign(experiment=run.experiment))
+    return pd.concat(tables, ignore_index=True)
