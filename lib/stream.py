@@ -18,6 +18,7 @@ from lib.data.sprsound import POOR
 from lib.errors import UserError, unknown
 
 RATE_HZ = 8000
+WINDOW_SECONDS = sprsound.WINDOW_SECONDS
 STEP_SECONDS = 1.0
 TASKS = {"w11": "t21", "w12": "t22"}  # what the windows say -> what is said of the record
 
@@ -29,7 +30,7 @@ def stream(
     samples: Iterable[np.ndarray],
     classify: Classify,
     rate_hz: int = RATE_HZ,
-    window_seconds: float = sprsound.WINDOW_SECONDS,
+    window_seconds: float = WINDOW_SECONDS,
     step_seconds: float = STEP_SECONDS,
 ) -> Iterator[Window]:
     """The label of each complete window, as soon as its last sample is there.
