@@ -9,6 +9,7 @@ import time
 
 import pandas as pd
 import pytest
+from ray.cluster_utils import Cluster as Nodes
 
 from lib import files, runs, search, store, trials
 from lib.data.synthetic_sprsound import write
@@ -27,6 +28,19 @@ made = replace(made, experiment=small, space=space)
 if __name__ == "__main__":
     search.run(made, 3)
 """
+
+
+@pytest.fixture
+def ray(monkeypatch):
+    """One Ray for the search that is killed and the one that goes on: starting takes its time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_worker_niceness", "0")
+        patch.setenv("RAY_raylet_start_wait_time_s", "120")
+        head = {"num_cpus": 2, "include_dashboard": False}
+        nodes = Nodes(initialize_head=True, head_node_args=head)
+        monkeypatch.setenv("RAY_ADDRESS", nodes.address)
+        yield
+        nodes.shutdown()
 
 
 @pytest.fixture
@@ -49,7 +63,7 @@ def start(tmp_path) -> subprocess.Popen:
                             stderr=subprocess.STDOUT, cwd=tmp_path)  # fmt: skip
 
 
-def test_killed_and_taken_up_again(small, tmp_path):
+def test_killed_and_taken_up_again(small, ray, tmp_path):
     first = start(tmp_path)
     until = time.monotonic() + 120
     while not list(files.runs_root().glob("*/result.json")):
