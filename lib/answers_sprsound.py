@@ -82,11 +82,14 @@ def held_out(results: pd.DataFrame, experiment: str, selection: str) -> Answers 
 def confusions(results: pd.DataFrame, method: str = TUNED, part: str = "inter") -> dict:
     """Figure 3: task -> confusion matrix in one part of the test, seeds summed, and its classes.
 
-    The epoch is the one chosen on held-out patients; tasks without a finished run are left out.
+    The epoch is the one chosen on held-out patients, the last where none qualifies; tasks without
+    a finished run are left out.
     """
     found = {}
     for task in TASKS:
-        one = of(results, f"{method}@{task}", "validation", (part,))
+        name = f"{method}@{task}"
+        both = (of(results, name, selection, (part,)) for selection in ("validation", "last"))
+        one = next((found for found in both if found is not None), None)
         if one is not None:
             found[task] = answers.confusions(one), one.labelling.classes
     return found

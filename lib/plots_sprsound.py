@@ -9,12 +9,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.data.sprsound import POOR
+from lib.data.sprsound import POOR, TASKS
 from lib.figures import blank, describe, empty, heat, listing
 from lib.paper_sprsound import TASK_NAMES
 from lib.plots import COLOURS, HATCHES, MARKERS, NO_RUN
 
 FFT = 256
+CLASSES = tuple(dict.fromkeys(name for classes in TASKS.values() for name in classes))
 NO_RECORD = "Nothing to draw: no record was heard."
 SHORT = {"Poor Quality": "Poor", "Adventitious": "Adv.", "Coarse Crackle": "Coarse",
          "Fine Crackle": "Fine", "Wheeze+Crackle": "W+C", "CAS & DAS": "Both"}  # fmt: skip
@@ -45,16 +46,23 @@ def embeddings(panels: dict[str, pd.DataFrame], most: int = 8) -> Figure:
 
 
 def _scatter(ax: Axes, table: pd.DataFrame, what: str, most: int) -> None:
-    kept = list(table[what].value_counts(sort=True).index[:most])
+    frequent = table[what].value_counts().index[:most]
+    kept = [name for name in CLASSES if name in frequent] or sorted(frequent)
     rest = table[~table[what].isin(kept)]
     if len(rest):
         ax.scatter(rest.x, rest.y, s=5, color="#C8C8C8", marker=".", label="other")
-    for i, name in enumerate(kept):
+    for place, name in enumerate(kept):
         one = table[table[what] == name]
+        i = _place(name) if name in CLASSES else place
         look = {"color": COLOURS[i % 8], "marker": MARKERS[i % 8]}
         ax.scatter(one.x, one.y, s=8, lw=0, label=name, **look)
     place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.01), "frameon": False}
     ax.legend(**place, ncols=3, fontsize=6, markerscale=1.5, handletextpad=0.1, columnspacing=0.6)
+
+
+def _place(name: str) -> int:
+    """A class's place in its task: so normal looks the same in all of them."""
+    return next(classes.index(name) for classes in TASKS.values() if name in classes)
 
 
 def confusions(matrices: dict[str, tuple[np.ndarray, tuple[str, ...]]]) -> Figure:

@@ -20,6 +20,7 @@ DATA_WORDS = {
     "synthetic": "synthetic sounds",
     "none": "features without recordings",
 }
+NAMES = {"icbhi": "ICBHI", "sprsound": "SPRSound"}
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Facts:
     seeds: str
     runs: tuple[str, ...]
     digest: str  # of all results, and of the recordings
+    data: tuple[str, str, bool] | None = None  # words, banner, all synthetic; None: the job's
 
 
 @dataclass(frozen=True)
@@ -131,13 +133,28 @@ def _facts(profile: str, number: str, shared: str) -> Facts:
     for path in sorted(set(done.path)):
         kept.update((Path(path) / "result.json").read_bytes())
     used, digest = tuple(sorted(set(done.run))), kept.hexdigest()
+    about = _about(profile, number)
     if own is None:
         return Facts("complete", "trains nothing", used, digest)
     gone = found.experiment.nunique() - done.experiment.nunique()
     status = f"{gone} of {found.experiment.nunique()} experiments not run" if gone else "complete"
     seeds = done.groupby("experiment").seed.nunique()
     least, most = (seeds.min(), seeds.max()) if len(seeds) else (0, 0)
-    return Facts(status, str(most) if least == most else f"{least} to {most}", used, digest)
+    return Facts(status, str(most) if least == most else f"{least} to {most}", used, digest, about)
+
+
+def _about(profile: str, number: str) -> tuple[str, str, bool] | None:
+    """Of a page on other data sets than ICBHI alone: data in words, banner, all synthetic."""
+    from lib.study import open_study, sprsound_source
+
+    if number not in rows.DATASETS:
+        return None
+    study = open_study(profile)
+    known = {"icbhi": study.source, "sprsound": sprsound_source(study.profile)}
+    sources = [known[name] for name in rows.DATASETS[number]]
+    words = [DATA_WORDS[one.kind].replace("ICBHI", NAMES[one.dataset]) for one in sources]
+    banner = " ".join(one.banner for one in sources if one.banner)
+    return ", ".join(words), banner, all(one.kind == "synthetic" for one in sources)
 
 
 def make_pages(job: Job, chosen: list[Path]) -> list[str]:
@@ -175,16 +192,17 @@ def _execute(job: Job, path: Path) -> bool:
 
 def _card(job: Job, path: Path, facts: Facts) -> Card:
     title, question = pages.heading(notebook.read(path))
+    data, banner, synthetic = facts.data or (job.data, job.banner, job.synthetic)
     return Card(
         name=path.stem,
         title=title,
         question=question,
         status=facts.status,
         profile=job.profile,
-        data=job.data,
-        banner=job.banner,
+        data=data,
+        banner=banner,
         seeds=facts.seeds,
-        synthetic=job.synthetic,
+        synthetic=synthetic,
         runs=facts.runs,
     )
 
@@ -193,7 +211,9 @@ def fingerprint(job: Job, path: Path, facts: Facts) -> str:
     """Hash of all a page depends on: notebook, library, versions, profile, data, results."""
     sources = sorted(Path(__file__).parent.rglob("*.py"))
     pins = files.PROJECT / "requirements.txt"
-    kept = hashlib.sha256("|".join((job.profile, job.data, job.banner, facts.digest)).encode())
+    kept = hashlib.sha256(
+        "|".join((job.profile, job.data, job.banner, facts.digest, str(facts.data))).encode()
+    )
     for source in (path, pins, *sources):
         kept.update(source.read_bytes())
     return kept.hexdigest()

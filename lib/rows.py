@@ -240,6 +240,7 @@ NOTEBOOKS = {
     "09": ("transfer",),
 }
 LAST_DEFAULT = "07"  # the other systems' notebooks run when asked for by number, or by `all`
+DATASETS = {"08": ("sprsound",), "09": ("icbhi", "sprsound")}  # of a notebook; else ICBHI alone
 DEFAULT_TABLES = tuple(
     table for number, tables in NOTEBOOKS.items() if number <= LAST_DEFAULT for table in tables
 )

@@ -44,7 +44,7 @@ class Experiment:
     dropout: float = 0.0  # before the classifier of a ResNet or CNN
     freeze: bool = False  # train the classifier alone, on normalised features
     # method
-    method: str = "ce"  # ce | patchmix_ce | patchmix_cl | mixup | supcon | none (the parent as it is)
+    method: str = "ce"  # ce | patchmix_ce | patchmix_cl | mixup | supcon | none (nothing is learnt)
     class_weights: bool = True  # 1/n weights of the cross-entropy on clean clips
     mix: str = "patch"  # patch | t_patch
     mix_at: str = "tokens"  # tokens | input

@@ -52,7 +52,7 @@ def answer(
     model = models.build(experiment, *loaded.shape, len(labels.get(experiment.labels).classes))
     _load(model, weights)
     model.to(device).eval()
-    parts = torch.from_numpy(rows).to(device).split(BATCH)
+    parts = torch.tensor(rows).to(device).split(BATCH)
     return np.concatenate([model(loaded.batch(part)[0]).float().cpu().numpy() for part in parts])
 
 

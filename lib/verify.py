@@ -8,7 +8,21 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib import cards, claims, embedding, files, profiles, render, rows, runs, tables
+from lib import (
+    cards,
+    claims,
+    embedding,
+    files,
+    profiles,
+    render,
+    rows,
+    runs,
+    streamed,
+    tables,
+    tables_faults,
+    tables_sprsound,
+    tables_transfer,
+)
 from lib import results as results_of
 
 Results = dict[str, pd.DataFrame]  # table -> what `lib.results.of` gave
@@ -41,6 +55,15 @@ TABLES: dict[str, Build] = {
         {t: results[t] for t in ("table1", "table2")}, judge
     ),
     "tsne": lambda results, _: embedding.compare(embedding.of(results["tsne"], rows.MAIN_METHODS)),
+    "sprsound_table3": lambda results, _: tables_sprsound.benchmark(results["sprsound3"]),
+    "sprsound_table3_details": lambda results, _: tables_sprsound.details(results["sprsound3"]),
+    "sprsound_totals": lambda results, _: tables_sprsound.totals(results["sprsound3"]),
+    "sprsound_table1": lambda results, _: tables_sprsound.mixup(results["sprsound1"]),
+    "sprsound_faults": lambda results, _: tables_faults.faults(results["sprsound_faults"]),
+    "sprsound_table2": lambda results, _: tables_faults.windows(
+        results["sprsound2"], streamed.published()
+    ),
+    "transfer": lambda results, _: tables_transfer.compare(results["transfer"]),
 }
 
 

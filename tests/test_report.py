@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from small_notebooks import FIGURE, write
 
-from lib import cards, report, results
+from lib import cards, data, profiles, report, results, study
 from lib.errors import UserError
 from lib.report import Facts, Job
 
@@ -120,3 +120,19 @@ def test_facts_count_what_was_not_run(tmp_path, monkeypatch):
     (record / "result.json").write_text(json.dumps({"score": 2}))
     assert report._facts("quick", "03", "data").digest != facts.digest
     assert report._facts("quick", "03", "other").digest != facts.digest
+
+
+def test_a_page_on_sprsound_names_sprsound_and_how_much_of_it_is_here(tmp_path, job, monkeypatch):
+    here = data.Source("icbhi", tmp_path, "official", "")
+    there = data.Source("sprsound", tmp_path, "partial", "partial SPRSound: 5 of 1949.")
+    monkeypatch.setattr(study, "open_study", lambda name: study.Study(profiles.QUICK, here))
+    monkeypatch.setattr(study, "sprsound_source", lambda profile: there)
+    assert report._about("quick", "07") is None
+    assert report._about("quick", "08") == ("SPRSound, partial", there.banner, False)
+    assert report._about("quick", "09") == ("ICBHI, SPRSound, partial", there.banner, False)
+    facts = replace(job.facts("08"), data=report._about("quick", "08"))
+    card = report._card(job, write(tmp_path / "08_small.ipynb", "1"), facts)
+    assert (card.data, card.banner, card.synthetic) == ("SPRSound, partial", there.banner, False)
+    assert report.fingerprint(job, tmp_path / "08_small.ipynb", facts) != report.fingerprint(
+        job, tmp_path / "08_small.ipynb", job.facts("08")
+    )

@@ -29,3 +29,12 @@ def test_what_is_shown_is_saved(tmp_path):
     shown = page.figure(figures.describe(fig, "An empty square."), "empty")
     assert 'alt="An empty square."' in shown._repr_html_()
     assert {p.name for p in (tmp_path / "figures").iterdir()} == {"empty.png", "empty.svg"}
+
+
+def test_a_page_on_sprsound_says_how_much_of_it_is_here(monkeypatch):
+    there = data.Source("sprsound", None, "synthetic", "SYNTHETIC sounds: no child")
+    monkeypatch.setattr(study, "sprsound_source", lambda profile: there)
+    here = a_study("quick", "partial", "partial ICBHI")
+    alone, both = show.banner(here, "sprsound"), show.banner(here, "icbhi", "sprsound")
+    assert "SYNTHETIC sounds: no child" in alone and "partial ICBHI" not in alone
+    assert "partial ICBHI SYNTHETIC" in both
