@@ -15,7 +15,6 @@ from lib.paper_sprsound import TASK_NAMES
 from lib.plots import COLOURS, HATCHES, MARKERS, NO_RUN
 
 FFT = 256
-CLASSES = tuple(dict.fromkeys(name for classes in TASKS.values() for name in classes))
 NO_RECORD = "Nothing to draw: no record was heard."
 SHORT = {"Poor Quality": "Poor", "Adventitious": "Adv.", "Coarse Crackle": "Coarse",
          "Fine Crackle": "Fine", "Wheeze+Crackle": "W+C", "CAS & DAS": "Both"}  # fmt: skip
@@ -24,17 +23,17 @@ SHORT = {"Poor Quality": "Poor", "Adventitious": "Adv.", "Coarse Crackle": "Coar
 def embeddings(panels: dict[str, pd.DataFrame], most: int = 8) -> Figure:
     """Figure 2: the same points by class and, below, by patient; a column for each task.
 
-    panels: task -> x, y, class, patient. Of more than `most` values the most frequent are kept,
-    the rest is grey.
+    panels: task (t11 ... t22) -> x, y, class, patient. Of more than `most` values the most frequent
+    are kept, the rest is grey.
     """
     if not panels:
         return empty(NO_RUN)
     fig, axes = blank(3.4 * len(panels) + 0.4, 7.4, 2, len(panels))
     parts = []
     for column, (task, table) in zip(axes.T, panels.items(), strict=True):
-        name = TASK_NAMES.get(task, task)
+        name = TASK_NAMES[task]
         for ax, what in zip(column, ("class", "patient"), strict=True):
-            _scatter(ax, table, what, most)
+            _scatter(ax, table, what, TASKS[task] if what == "class" else (), most)
             ax.set(title=f"{name}, by {what}", xticks=[], yticks=[])
             ax.spines[:].set_visible(False)
         counts = table["class"].value_counts(sort=False)
@@ -45,24 +44,20 @@ def embeddings(panels: dict[str, pd.DataFrame], most: int = 8) -> Figure:
     return describe(fig, f"t-SNE of held-out clips by class and by patient. {'; '.join(parts)}.")
 
 
-def _scatter(ax: Axes, table: pd.DataFrame, what: str, most: int) -> None:
+def _scatter(ax: Axes, table: pd.DataFrame, what: str, order: tuple[str, ...], most: int) -> None:
+    """Points by a column; in `order` a name's place is its look, whatever else is there."""
     frequent = table[what].value_counts().index[:most]
-    kept = [name for name in CLASSES if name in frequent] or sorted(frequent)
-    rest = table[~table[what].isin(kept)]
+    order = order or tuple(sorted(frequent))
+    rest = table[~table[what].isin(frequent)]
     if len(rest):
         ax.scatter(rest.x, rest.y, s=5, color="#C8C8C8", marker=".", label="other")
-    for place, name in enumerate(kept):
+    for i, name in enumerate(order):
         one = table[table[what] == name]
-        i = _place(name) if name in CLASSES else place
         look = {"color": COLOURS[i % 8], "marker": MARKERS[i % 8]}
-        ax.scatter(one.x, one.y, s=8, lw=0, label=name, **look)
+        if name in frequent:
+            ax.scatter(one.x, one.y, s=8, lw=0, label=name, **look)
     place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.01), "frameon": False}
     ax.legend(**place, ncols=3, fontsize=6, markerscale=1.5, handletextpad=0.1, columnspacing=0.6)
-
-
-def _place(name: str) -> int:
-    """A class's place in its task: so normal looks the same in all of them."""
-    return next(classes.index(name) for classes in TASKS.values() if name in classes)
 
 
 def confusions(matrices: dict[str, tuple[np.ndarray, tuple[str, ...]]]) -> Figure:

@@ -141,6 +141,10 @@ SMOKE = Profile(
             (SPRSOUND | {"method": "mixup", "labels": labels}, "costs too much for smoke")
             for labels in ("t11", "t21")
         ),
+        *(
+            ({"name": f"mn04_as/patchmix_cl@{data}"}, "costs too much for smoke")
+            for data in ("icbhi", "icbhi/on=sprsound", "sprsound", "sprsound/on=icbhi")
+        ),
         (SPRSOUND | {"validation_draw": "balanced"}, "costs too much for smoke"),
         (SPRSOUND | {"scale": "minmax"}, "costs too much for smoke"),
         (SPRSOUND | {"clip_seconds": 15.0}, "costs too much for the smoke profile"),

@@ -36,6 +36,7 @@ HOME = Experiment(
     stride=8,
     method="patchmix_cl",
     lr=3e-3,
+    dropout=0.25,  # so that answering in training mode would show
     batch=4,
     epochs=12,
     frequency_mask=4,
