@@ -94,7 +94,8 @@ def evaluate(root: Path, run: Path, step_seconds: float = STEP_SECONDS) -> pd.Da
     """Every test record of SPRSound as a stream: record, part, truth, answer, windows.
 
     windows: the windows' labels in order, joined by "|". Table II's task follows from the run: w11
-    answers t21, w12 answers t22. About 9 windows a record, 734 records: a minute on a core with the small CNN.
+    answers t21, w12 answers t22. About 9 windows a record, 734 records: a
+    minute on one core with the small CNN.
     """
     classify, audio = load(run), sprsound.audio_files(root)
     task = TASKS[classify.experiment.labels]
