@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
 
 def _faults(rows: list[dict]) -> int:
     """1 if a variant failed, with the names of those that did."""
-    failed = [row for row in rows if row["note"].startswith("failed")]
+    failed = [row for row in rows if row.get("note", "").startswith("failed")]
     for row in failed:
         print(f"failed: {row['group']}, {row['case']}, {row['variant']}", file=sys.stderr)
     return 1 if failed else 0
