@@ -109,17 +109,22 @@ def fbank(waves: Tensor, front: FrontEnd) -> Tensor:
     """
     import torch
 
-    frames = waves.unfold(1, front.window, front.hop)  # (B, frames, window)
-    frames = frames - frames.mean(dim=2, keepdim=True)
-    before = torch.cat([frames[..., :1], frames[..., :-1]], dim=2)
-    frames = frames - PREEMPHASIS * before
-    frames = frames * torch.hann_window(front.window, periodic=False, device=waves.device)
+    raw = waves.unfold(1, front.window, front.hop)  # (B, frames, window)
     size = 1 << (front.window - 1).bit_length()  # 512 for 25 ms at 16 kHz
-    power = torch.fft.rfft(frames, n=size).abs() ** 2  # (B, frames, size / 2 + 1)
+    padded = raw.new_zeros(*raw.shape[:2], size)  # as the transform would do, only slower
+    x = padded[..., : front.window]
+    torch.sub(raw, raw.mean(dim=2, keepdim=True), out=x)
+    before = PREEMPHASIS * x[..., :-1]
+    x[..., 0] *= 1 - PREEMPHASIS
+    x[..., 1:] -= before
+    x *= torch.hann_window(front.window, periodic=False, device=waves.device)
+    spectrum = torch.fft.rfft(padded)  # (B, frames, size / 2 + 1)
+    power = spectrum.real.square() + spectrum.imag.square()
     mels = power @ _filters(front, size).to(waves.device)  # (B, frames, mels)
-    return mels.clamp(min=SMALLEST).log()
+    return mels.clamp_(min=SMALLEST).log_()
 
 
+@cache
 def _filters(front: FrontEnd, size: int) -> Tensor:
     """Triangular mel filters (size / 2 + 1, mels), from 20 Hz to half the rate."""
     import torch

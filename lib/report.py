@@ -214,7 +214,9 @@ def fingerprint(job: Job, path: Path, facts: Facts) -> str:
     kept = hashlib.sha256(
         "|".join((job.profile, job.data, job.banner, facts.digest, str(facts.data))).encode()
     )
-    for source in (path, pins, *sources):
+    measured = [files.reports_root() / name for name in ("benchmarks.csv", "gpu_step.csv")]
+    measured = [p for p in measured if path.stem.startswith(rows.COSTS) and p.exists()]
+    for source in (path, pins, *sources, *measured):
         kept.update(source.read_bytes())
     return kept.hexdigest()
 

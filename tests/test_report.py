@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from small_notebooks import FIGURE, write
 
-from lib import cards, data, profiles, report, results, study
+from lib import cards, data, files, profiles, report, results, study
 from lib.errors import UserError
 from lib.report import Facts, Job
 
@@ -48,6 +48,14 @@ def test_the_fingerprint_covers_each_input(tmp_path, job, change):
     else:
         job = replace(job, **{change: "other"})
     assert report.fingerprint(job, book, facts) != before
+
+
+def test_new_measurements_make_their_own_page_anew(tmp_path, job):
+    books = [write(tmp_path / f"{number}_small.ipynb", "1") for number in ("03", "20")]
+    marks = [report.fingerprint(job, book, job.facts("03")) for book in books]
+    files.write_text(files.reports_root() / "benchmarks.csv", "group,case\n")
+    again = [report.fingerprint(job, book, job.facts("03")) for book in books]
+    assert again[0] == marks[0] and again[1] != marks[1]
 
 
 def test_a_failed_notebook_is_told_and_the_others_are_made(tmp_path, job):

@@ -1,0 +1,1 @@
+"""What things cost: the library against a plain reference, on the machine at hand."""
