@@ -38,7 +38,7 @@ HOME = Experiment(
     lr=3e-3,
     dropout=0.25,  # so that answering in training mode would show
     batch=4,
-    epochs=12,
+    epochs=20,
     frequency_mask=4,
     time_mask=8,
     keep_weights=True,
@@ -54,13 +54,15 @@ def start(experiment, data, weights=""):
 
 @pytest.fixture
 def other_store(small_store):
-    """The small store's clips, louder and noisy, of other patients, its test set in two parts."""
+    """The small store, half of it lost in noise, of other patients, with a test in two parts."""
     cycles = small_store.cycles.assign(dataset="sprsound", patient="c" + small_store.cycles.patient)
     part = np.where(
         cycles.split == "train", "train", np.where(cycles.index % 8 < 4, "inter", "intra")
     )
-    noise = np.random.default_rng(1).normal(scale=12, size=small_store.features.shape)
-    loud = (small_store.features * 3 + 1 + noise).astype(np.float16)
+    rng = np.random.default_rng(1)
+    heard = rng.integers(0, 2, size=(len(cycles), 1, 1))  # half of the clips are noise alone
+    noise = rng.normal(size=small_store.features.shape)
+    loud = (heard * small_store.features + noise).astype(np.float16)
     return Store(Path("other"), cycles.assign(part=part), loud, small_store.meta)
 
 
@@ -128,7 +130,7 @@ def test_its_score_is_the_mean_of_the_parts_and_has_an_interval(made):
         found["test/label"], said, found["test/patient"], labelling=get("label"),
         part=found["test/part"],
     )["score"]  # fmt: skip
-    assert low <= np.mean(halves) <= high and low < high
+    assert low < np.mean(halves) < high
     assert len(set(said)) > 1  # else every number here is the same
 
 
