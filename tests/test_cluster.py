@@ -17,7 +17,7 @@ from lib import cluster, data, execute, files, pool, registry, rows, study
 from lib.errors import UserError
 from lib.settings import override
 
-EPOCHS = 30
+EPOCHS = 60
 
 
 @pytest.fixture
@@ -129,13 +129,18 @@ def check_same(one: Path, other: Path) -> None:
 
 
 def test_without_a_cluster_one_is_started_and_ctrl_c_leaves_nothing_running(table, monkeypatch):
+    stopped = threading.Event()
+
     def interrupt():
         wait_for(lambda: list(files.runs_root().glob("small*/epoch-*.pt")))
-        _thread.interrupt_main()
+        while not stopped.is_set():  # one that falls into a callback of Ray's is lost
+            _thread.interrupt_main()
+            stopped.wait(10)
 
     threading.Thread(target=interrupt).start()
     with pytest.raises(KeyboardInterrupt):
         execute.tables("smoke", table)
+    stopped.set()
     wait_for(lambda: not running(files.runs_root()), 5)
     assert not list(files.runs_root().glob("small*/result.json"))
     assert len(execute.tables("smoke", table)) == 0  # goes on
