@@ -1,7 +1,8 @@
 """Profiles: the same experiments at three prices. A profile only sets fields.
 
 Rules apply in order; each is (settings to match, settings to change). `seconds` is what an epoch of
-a run was measured to cost on one CPU core, for the estimate that is printed before a table is run.
+a run was measured to cost on one CPU core, for the estimate that is printed before a table is run;
+those of SPRSound's rows are guessed from single steps, no run of theirs was timed on idle cores yet.
 """
 
 from dataclasses import dataclass, field
