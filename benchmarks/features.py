@@ -19,12 +19,11 @@ CYCLES = 6898  # of the whole database
 
 
 def cases(folder: Path) -> list[Case]:
-    """Some recordings, made into features four ways; then a store of full size, opened."""
+    """Some recordings, made into features three ways; then a store of full size, opened."""
     source = _recordings(folder / "recordings")
     given = {"source": source, "folder": folder}
     variants = (
         Variant("plain, one core", plain_loop, {**given, "cores": 1}),
-        Variant("plain, all cores", plain_loop, {**given, "cores": files.cores()}),
         Variant("ours, one core", our_store, {**given, "cores": 1}),
         Variant("ours, all cores", our_store, {**given, "cores": files.cores()}),
     )

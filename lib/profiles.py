@@ -2,7 +2,7 @@
 
 Rules apply in order; each is (settings to match, settings to change). `seconds` is what an epoch of
 a run was measured to cost on one CPU core, for the estimate that is printed before a table is run;
-those of SPRSound's rows are guessed from single steps, no run of theirs was timed on idle cores yet.
+those of SPRSound's rows are guessed from single steps, none of their runs was timed on idle cores.
 """
 
 from dataclasses import dataclass, field

@@ -141,7 +141,7 @@ def test_without_a_cluster_one_is_started_and_ctrl_c_leaves_nothing_running(tabl
     with pytest.raises(KeyboardInterrupt):
         execute.tables("smoke", table)
     stopped.set()
-    wait_for(lambda: not running(files.runs_root()), 5)
+    wait_for(lambda: not running(files.runs_root()))
     assert not list(files.runs_root().glob("small*/result.json"))
     assert len(execute.tables("smoke", table)) == 0  # goes on
     assert len(list(files.runs_root().glob("small*/result.json"))) == 2
