@@ -1,6 +1,7 @@
 """Shared fixtures: small stores and models, and where the real recordings are."""
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,14 @@ def own_folders(tmp_path, monkeypatch):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
     for name in ("STORE", "DATA_ROOT", "WEIGHTS_ROOT", "EXECUTOR", "RAY_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def heed_ctrl_c():
+    """A shell makes what it starts in the background deaf to Ctrl-C; tests of it must hear it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 REAL = os.environ.get("DATA_ROOT") or str(files.PROJECT / "data")

@@ -63,7 +63,13 @@ def start(project: Path, root: Path, log: Path, **more: str) -> subprocess.Popen
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=_heed_ctrl_c,
         )
+
+
+def _heed_ctrl_c() -> None:
+    """A shell makes what it starts in the background deaf to Ctrl-C, and so would this be."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def processes(root: Path) -> list[int]:
