@@ -44,7 +44,7 @@ def of(results: pd.DataFrame, experiment: str, selection: str = "test") -> Answe
         return None
     kept = [runs.predictions(Path(path)) for path in done.path]
     first = {key: kept[0][f"test/{key}"] for key in ("label", "patient", "device", "cycle")}
-    part = kept[0].get("test/part", np.zeros(len(first["label"]), dtype=str))
+    part = runs.kept_parts(kept[0], "test")
     labelling = labels.get(runs.read_started(Path(done.path.iloc[0]))["experiment"]["labels"])
     for path, arrays in zip(done.path, kept, strict=True):
         if not np.array_equal(arrays["test/cycle"], first["cycle"]):

@@ -11,6 +11,14 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def settle(device: torch.device) -> None:
+    """On a CPU, what the promise of same bytes holds for: one thread, deterministic algorithms."""
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+        torch.use_deterministic_algorithms(True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # 40% of a step, no use here
+
+
 def compiles(device: torch.device) -> bool:
     """Whether training steps are compiled there: on a GPU with Triton and a C compiler."""
     compilers = [shutil.which(name) for name in ("cc", "gcc", "clang")]

@@ -6,6 +6,7 @@ Every number comes from one confusion matrix, rows are the truth, class 0 is nor
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from lib import metrics
 from lib.data import icbhi, sprsound
@@ -19,6 +20,10 @@ class Labelling:
     classes: tuple[str, ...]
     neutral: tuple[str, ...] = ()
     challenge: bool = False  # SPRSound's Score, which takes the harmonic mean in too
+
+    def codes(self, names: pd.Series) -> np.ndarray:
+        """Places among the classes of a column of their names (N,), free to be written to."""
+        return names.map(self.classes.index).to_numpy(copy=True)
 
     def scores(self, matrix: np.ndarray) -> dict[str, np.ndarray]:
         """Percent of confusion matrices (..., n, n) -> (...); see `lib.metrics`."""

@@ -126,7 +126,7 @@ def table2(run: Path, found: pd.DataFrame) -> pd.DataFrame:
     labelling = labels.get(task)
     for part in (part for part in TESTS if (found.part == part).any()):
         one = found[found.part == part]
-        coded = [one[key].map(labelling.classes.index).to_numpy() for key in ("truth", "answer")]
+        coded = [labelling.codes(one[key]) for key in ("truth", "answer")]
         score = labelling.mean_scores(*coded, one.part.to_numpy())["score"] / 100
         events = chosen["test"].get("parts", {}).get(part, chosen["test"])["score"] / 100
         rows.append((task, part, round(events, 4), round(float(score), 4)))

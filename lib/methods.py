@@ -47,10 +47,8 @@ def patchmix_ce(
 ) -> tuple[Tensor, Logs]:
     """Patch-Mix with Mixup's loss: one pass on the mix (Bae et al. 2023, section 4.2)."""
     (x, y), mix = batch, drawn["mix"]
-    if mix_at == "tokens":
-        z_mix = model.encode(augment.mix_grid(model.embed(x), mix))
-    else:
-        z_mix = model.features(augment.mix_input(x, mix))
+    _, mixed, encode = clean_and_mixed(model, x, mix, mix_at)
+    z_mix = encode(mixed)
     loss = losses.mixed_cross_entropy(model.classifier(z_mix), y, mix.index, mix.lam, weight)
     return loss, {"ce": loss.detach()}
 
@@ -72,9 +70,16 @@ def patchmix_cl(
 
     Clean clips give z and the cross-entropy; mixed ones give z~, whose projection h(z~) must tell
     how much of each clip it holds. The target is z or h(z), with or without stop-gradient.
+
+    together: in one pass of 2 B clips, which is the same where clips do not see one another; batch
+    norm ties them, so there it takes two passes, as published.
     """
     (x, y), mix = batch, drawn["mix"]
-    z, z_mix = clean_and_mixed(model, x, mix, mix_at, together)  # (B, D) each
+    clean, mixed, encode = clean_and_mixed(model, x, mix, mix_at)
+    if together:
+        z, z_mix = encode(torch.cat([clean, mixed])).chunk(2)  # (B, D) each
+    else:
+        z, z_mix = encode(clean), encode(mixed)
     h_mix = model.projector(z_mix)  # (B, D)
     aim = model.projector(z) if "h(z)" in target else z
     aim = aim.detach() if target.startswith("stop") else aim
@@ -107,23 +112,16 @@ def supcon(
 
 
 def clean_and_mixed(
-    model: nn.Module, x: Tensor, mix: Mix, mix_at: str, together: bool
-) -> tuple[Tensor, Tensor]:
-    """Features of clean and of mixed clips, (B, D) each, mixed among patches or on the input.
+    model: nn.Module, x: Tensor, mix: Mix, mix_at: str
+) -> tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]:
+    """What is mixed, before and after, and what turns either into features (B, D).
 
-    together: in one pass of 2 B clips, which is the same where clips do not see one another; batch
-    norm ties them, so there it takes two passes, as published.
+    That is patch embeddings (B, D, F, T), or the clips themselves (B, frames, mels).
     """
     if mix_at == "tokens":
-        clean, encode = model.embed(x), model.encode  # (B, D, F, T)
-        mixed = augment.mix_grid(clean, mix)
-    else:
-        clean, encode = x, model.features
-        mixed = augment.mix_input(x, mix)
-    if together:
-        z, z_mix = encode(torch.cat([clean, mixed])).chunk(2)
-        return z, z_mix
-    return encode(clean), encode(mixed)
+        clean = model.embed(x)
+        return clean, augment.mix_grid(clean, mix), model.encode
+    return x, augment.mix_input(x, mix), model.features
 
 
 def build(

@@ -140,6 +140,11 @@ def parts(cycles: pd.DataFrame) -> np.ndarray:
     return cycles.part.to_numpy(dtype=str) if "part" in cycles else np.zeros(len(cycles), dtype=str)
 
 
+def kept_parts(arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
+    """`parts` of a set whose answers were kept."""
+    return arrays.get(f"{name}/part", np.zeros(len(arrays[f"{name}/label"]), dtype=str))
+
+
 def describe_set(name: str, cycles: pd.DataFrame, label: np.ndarray) -> dict[str, np.ndarray]:
     """Who is who in a scored set: label, cycle id, patient and device, in the logits' order."""
     cycle = cycles.recording + ":" + cycles.cycle.astype(str)
@@ -195,7 +200,7 @@ def _score(
     kept: np.ndarray | slice = slice(None),
 ) -> dict:
     label = arrays[f"{name}/label"][kept]
-    part = arrays.get(f"{name}/part", np.zeros(len(arrays[f"{name}/label"]), dtype=str))[kept]
+    part = kept_parts(arrays, name)[kept]
     predicted = arrays[f"{selection}/{name}/logits"][kept].argmax(1)
     matrices = labelling.matrices(label, predicted, part)
     found = _rounded(matrices.sum(0), labels.mean_over_parts(labelling.scores(matrices)))

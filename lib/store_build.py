@@ -24,7 +24,6 @@ from lib.inputs import READERS
 from lib.store import digest, hashes
 
 VERSION = 2  # raise it when the same input gives other features
-NAMES = READERS["icbhi"].names
 CHUNK = 16  # clips at once for mean and std: few enough for the cache
 
 Job = tuple[Path, list[list[float]], Front]  # audio file, [start, end] of its clips

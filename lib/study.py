@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lib import cluster, data, files, pool, profiles, registry, rows, runs, store, weights
 from lib.errors import UserError
-from lib.features import FrontEnd, Mfcc, front_end
+from lib.features import Front, FrontEnd, front_end
 from lib.profiles import Profile
 from lib.runs import Wanted
 from lib.settings import SELECTIONS, Experiment, override
@@ -58,7 +58,7 @@ class Study:
             store.require(own[0], front)  # raises: none fits
         return None if self.source.kind == "none" else self._built(self.source, front)
 
-    def _built(self, source: data.Source, front: FrontEnd | Mfcc) -> store.Store:
+    def _built(self, source: data.Source, front: Front) -> store.Store:
         if (source, front) not in self._stores:
             self._stores[source, front] = store.store_for(source, front)
         return self._stores[source, front]
@@ -194,9 +194,9 @@ def _planned(
 
 def _wanted(study: Study, experiment: Experiment, seed: int) -> tuple[Wanted, Planned | None]:
     """A run by all it depends on; with a parent, that is all that the parent depends on too."""
-    data = study.store(experiment).meta["fingerprint"]
+    features = study.store(experiment).meta["fingerprint"]
     if not experiment.parent:
-        return Wanted(experiment, seed, data, weights.fingerprint(experiment)), None
+        return Wanted(experiment, seed, features, weights.fingerprint(experiment)), None
     asked = override(
         profiles.apply(study.profile, registry.get(experiment.parent)),
         validation_patients=experiment.validation_patients,  # the parent must not see them either
@@ -204,7 +204,7 @@ def _wanted(study: Study, experiment: Experiment, seed: int) -> tuple[Wanted, Pl
     )
     wanted, parent = _wanted(study, asked, seed)
     planned = Planned(experiment.parent, asked, seed, (), wanted, runs.find(wanted), parent=parent)
-    return Wanted(experiment, seed, data, runs.fingerprint(wanted)), planned
+    return Wanted(experiment, seed, features, runs.fingerprint(wanted)), planned
 
 
 def _left_out(study: Study, row: rows.Row, experiment: Experiment) -> str:

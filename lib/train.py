@@ -88,16 +88,13 @@ def fit(experiment: Experiment, seed: int, store: Store, frames: int, folder: Pa
 
 def _prepare(experiment: Experiment, seed: int, store: Store, frames: int, folder: Path) -> Run:
     device = hardware.device()
-    if device.type == "cpu":  # the promise of same bytes holds for one thread
-        torch.set_num_threads(1)
-        torch.use_deterministic_algorithms(True)
-        torch.utils.deterministic.fill_uninitialized_memory = False  # 40% of a step, no use here
-    classes = labels.get(experiment.labels).classes
+    hardware.settle(device)
+    labelling = labels.get(experiment.labels)
     sets = split_sets(store.cycles, experiment, seed)
-    coded = store.cycles[experiment.labels].map(classes.index).to_numpy(copy=True)
+    coded = labelling.codes(store.cycles[experiment.labels])
     loaded = clips.load(store, coded, frames, experiment.normalise, device)
     torch.manual_seed(seed)
-    model = models.build(experiment, *loaded.shape, len(classes))
+    model = models.build(experiment, *loaded.shape, len(labelling.classes))
     parent = runs.parent_weights(folder) if experiment.parent else None
     report = (
         loading.take_over(model, parent)
@@ -107,7 +104,7 @@ def _prepare(experiment: Experiment, seed: int, store: Store, frames: int, folde
     models.add_projector(model, experiment)
     model.to(device)
     optimizer = optim.build(model, experiment)
-    weight = losses.class_weights(torch.from_numpy(coded[sets["train"]]), len(classes))
+    weight = losses.class_weights(torch.from_numpy(coded[sets["train"]]), len(labelling.classes))
     files.write_text(folder / "weights.csv", report.to_csv(index=False))
     return Run(
         experiment=experiment,

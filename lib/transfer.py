@@ -23,7 +23,7 @@ def fit(experiment: Experiment, seed: int, store: Store, frames: int, folder: Pa
     the three selections are the same answers, as epoch 0.
     """
     labelling = labels.get(experiment.labels)
-    coded = store.cycles[experiment.labels].map(labelling.classes.index).to_numpy(copy=True)
+    coded = labelling.codes(store.cycles[experiment.labels])
     rows = split_sets(store.cycles, experiment, seed)["test"]
     weights = runs.parent_weights(folder)
     logits = answer(experiment, weights, store, frames, rows)
@@ -44,9 +44,7 @@ def answer(
     Raises `UserError` if the weights do not fit that model.
     """
     device = hardware.device()
-    if device.type == "cpu":  # as in training: the same bytes on one thread
-        torch.set_num_threads(1)
-        torch.use_deterministic_algorithms(True)
+    hardware.settle(device)
     coded = np.zeros(len(store.cycles), dtype=np.int64)
     loaded = clips.load(store, coded, frames, experiment.normalise, device)
     model = models.build(experiment, *loaded.shape, len(labels.get(experiment.labels).classes))

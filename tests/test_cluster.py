@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ray.cluster_utils import Cluster as Nodes
-from test_execute import BASE
+from small_runs import BASE, write_store
 
 from lib import cluster, data, execute, files, pool, registry, rows, study
 from lib.errors import UserError
@@ -23,11 +23,7 @@ EPOCHS = 60
 @pytest.fixture
 def table(small_store, tmp_path, monkeypatch):
     """A table "small" of two runs, long enough to be interrupted."""
-    folder = tmp_path / "given"
-    folder.mkdir()
-    small_store.cycles.to_csv(folder / "cycles.csv", index=False)
-    np.save(folder / "features.npy", small_store.features)
-    files.write_json(folder / "meta.json", small_store.meta | {"name": study.MEL_STORE})
+    folder = write_store(tmp_path / "given", small_store, name=study.MEL_STORE)
     monkeypatch.setenv("STORE", str(folder))
     experiments = [override(BASE, name=f"small/{n}", lr=n * 1e-4, epochs=EPOCHS) for n in (1, 2)]
     monkeypatch.setattr(registry, "EXPERIMENTS", {e.name: e for e in experiments})

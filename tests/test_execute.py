@@ -9,39 +9,19 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
+from small_runs import BASE, write_store
 
 from lib import data, execute, files, registry, rows, runs, study
 from lib.errors import UserError
 from lib.results import of as results_of
-from lib.settings import Experiment, override
-
-BASE = Experiment(
-    "small/ce",
-    dataset="icbhi_mel",
-    validation_patients=0.25,
-    clip_seconds=0.415,  # 40 frames
-    normalise="store",
-    size="nano",
-    patch=8,
-    stride=8,
-    lr=1e-3,
-    batch=4,
-    epochs=2,
-    frequency_mask=4,
-    time_mask=8,
-)
+from lib.settings import override
 
 
 @pytest.fixture
 def table(small_store, tmp_path, monkeypatch):
     """A table "small" of four rows, three of which can be run on a store that is given."""
-    folder = tmp_path / "given"
-    folder.mkdir()
-    small_store.cycles.to_csv(folder / "cycles.csv", index=False)
-    np.save(folder / "features.npy", small_store.features)
-    files.write_json(folder / "meta.json", small_store.meta | {"name": study.MEL_STORE})
+    folder = write_store(tmp_path / "given", small_store, name=study.MEL_STORE)
     monkeypatch.setenv("STORE", str(folder))
     experiments = [
         BASE,

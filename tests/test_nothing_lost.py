@@ -17,6 +17,7 @@ import pytest
 import torch
 from bs4 import BeautifulSoup
 from small_notebooks import write
+from small_runs import BASE, write_store
 from test_pages import CARD
 
 from lib import (
@@ -39,24 +40,9 @@ from lib.data import synthetic
 from lib.errors import UserError
 from lib.features import FrontEnd
 from lib.results import of as results_of
-from lib.settings import Experiment, override
+from lib.settings import override
 from lib.store import store_for
 
-BASE = Experiment(
-    "small/ce",
-    dataset="icbhi_mel",
-    validation_patients=0.25,
-    clip_seconds=0.415,  # 40 frames
-    normalise="store",
-    size="nano",
-    patch=8,
-    stride=8,
-    lr=1e-3,
-    batch=4,
-    epochs=2,
-    frequency_mask=4,
-    time_mask=8,
-)
 FRONT = FrontEnd(clip_seconds=1.0, mels=32)
 EPOCHS = 150  # of a run that is interrupted: seconds
 
@@ -64,11 +50,7 @@ EPOCHS = 150  # of a run that is interrupted: seconds
 @pytest.fixture
 def given(small_store, tmp_path, monkeypatch):
     """The small store as a folder that is given by STORE."""
-    folder = tmp_path / "given"
-    folder.mkdir()
-    small_store.cycles.to_csv(folder / "cycles.csv", index=False)
-    np.save(folder / "features.npy", small_store.features)
-    files.write_json(folder / "meta.json", small_store.meta | {"name": study.MEL_STORE})
+    folder = write_store(tmp_path / "given", small_store, name=study.MEL_STORE)
     monkeypatch.setenv("STORE", str(folder))
     return folder
 

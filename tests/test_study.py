@@ -4,18 +4,16 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+from small_runs import write_store
 
 from lib import data, files, profiles, registry, study
 from lib.errors import UserError
 from lib.features import front_end
 
 
-def give(folder, small_store, monkeypatch, frames=40, **meta):
+def give(folder, small_store, monkeypatch, **meta):
     """The small store as a folder on disk that STORE names."""
-    folder.mkdir()
-    small_store.cycles.to_csv(folder / "cycles.csv", index=False)
-    np.save(folder / "features.npy", small_store.features[:, :frames])
-    files.write_json(folder / "meta.json", small_store.meta | meta)
+    write_store(folder, small_store, **meta)
     monkeypatch.setenv("STORE", str(folder))
     study.open_study.cache_clear()
     return folder
@@ -55,7 +53,7 @@ def test_a_store_without_a_name_is_called_by_its_folder(small_store, tmp_path, m
 
 
 def test_with_mel_pictures_alone_only_their_rows_can_be_run(small_store, tmp_path, monkeypatch):
-    folder = give(tmp_path / "mel", small_store, monkeypatch, frames=40, name=study.MEL_STORE)
+    folder = give(tmp_path / "mel", small_store, monkeypatch, name=study.MEL_STORE)
     here = study.open_study("quick")
     assert here.source.kind == "none" and "No ICBHI recordings here" in here.source.banner
     assert here.store(quick("ast/ce")) is None

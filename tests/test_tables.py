@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import files, store_build, tables
+from lib import files, tables
 from lib import rows as registry_rows
+from lib.inputs import READERS
 from lib.rows import Row
 from lib.tables import NONE, compare, verdict
 
@@ -163,7 +164,7 @@ def test_a_quoted_number_without_spread_counts_as_one_run():
 
 
 def test_official_data_have_the_name_that_stores_give_them():
-    assert store_build.NAMES["official"] == tables.OFFICIAL_DATA
+    assert READERS["icbhi"].names["official"] == tables.OFFICIAL_DATA
 
 
 def test_headline_says_what_ours_was_run_with(predictions):

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from small_runs import write_store
 
 from lib import files, runs, train
 from lib.errors import UserError
@@ -49,12 +50,7 @@ def same(one, other):
 @pytest.fixture
 def stored(small_store, tmp_path):
     """The small store as a folder on disk, for a process of its own."""
-    folder = tmp_path / "store"
-    folder.mkdir()
-    small_store.cycles.to_csv(folder / "cycles.csv", index=False)
-    np.save(folder / "features.npy", small_store.features)
-    files.write_json(folder / "meta.json", small_store.meta)
-    return folder
+    return write_store(tmp_path / "store", small_store)
 
 
 def test_same_seed_same_bytes_and_other_seed_other_result(small_store, tmp_path):

@@ -4,8 +4,8 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
+from small_runs import write_store
 
 from lib import files
 from lib.settings import Experiment
@@ -18,11 +18,7 @@ SLOW = Experiment(
 @pytest.fixture
 def command(small_store, tmp_path):
     """The words that start a run of 1,000 epochs, and its folder."""
-    stored, folder = tmp_path / "store", tmp_path / "run"
-    stored.mkdir()
-    small_store.cycles.to_csv(stored / "cycles.csv", index=False)
-    np.save(stored / "features.npy", small_store.features)
-    files.write_json(stored / "meta.json", small_store.meta)
+    stored, folder = write_store(tmp_path / "store", small_store), tmp_path / "run"
     files.write_json(folder / "experiment.json", {"experiment": SLOW.__dict__, "seed": 1})
     return [sys.executable, "-m", "lib.worker", str(folder), str(stored), "40"], folder
 

@@ -1,0 +1,34 @@
+"""A run that takes a second, and a small store as a folder on disk for it."""
+
+from pathlib import Path
+
+import numpy as np
+
+from lib import files
+from lib.settings import Experiment
+from lib.store import Store
+
+BASE = Experiment(
+    "small/ce",
+    dataset="icbhi_mel",
+    validation_patients=0.25,
+    clip_seconds=0.415,  # 40 frames
+    normalise="store",
+    size="nano",
+    patch=8,
+    stride=8,
+    lr=1e-3,
+    batch=4,
+    epochs=2,
+    frequency_mask=4,
+    time_mask=8,
+)
+
+
+def write_store(folder: Path, store: Store, **meta: object) -> Path:
+    """Write a store in memory to `folder`, with some facts of its meta.json changed."""
+    folder.mkdir()
+    store.cycles.to_csv(folder / "cycles.csv", index=False)
+    np.save(folder / "features.npy", store.features)
+    files.write_json(folder / "meta.json", store.meta | meta)
+    return folder
