@@ -19,11 +19,12 @@ CYCLES = 6898  # of the whole database
 
 
 def cases(folder: Path) -> list[Case]:
-    """Some recordings, made into features three ways; then a store of full size, opened."""
+    """Some recordings, made into features both ways; then a store of full size, opened."""
     source = _recordings(folder / "recordings")
     given = {"source": source, "folder": folder}
     variants = (
         Variant("plain, one core", plain_loop, {**given, "cores": 1}),
+        Variant("plain, all cores", plain_loop, {**given, "cores": files.cores()}),
         Variant("ours, one core", our_store, {**given, "cores": 1}),
         Variant("ours, all cores", our_store, {**given, "cores": files.cores()}),
     )
@@ -63,7 +64,7 @@ def _limit(cores: int) -> None:
 
 
 def our_store(source: Source, folder: Path, cores: int) -> Work:
-    """`lib.store_build.build` into an empty folder, its processes' start included."""
+    """`lib.store_build.build` into an empty folder, written and synced to disk."""
     from lib import store_build
 
     _limit(cores)

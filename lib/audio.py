@@ -33,7 +33,7 @@ def read(path: Path) -> tuple[np.ndarray, int]:
         raise UserError(f"{path}: truncated; fetch it again")
     if not np.isfinite(channels).all():
         raise UserError(f"{path}: holds NaN or infinite samples; fetch it again")
-    return channels.mean(axis=1), rate
+    return channels.mean(axis=1) if channels.shape[1] > 1 else channels[:, 0], rate
 
 
 def resample(wave: np.ndarray, rate: int, target_hz: int) -> np.ndarray:

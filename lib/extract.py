@@ -56,7 +56,7 @@ def _fbank(path: Path, times: list[list[float]], front: FrontEnd) -> np.ndarray:
     wave = recording_wave(path, front)
     _refuse_late(path, times, len(wave) / front.rate_hz)
     clips = (torch.from_numpy(cycle_clip(wave, start, end, front)) for start, end in times)
-    return torch.cat([fbank(clip[None], front) for clip in clips]).half().numpy()  # cache-sized
+    return torch.cat([fbank(clip[None], front).half() for clip in clips]).numpy()  # cache-sized
 
 
 def _mfcc(path: Path, times: list[list[float]], front: Mfcc) -> np.ndarray:

@@ -55,11 +55,22 @@ def aside(path: Path) -> Iterator[Path]:
     path = Path(path)
     part = part_of(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        with open(part, "rb") as handle:
-            os.fsync(handle.fileno())
-        os.replace(part, path)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield part
+            with open(part, "rb") as handle:
+                os.fsync(handle.fileno())
+            os.replace(part, path)
+    finally:
+        with suppress(OSError):  # below a plain file there is nothing to remove
+            part.unlink()
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the system says where `path` cannot be written into a `UserError`."""
+    try:
+        yield
     except OSError as error:
         if error.errno in FULL:
             raise UserError(f"{path}: no space left on the disk; free some, go on") from error
@@ -70,9 +81,6 @@ def aside(path: Path) -> Iterator[Path]:
         if error.errno in CLOSED:
             raise UserError(f"{path}: not writable; choose another folder") from error
         raise
-    finally:
-        with suppress(OSError):  # below a plain file there is nothing to remove
-            part.unlink()
 
 
 def sweep(folder: Path) -> None:

@@ -1,14 +1,14 @@
 """Building a feature store: all recordings in parallel, each written once, meta.json last."""
 
+import math
 import os
-import signal
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import asdict
-from multiprocessing import get_context, parent_process
+from functools import partial
 from pathlib import Path
-from threading import Thread
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -19,12 +19,12 @@ from lib.data import Source
 from lib.data.icbhi import raise_all
 from lib.errors import UserError
 from lib.features import Front
-from lib.files import aside, cores, sweep, write_json, write_text
+from lib.files import aside, cores, sweep, write_json, write_text, writing
 from lib.inputs import READERS
 from lib.store import digest, hashes
 
-VERSION = 2  # raise it when the same input gives other features
-CHUNK = 16  # clips at once for mean and std: few enough for the cache
+VERSION = 3  # raise it when the same input gives other features
+CHUNK = 1 << 17  # numbers at once for mean and std: few enough for the cache
 
 Job = tuple[Path, list[list[float]], Front]  # audio file, [start, end] of its clips
 
@@ -44,7 +44,7 @@ def build(path: Path, source: Source, front: Front, mark: str, progress: bool) -
     sweep(path)
     audio = READERS[source.dataset].audio_files(source.root)
     cycles, shape = extract.placed(inputs.clips(source, front), front)
-    features, done = _prepare(path, shape)
+    done = _prepare(path, shape)
     groups = dict(list(cycles.groupby("recording")))
     jobs = {
         name: (audio[name], group[["start", "end"]].to_numpy().tolist(), front)
@@ -54,93 +54,80 @@ def build(path: Path, source: Source, front: Front, mark: str, progress: bool) -
     faults = []
     bar = tqdm(total=len(groups), initial=len(groups) - len(jobs), desc="features",
                unit="recording", disable=not progress)  # fmt: skip
-    with bar, open(path / "progress.txt", "a", encoding="utf-8") as log:
-        for name, result in _run(jobs):
-            bar.update()
-            if isinstance(result, str):
-                faults.append(result)
-                continue
-            features[extract.rows(groups[name])] = result
-            print(name, file=log, flush=True)
-    raise_all(sorted(faults))
-    features.flush()
-    _finish(path, cycles, features, source, front, mark)
+    target, log = path / "features.npy", path / "progress.txt"
+    with _threads() as pool, bar:
+        with writing(target), open(target, "r+b") as out, open(log, "a", encoding="utf-8") as names:
+            for name, result in _run(pool, jobs):
+                bar.update()
+                if isinstance(result, str):
+                    faults.append(result)
+                    continue
+                _write(out, shape, extract.rows(groups[name]), result)
+                print(name, file=names, flush=True)
+            os.fsync(out.fileno())
+        raise_all(sorted(faults))
+        mean, std = _mean_std(pool, np.load(target, mmap_mode="r").reshape(-1))
+    _finish(path, cycles, source, front, {"mean": mean, "std": std, "fingerprint": mark})
 
 
-def _prepare(path: Path, shape: tuple[int, ...]) -> tuple[np.memmap, set[str]]:
-    """The writable features of an unfinished store and the recordings that are done."""
+def _prepare(path: Path, shape: tuple[int, ...]) -> set[str]:
+    """Leave an unfinished store's features.npy at full size; the recordings that are in it."""
     log, target = path / "progress.txt", path / "features.npy"
     if not target.exists():  # renamed into place at full size, so it is whole where it exists
         log.unlink(missing_ok=True)
         with aside(target) as part:
-            _write_zeros(part, shape)
+            _write_empty(part, shape)
     # A name cut short by a kill is not the name of a recording: only whole lines count.
-    done = set(log.read_text(encoding="utf-8").split("\n")[:-1]) if log.exists() else set()
-    return np.load(target, mmap_mode="r+"), done
+    return set(log.read_text(encoding="utf-8").split("\n")[:-1]) if log.exists() else set()
 
 
-def _write_zeros(path: Path, shape: tuple[int, ...]) -> None:
-    """An .npy of zeros by plain writes: on a full disk these fail, a sparse map would crash."""
-    header = {"descr": "<f2", "fortran_order": False, "shape": shape}
-    row = np.zeros(shape[1:], np.float16).tobytes()
+def _write_empty(path: Path, shape: tuple[int, ...]) -> None:
     with open(path, "wb") as out:
+        header = {"descr": "<f2", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(out, header)
-        for _ in range(shape[0]):
-            out.write(row)
+        out.truncate(out.tell() + 2 * math.prod(shape))
 
 
-def _run(jobs: dict[str, Job]) -> Iterator[tuple[str, np.ndarray | str]]:
-    """Recording and its features, or its fault, as they come; one process for each core."""
-    workers = min(cores(), len(jobs))
-    if workers <= 1:
-        yield from ((name, _features(job)) for name, job in jobs.items())
-        return
-    context = get_context("spawn")  # fork and torch's threads hang
-    pool = ProcessPoolExecutor(workers, context, initializer=_end_with_parent)
+def _write(out: BinaryIO, shape: tuple[int, ...], rows: slice, features: np.ndarray) -> None:
+    """By plain writes, which fail on a full disk; in a map that would end the process."""
+    size = 2 * math.prod(shape[1:])  # bytes of a row
+    out.seek((rows.start - shape[0]) * size, os.SEEK_END)
+    out.write(features.tobytes())
+    out.flush()
+
+
+@contextmanager
+def _threads() -> Iterator[ThreadPoolExecutor]:
+    """One thread for each core, in which torch uses one: the same bytes on any machine."""
+    import torch  # here: to know a store's fingerprint needs none
+
+    before = torch.get_num_threads()
+    pool = ThreadPoolExecutor(cores(), initializer=partial(torch.set_num_threads, 1))
     try:
-        names = {pool.submit(_features, job): name for name, job in jobs.items()}
-        for future in as_completed(names):
-            yield names.pop(future), future.result()
-    except BrokenProcessPool as error:
-        raise UserError(
-            "a process that computes features was killed (out of memory?); start again, "
-            "what is done is kept"
-        ) from error
+        yield pool
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(before)
 
 
-def _end_with_parent() -> None:
-    """Workers of a parent that was killed would wait for work for ever; Ctrl-C is the parent's."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()
+def _run(pool: ThreadPoolExecutor, jobs: dict[str, Job]) -> Iterator[tuple[str, np.ndarray | str]]:
+    """Recording and its features, or its fault, as they come."""
+    names = {pool.submit(_features, job): name for name, job in jobs.items()}
+    for future in as_completed(names):
+        yield names.pop(future), future.result()
 
 
 def _features(job: Job) -> np.ndarray | str:
     """The features of one recording's clips, or what is wrong with it."""
-    import torch  # here: the parent only writes
-
     path, times, front = job
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the same bytes on any machine, and no fight for the cores
     try:
         return extract.features(path, times, front)
     except UserError as error:
         text = str(error)
         return text if text.startswith(str(path)) else f"{path}: {text}"
-    finally:
-        torch.set_num_threads(threads)
 
 
-def _finish(
-    path: Path,
-    cycles: pd.DataFrame,
-    features: np.ndarray,
-    source: Source,
-    front: Front,
-    mark: str,
-) -> None:
-    mean, std = _mean_std(features)
+def _finish(path: Path, cycles: pd.DataFrame, source: Source, front: Front, known: dict) -> None:
     write_text(path / "cycles.csv", cycles.to_csv(index=False, lineterminator="\n"))
     meta = {
         "name": READERS[source.dataset].names[source.kind],
@@ -149,20 +136,22 @@ def _finish(
         "note": source.banner,
         "front_end": asdict(front),
         **extract.described(front),
-        "mean": mean,
-        "std": std,
-        "fingerprint": mark,
+        **known,
     }
     write_json(path / "meta.json", meta)
     (path / "progress.txt").unlink(missing_ok=True)
 
 
-def _mean_std(features: np.ndarray) -> tuple[float, float]:
-    """Over all stored numbers, summed in float64, four decimals."""
-    total = square = 0.0
-    for first in range(0, len(features), CHUNK):
-        part = np.asarray(features[first : first + CHUNK], np.float64).ravel()
-        total += part.sum()
-        square += part @ part
-    mean = total / features.size
-    return round(mean, 4), round(float(np.sqrt(square / features.size - mean**2)), 4)
+def _mean_std(pool: ThreadPoolExecutor, features: np.ndarray) -> tuple[float, float]:
+    """Over all stored numbers (numbers,), summed in float64, four decimals."""
+    parts = (features[first : first + CHUNK] for first in range(0, len(features), CHUNK))
+    total, square = np.sum(list(pool.map(_sums, parts)), axis=0)
+    mean = total / len(features)
+    return round(mean, 4), round(float(np.sqrt(square / len(features) - mean**2)), 4)
+
+
+def _sums(numbers: np.ndarray) -> tuple[float, float]:
+    import torch
+
+    wide = torch.tensor(numbers).float().double()  # in two steps: the one is not vectorised
+    return float(wide.sum()), float(wide @ wide)

@@ -144,13 +144,16 @@ from lib import data
 from lib.features import FrontEnd
 from lib.store import store_for
 
-if __name__ == "__main__":
-    store_for(data.source(Path(sys.argv[1])), FrontEnd(clip_seconds=1.0, mels=32))
+store_for(data.source(Path(sys.argv[1])), FrontEnd(clip_seconds=1.0, mels=32))
 """
 
 
-def test_a_killed_store_build_leaves_no_worker_and_is_finished(tmp_path, monkeypatch):
-    """kill -9 of the parent alone: its workers end; the next build sweeps and ends the same."""
+def begun(root):
+    return any(path.read_text() for path in root.glob("stores/*/progress.txt"))
+
+
+def test_a_killed_store_build_is_finished(tmp_path, monkeypatch):
+    """kill -9 while several recordings are worked on: the next build sweeps and ends the same."""
     made, root = tmp_path / "made", tmp_path / "all"
     synthetic.write(made, patients=12, cycles=8)
     (tmp_path / "build.py").write_text(BUILD)
@@ -161,8 +164,7 @@ def test_a_killed_store_build_leaves_no_worker_and_is_finished(tmp_path, monkeyp
         stderr=subprocess.DEVNULL,
     )
     try:
-        assert kills.wait_until(lambda: list(root.glob("stores/*/features.npy")))
-        assert kills.wait_until(lambda: len(kills.processes(root)) > 2)  # it and its workers
+        assert kills.wait_until(lambda: begun(root))
         os.kill(parent.pid, signal.SIGKILL)
         parent.wait()
         assert kills.wait_until(lambda: not kills.processes(root), 20)

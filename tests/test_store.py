@@ -28,7 +28,7 @@ LABELLED = {"recording": "a", "cycle": 0, "start": 0.0, "end": 1.0, "split": "tr
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    """Three patients' recordings; built in this process, which is as right and quicker."""
+    """Three patients' recordings; built one by one."""
     monkeypatch.setattr(store_build, "cores", lambda: 1)
     synthetic.write(tmp_path / "made", patients=3, cycles=2)
     return tmp_path / "made"
@@ -82,7 +82,7 @@ def test_cycles_and_meta(root):
     assert sorted(contents(built.path)) == ["cycles.csv", "features.npy", "meta.json"]
 
 
-def test_processes_give_the_same_bytes(root, monkeypatch, tmp_path):
+def test_threads_give_the_same_bytes(root, monkeypatch, tmp_path):
     alone = contents(build(root).path)
     monkeypatch.setenv("STORES_ROOT", str(tmp_path / "other"))
     monkeypatch.setattr(store_build, "cores", lambda: 2)
@@ -136,7 +136,8 @@ def test_an_interrupted_build_goes_on(root, monkeypatch, tmp_path):
     with open(half / "progress.txt", "a") as log:
         log.write(calls[2].stem)  # cut short: no end of line, so it does not count
     assert contents(build(root).path) == whole
-    assert len(calls) == len(set(calls)) + 1  # only the interrupted one was begun twice
+    begun_twice = len(calls) - len(set(calls))
+    assert 1 <= begun_twice <= 2  # the interrupted one and perhaps the one in flight
 
 
 def test_a_build_that_is_killed_goes_on(root, tmp_path, monkeypatch):
@@ -175,24 +176,27 @@ def test_all_bad_recordings_are_told_and_the_good_ones_kept(root):
     assert sorted(log.read_text().split()) == sorted(path.stem for path in rest)
 
 
-def test_a_killed_worker_is_told(root, monkeypatch):
-    jobs = {str(i): i for i in range(4)}
-    monkeypatch.setattr(store_build, "cores", lambda: 2)
-    monkeypatch.setattr(store_build, "_features", os._exit)
-    with pytest.raises(UserError, match="was killed .*start again, what is done is kept"):
-        list(store_build._run(jobs))
-
-
 def test_no_disk_space(root, monkeypatch):
-    def full(path, shape):
-        Path(path).write_bytes(b"0")
-        raise OSError(28, "No space left on device")
+    """At once for the whole file, or later for a recording's features; what is done is kept."""
+    no_space = OSError(28, "No space left on device")
+    real = store_build._write
 
-    monkeypatch.setattr(store_build, "_write_zeros", full)
-    with pytest.raises(UserError, match="features.npy: no space left"):
-        build(root)
+    def full(*given):
+        raise no_space
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store_build, "_write_empty", full)
+        with pytest.raises(UserError, match="features.npy: no space left"):
+            build(root)
     (folder,) = stores_root().glob("icbhi-*")
     assert contents(folder) == {}
+    left = [real, real, full]
+    monkeypatch.setattr(store_build, "_write", lambda *given: left.pop(0)(*given))
+    with pytest.raises(UserError, match="features.npy: no space left"):
+        build(root)
+    assert len((folder / "progress.txt").read_text().split()) == 2
+    monkeypatch.setattr(store_build, "_write", real)
+    assert np.isfinite(build(root).features).all()
 
 
 def test_ragged_store(tmp_path):
@@ -267,7 +271,7 @@ def test_an_interrupted_ragged_build_goes_on(children, monkeypatch, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         store.store_for(children, Mfcc(), progress=False)
     assert contents(store.store_for(children, Mfcc(), progress=False).path) == whole
-    assert len(calls) == len(set(calls)) + 1
+    assert 1 <= len(calls) - len(set(calls)) <= 2
 
 
 def test_a_store_of_one_part_keeps_its_name(tmp_path):
