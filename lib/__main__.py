@@ -6,7 +6,7 @@ import re
 import sys
 from pathlib import Path
 
-PROFILES = ("quick", "paper", "smoke")
+PROFILES = ("quick", "cpu", "paper", "smoke")
 COMMANDS = (*PROFILES, "train", "test", "verify", "publish", "lab", "download")
 OPTIONS = ("--data", "--store", "--weights", "--executor", "--address", "--help")
 USAGE = """./run_all.sh [COMMAND] [NOTEBOOK ...] [--data DIR] [--store DIR] [--weights DIR]
@@ -14,6 +14,7 @@ USAGE = """./run_all.sh [COMMAND] [NOTEBOOK ...] [--data DIR] [--store DIR] [--w
 COMMAND_HELP = """\
 commands:
   quick            small models, about half an hour on two cores (the default)
+  cpu              hours: SPRSound's tables (08) with two seeds, on a CPU
   paper            everything as published; needs all recordings and a GPU
   smoke            synthetic sounds, tiny models, minutes
   train [PROFILE]  make the runs alone, no pages: for machines without Jupyter

@@ -37,7 +37,7 @@ from lib.sets import balanced, split_sets
 from lib.settings import SELECTIONS, Experiment
 from lib.store import Store
 
-EVALUATION_BATCH = {"cpu": 64, "cuda": 512}
+EVALUATION_BATCH = {"cpu": 8, "cuda": 512}  # what was fastest, benchmarks/evaluation.py
 RESTORED = ("model", "optimizer", "scheduler", "scaler")
 
 
