@@ -120,10 +120,7 @@ CPU = replace(
         (SPRSOUND | {"model": "cnn2"}, {"epochs": 10}),
         *((SPRSOUND | {"model": "cnn2", "labels": labels}, {"epochs": 6}) for labels in EVENTS),
         (SPRSOUND | {"model": "resnet18"}, {"epochs": 8, "precision": "bf16"}),
-        *(
-            (SPRSOUND | {"model": "resnet18", "labels": labels}, {"epochs": 3})
-            for labels in EVENTS
-        ),
+        *((SPRSOUND | {"model": "resnet18", "labels": labels}, {"epochs": 3}) for labels in EVENTS),
         (SPRSOUND | {"freeze": True}, {"epochs": 4}),
         (WHOLE, {"epochs": 4, "train_clips": 2000, "class_weights": True}),
     ),
