@@ -32,7 +32,7 @@ class Profile:
 HERE = {"dataset": "icbhi"}  # rows on third-party features keep their own settings
 
 SPRSOUND = {"dataset": "sprsound"}
-WHOLE = SPRSOUND | {"features": "fbank"}  # SPRSound in ICBHI's classes: the other way of transfer
+WHOLE = SPRSOUND | {"features": "fbank"}  # SPRSound in ICBHI's classes
 ALONE = HERE | {"normalise": "clip"}  # ICBHI's way of transfer
 
 MEL_SECONDS = (
@@ -54,6 +54,12 @@ SMALL: Match = {"validation_patients": 0.2, "clip_seconds": 3.0, "class_weights"
 
 # As published (AudioSet's mean, moving average) so few steps end in one answer for every clip.
 STEADY: Match = {"normalise": "clip", "moving_average": 0.0}
+
+# A very small AST from scratch that learns something real in minutes on a CPU: SPRSound's events.
+CHILDREN_RULE = (
+    WHOLE | {"model": "ast"},
+    {"size": "nano", "stride": 16, "init": "none", "batch": 32, "lr": 1e-3, "epochs": 8} | STEADY,
+)
 
 EVENTS = ("t11", "t12", "w11", "w12")  # SPRSound's tasks whose clips are events, not records
 
@@ -78,7 +84,8 @@ QUICK = Profile(
             for labels in EVENTS
         ),
         (SPRSOUND | {"model": "resnet18"}, {"epochs": 2, "train_clips": 480}),
-        (WHOLE, {"epochs": 2, "train_clips": 600, "class_weights": True}),
+        (WHOLE | {"model": "mn04"}, {"epochs": 2, "train_clips": 600, "class_weights": True}),
+        CHILDREN_RULE,
     ),
     not_run=(
         ({"model": "efficientnet_b0"}, "costs too much for the quick profile"),
@@ -98,6 +105,8 @@ QUICK = Profile(
         (SPRSOUND | {"freeze": True}, 16),
         (SPRSOUND | {"method": "supcon"}, 38),
         (SPRSOUND | {"model": "resnet18"}, 23),
+        (WHOLE | {"model": "ast", "method": "patchmix_cl"}, 14),
+        (WHOLE | {"model": "ast"}, 10),
         (WHOLE | {"method": "patchmix_cl"}, 24),
         (WHOLE, 17),
         ({"model": "ast", "method": "patchmix_cl"}, 17),
@@ -122,7 +131,8 @@ CPU = replace(
         (SPRSOUND | {"model": "resnet18"}, {"epochs": 8, "precision": "bf16"}),
         *((SPRSOUND | {"model": "resnet18", "labels": labels}, {"epochs": 3}) for labels in EVENTS),
         (SPRSOUND | {"freeze": True}, {"epochs": 4}),
-        (WHOLE, {"epochs": 4, "train_clips": 2000, "class_weights": True}),
+        (WHOLE | {"model": "mn04"}, {"epochs": 4, "train_clips": 2000, "class_weights": True}),
+        CHILDREN_RULE,
     ),
     not_run=(
         *(rule for rule in QUICK.not_run if "dataset" not in rule[0]),
@@ -152,8 +162,9 @@ SMOKE = Profile(
         (ALONE | {"model": "mn04"}, {"init": "none"}),
         (SPRSOUND, {"epochs": 1}),
         (SPRSOUND | {"model": "resnet18"}, {"train_clips": 64}),
-        (WHOLE, {"init": "none", "clip_seconds": 2.0, "time_mask": 40}),
-        (WHOLE, {"train_clips": 96, "class_weights": True}),
+        (WHOLE, {"init": "none", "clip_seconds": 2.0, "time_mask": 40, "train_clips": 96}),
+        (WHOLE | {"model": "mn04"}, {"class_weights": True}),
+        (WHOLE | {"model": "ast"}, {"size": "nano", "stride": 16, "batch": 16, "lr": 1e-3}),
     ),
     not_run=(
         ({"model": "efficientnet_b0"}, "costs too much for the smoke profile"),

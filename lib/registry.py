@@ -173,6 +173,19 @@ for _data, _other in (("icbhi", "sprsound"), ("sprsound", "icbhi")):
         _add(_made, f"{_made.name}/on={_other}", parent=_made.name, method="none", dataset=_other,
              keep_weights=False)  # fmt: skip
 
+# Patch-Mix's methods on children: SPRSound's events in ICBHI's classes, batches of equal classes.
+_CHILDREN = {
+    "dataset": "sprsound",
+    "clip_seconds": 3.0,
+    "time_mask": 60,
+    "validation_patients": 0.2,
+    "sampler": "balanced",
+    "class_weights": False,
+    "keep_embeddings": False,
+}
+for _name in ("ce", "patchmix_ce", "patchmix_cl"):
+    _add(EXPERIMENTS[f"ast_in_as/{_name}"], f"ast_in_as/{_name}@sprsound", **_CHILDREN)
+
 MAIN |= {"ast_in_as/ce", "ast_in_as/patchmix_cl"}
 GPU |= {"resnet18/ce@mel", "ast_small/ce@mel", "ast_small/patchmix_cl@mel"}
 SEEDS |= {name: (1, 2) for name in EXPERIMENTS if name.startswith("mn04") and "@mel" in name}

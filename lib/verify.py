@@ -63,6 +63,7 @@ TABLES: dict[str, Build] = {
     "sprsound_table2": lambda results, _: tables_faults.windows(
         results["sprsound2"], streamed.published()
     ),
+    "children": lambda results, _: tables_transfer.methods(results["children"]),
     "transfer": lambda results, _: tables_transfer.compare(results["transfer"]),
 }
 

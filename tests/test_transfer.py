@@ -182,6 +182,19 @@ def test_the_table_says_what_is_lost_on_the_way(results):
     assert (low, high) == pytest.approx(answers.interval(one), abs=0.006)
 
 
+def test_the_methods_on_sprsound_stand_beside_fine_tuning(results):
+    """The two runs at hand stand for fine-tuning and Patch-Mix CL."""
+    names = {"mn04_as/ce@sprsound": "ast_in_as/ce@sprsound"}
+    names["mn04_as/ce@icbhi/on=sprsound"] = "ast_in_as/patchmix_cl@sprsound"
+    table = tables_transfer.methods(results.replace({"experiment": names})).set_index("Method")
+    score = results.set_index(["experiment", "selection"]).score
+    plain, mixed = score["mn04_as/ce@sprsound", "last"], score[next(reversed(names)), "validation"]
+    assert table.Score["Fine-tuning"] == f"{plain:.2f} (1)" and table.Gain["Fine-tuning"] == "–"
+    assert table.Gain["Patch-Mix CL"].startswith(f"{mixed - plain:+.2f} (")
+    assert table.Gain["Patch-Mix CE"] == table.Score["Patch-Mix CE"] == "not run"
+    assert table.index[-1] == "always “normal”"
+
+
 def test_points_for_the_figure_are_the_finished_rows(results):
     points = tables_transfer.points(results)
     assert points.name.tolist() == [
