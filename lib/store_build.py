@@ -24,9 +24,11 @@ from lib.inputs import READERS
 from lib.store import digest, hashes
 
 VERSION = 3  # raise it when the same input gives other features
-CHUNK = 1 << 17  # numbers at once for mean and std: few enough for the cache
+
+CACHED = 1 << 17  # numbers at once for mean and std: few enough for the cache
 
 Job = tuple[Path, list[list[float]], Front]  # audio file, [start, end] of its clips
+Made = tuple[np.ndarray, tuple[float, float]]  # features, their sum and sum of squares
 
 
 def fingerprint(source: Source, front: Front) -> str:
@@ -56,18 +58,21 @@ def build(path: Path, source: Source, front: Front, mark: str, progress: bool) -
                unit="recording", disable=not progress)  # fmt: skip
     target, log = path / "features.npy", path / "progress.txt"
     with _threads() as pool, bar:
+        old = np.load(target, mmap_mode="r")
+        sums = list(pool.map(_sums, (old[extract.rows(groups[name])] for name in done)))
         with writing(target), open(target, "r+b") as out, open(log, "a", encoding="utf-8") as names:
             for name, result in _run(pool, jobs):
                 bar.update()
                 if isinstance(result, str):
                     faults.append(result)
                     continue
-                _write(out, shape, extract.rows(groups[name]), result)
+                _write(out, shape, extract.rows(groups[name]), result[0])
                 print(name, file=names, flush=True)
+                sums.append(result[1])
             os.fsync(out.fileno())
-        raise_all(sorted(faults))
-        mean, std = _mean_std(pool, np.load(target, mmap_mode="r").reshape(-1))
-    _finish(path, cycles, source, front, {"mean": mean, "std": std, "fingerprint": mark})
+    raise_all(sorted(faults))
+    known = _mean_std(sums, math.prod(shape)) | {"fingerprint": mark}
+    _finish(path, cycles, source, front, known)
 
 
 def _prepare(path: Path, shape: tuple[int, ...]) -> set[str]:
@@ -92,7 +97,7 @@ def _write(out: BinaryIO, shape: tuple[int, ...], rows: slice, features: np.ndar
     """By plain writes, which fail on a full disk; in a map that would end the process."""
     size = 2 * math.prod(shape[1:])  # bytes of a row
     out.seek((rows.start - shape[0]) * size, os.SEEK_END)
-    out.write(features.tobytes())
+    out.write(np.ascontiguousarray(features).data)
     out.flush()
 
 
@@ -110,21 +115,40 @@ def _threads() -> Iterator[ThreadPoolExecutor]:
         torch.set_num_threads(before)
 
 
-def _run(pool: ThreadPoolExecutor, jobs: dict[str, Job]) -> Iterator[tuple[str, np.ndarray | str]]:
-    """Recording and its features, or its fault, as they come."""
+def _run(pool: ThreadPoolExecutor, jobs: dict[str, Job]) -> Iterator[tuple[str, Made | str]]:
+    """Recording and what was made of it, or its fault, as they come."""
     names = {pool.submit(_features, job): name for name, job in jobs.items()}
     for future in as_completed(names):
         yield names.pop(future), future.result()
 
 
-def _features(job: Job) -> np.ndarray | str:
-    """The features of one recording's clips, or what is wrong with it."""
+def _features(job: Job) -> Made | str:
+    """The features of one recording's clips and their sums, or what is wrong with it."""
     path, times, front = job
     try:
-        return extract.features(path, times, front)
+        features = extract.features(path, times, front)
+        return features, _sums(features)
     except UserError as error:
         text = str(error)
         return text if text.startswith(str(path)) else f"{path}: {text}"
+
+
+def _sums(features: np.ndarray) -> tuple[float, float]:
+    """Sum and sum of squares, in float64."""
+    import torch
+
+    total = square = 0.0
+    for part in np.array_split(features, max(1, features.size // CACHED)):
+        wide = torch.tensor(part.ravel()).float().double()  # two steps: one is not vectorised
+        total += float(wide.sum())
+        square += float(wide @ wide)
+    return total, square
+
+
+def _mean_std(sums: list[tuple[float, float]], count: int) -> dict[str, float]:
+    """Of all numbers, four decimals; sums are exact, in whatever order recordings were done."""
+    mean, square = (math.fsum(column) / count for column in zip(*sums, strict=True))
+    return {"mean": round(mean, 4), "std": round(math.sqrt(square - mean**2), 4)}
 
 
 def _finish(path: Path, cycles: pd.DataFrame, source: Source, front: Front, known: dict) -> None:
@@ -140,18 +164,3 @@ def _finish(path: Path, cycles: pd.DataFrame, source: Source, front: Front, know
     }
     write_json(path / "meta.json", meta)
     (path / "progress.txt").unlink(missing_ok=True)
-
-
-def _mean_std(pool: ThreadPoolExecutor, features: np.ndarray) -> tuple[float, float]:
-    """Over all stored numbers (numbers,), summed in float64, four decimals."""
-    parts = (features[first : first + CHUNK] for first in range(0, len(features), CHUNK))
-    total, square = np.sum(list(pool.map(_sums, parts)), axis=0)
-    mean = total / len(features)
-    return round(mean, 4), round(float(np.sqrt(square / len(features) - mean**2)), 4)
-
-
-def _sums(numbers: np.ndarray) -> tuple[float, float]:
-    import torch
-
-    wide = torch.tensor(numbers).float().double()  # in two steps: the one is not vectorised
-    return float(wide.sum()), float(wide @ wide)

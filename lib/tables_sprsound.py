@@ -213,7 +213,9 @@ def status(results: pd.DataFrame, row: Row) -> str:
     test = results[(results.experiment == row.experiment) & (results.selection == "test")]
     if test.empty:
         return "not run: not asked for"
-    return words((test.status + ": " + test.reason.fillna("")).str.removesuffix(": "))
+    return words(
+        (test.status + ": " + test.reason.astype(object).fillna("")).str.removesuffix(": ")
+    )
 
 
 def run_with(results: pd.DataFrame, table: Iterable[Row]) -> str:

@@ -137,7 +137,9 @@ def _range(pair: tuple[float, float]) -> str:
 def _status(runs: pd.DataFrame) -> str:
     if runs.empty:
         return "not run: not asked for"
-    return _words((runs.status + ": " + runs.reason.fillna("")).str.removesuffix(": "))
+    return _words(
+        (runs.status + ": " + runs.reason.astype(object).fillna("")).str.removesuffix(": ")
+    )
 
 
 def _words(values) -> str:  # noqa: ANN001  any iterable
