@@ -22,6 +22,7 @@ GROUPS = {
     "step": "A training step by model and method: batch 8, 3 s clips, float32, one thread.",
     "tried": "What was tried on a CPU, each against ours as it stands: batch 8, 3 s clips.",
     "evaluation": "Scoring a set of clips, by model and batch.",
+    "stream": "SPRSound's stream, a window of 3 s each second: features and answer, one thread.",
     "report": "Tables and checks from records of finished runs.",
     "scaling": "Cost against one size at a time.",
     "gpu": "AST on a GPU: ceilings, steps, evaluation, sharing, and a projection.",

@@ -127,7 +127,7 @@ CPU = replace(
     rules=(
         *(rule for rule in QUICK.rules if rule[0].get("dataset") == "icbhi"),
         (SPRSOUND | {"model": "cnn2"}, {"epochs": 10}),
-        *((SPRSOUND | {"model": "cnn2", "labels": labels}, {"epochs": 6}) for labels in EVENTS),
+        *((SPRSOUND | {"model": "cnn2", "labels": labels}, {"epochs": 4}) for labels in EVENTS),
         (SPRSOUND | {"model": "resnet18"}, {"epochs": 8, "precision": "bf16"}),
         *((SPRSOUND | {"model": "resnet18", "labels": labels}, {"epochs": 3}) for labels in EVENTS),
         (SPRSOUND | {"freeze": True}, {"epochs": 4}),
@@ -138,7 +138,7 @@ CPU = replace(
         *(rule for rule in QUICK.not_run if "dataset" not in rule[0]),
         *(
             (SPRSOUND | {"model": "resnet18", "labels": labels}, "costs hours more on a CPU")
-            for labels in ("t12", "t22")
+            for labels in ("t12", "t22", "w12")
         ),
         (SPRSOUND | {"clip_seconds": 15.0}, "costs hours more on a CPU"),
     ),

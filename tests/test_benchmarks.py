@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import features, flops, gpu_step, made, measure, ours, plain, table
+from benchmarks import features, flops, gpu_step, made, measure, ours, plain, stream, table
 from benchmarks.measure import Case, Unavailable, Variant, Work
 from lib import augment, costs, losses, methods, models, optim, runs
 from lib.data.icbhi import cycles
@@ -240,3 +240,9 @@ def test_made_stores_are_read_and_records_hold(tmp_path):
     assert store.features.shape == (12, 20, 8) and math.isfinite(store.features.mean())
     made.records(2, clips=12)
     assert len(list(runs.published_root().iterdir())) == 2 and runs.verify() == []
+
+
+def test_a_stream_s_cost_is_that_of_all_its_windows():
+    work = stream.windows("cnn2/mixup@w12")
+    assert work.units == 30 and "real-time factor 0.0" in work.note
+    work.run(1)
