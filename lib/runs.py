@@ -136,7 +136,7 @@ def start(wanted: Wanted, data: dict, weights: str) -> Path:
 
 
 def parts(cycles: pd.DataFrame) -> np.ndarray:
-    """The part of a scored set that each clip belongs to: SPRSound's inter and intra, else one."""
+    """The part of a scored set that each clip is of: SPRSound's inter, intra or 2023, else one."""
     return cycles.part.to_numpy(dtype=str) if "part" in cycles else np.zeros(len(cycles), dtype=str)
 
 
@@ -203,8 +203,9 @@ def _score(
     part = kept_parts(arrays, name)[kept]
     predicted = arrays[f"{selection}/{name}/logits"][kept].argmax(1)
     matrices = labelling.matrices(label, predicted, part)
-    found = _rounded(matrices.sum(0), labels.mean_over_parts(labelling.scores(matrices)))
     names = np.unique(part)
+    own = matrices[labels.counted(names)]
+    found = _rounded(own.sum(0), labels.mean_over_parts(labelling.scores(own)))
     if len(names) > 1:
         pairs = zip(names, matrices, strict=True)
         found["parts"] = {str(one): _rounded(m, labelling.scores(m)) for one, m in pairs}
