@@ -80,19 +80,26 @@ def find(wanted: Wanted) -> Path | None:
     return None
 
 
-def find_published(experiment: Experiment, seed: int, data: str | None) -> Path | None:
+def find_published(
+    experiment: Experiment, seed: int, data: str | None, weights: str | None = None
+) -> Path | None:
     """A published record with these settings, for when its inputs are not here.
 
-    data: the fingerprint its features must have, or None where they can't be known.
+    data, weights: the fingerprints it must have, or None where they can't be known.
     """
     for path in sorted(published_root().glob(f"*-s{seed}-*/result.json")):
-        record = read(path.parent)
-        if identity(Experiment(**record["experiment"])) == identity(experiment) and data in (
-            None,
-            record["data"]["fingerprint"],
-        ):
+        found = of_record(path.parent)
+        same = identity(found.experiment) == identity(experiment)
+        if same and data in (None, found.data) and weights in (None, found.weights):
             return path.parent
     return None
+
+
+def of_record(folder: Path) -> Wanted:
+    """What the run of a complete record was, by all that it depended on."""
+    record = read(folder)
+    marks = (record[key]["fingerprint"] for key in ("data", "weights"))
+    return Wanted(Experiment(**record["experiment"]), record["seed"], *marks)
 
 
 def fingerprint(parent: Wanted) -> str:
@@ -251,16 +258,10 @@ def verify() -> list[str]:
     """Recompute every published result from its predictions; one line for each difference."""
     differences = []
     for folder in sorted(published_root().glob("*-s*-*")):
-        record = read(folder)
-        wanted = Wanted(
-            Experiment(**record["experiment"]),
-            record["seed"],
-            record["data"]["fingerprint"],
-            record["weights"]["fingerprint"],
-        )
+        wanted = of_record(folder)
         if not folder.name.endswith(wanted.hash8):
             differences.append(f"{folder.name}: settings give the hash {wanted.hash8}")
-        stored = record["selections"]
+        stored = read(folder)["selections"]
         epochs = {key: value and value["epoch"] for key, value in stored.items()}
         labelling = labels.get(wanted.experiment.labels)
         if score_selections(predictions(folder), epochs, labelling) != stored:
