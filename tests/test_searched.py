@@ -1,7 +1,7 @@
 """What searches found, here or published: never fewer trials than are known, never others'."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import pandas as pd
@@ -9,6 +9,7 @@ import pytest
 
 from lib import files, runs, searched, tables_tuned, trials
 from lib.data import Source
+from lib.settings import override
 
 CNN = {"hop": 256, "coefficients": 16, "fft": 1024, "c1": 4, "c2": 32, "l1": 128, "l2": 16}
 SETTINGS = [CNN | {"lr": lr} for lr in (0.0012345678901234, 0.02)]
@@ -61,6 +62,8 @@ def test_nothing_yet_is_a_line_of_each_search(search):
 def test_the_default_is_the_run_of_the_row(search):
     """Trial 0 has the settings of the registry: its run is the one that other tables show."""
     plans = [trials.plan(*one) for one in searched.SEARCHES]
+    first = override(plans[1].parent, lr=0.003)  # else the same as the classifier's
+    plans.append(replace(plans[1], parent=first))
     for one in plans:
         made = trials.wanted(one, trials.defaults(one))
         own = [*([one.parent] if one.parent else []), one.experiment]
