@@ -26,7 +26,7 @@ class Answers:
     patient: np.ndarray  # (clips,)
     device: np.ndarray  # (clips,)
     cycle: np.ndarray  # (clips,) "recording:cycle"
-    part: np.ndarray  # (clips,) SPRSound's inter and intra, else one
+    part: np.ndarray  # (clips,) SPRSound's inter, intra or 2023, else one
     labelling: Labelling
 
 
@@ -72,9 +72,9 @@ def difference(a: Answers, b: Answers, metric: str = "score") -> tuple[float, fl
 
 
 def confusions(answers: Answers) -> np.ndarray:
-    """Confusion matrix summed over the seeds, (n, n), rows are the truth."""
-    n = len(answers.labelling.classes)
-    return sum(confusion(answers.label, seed, n) for seed in answers.predicted)
+    """Confusion matrix summed over the seeds, (n, n), rows are the truth; of clips that count."""
+    n, at = len(answers.labelling.classes), labels.counted(answers.part)
+    return sum(confusion(answers.label[at], seed[at], n) for seed in answers.predicted)
 
 
 def sweep(

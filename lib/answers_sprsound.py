@@ -13,7 +13,7 @@ from lib import answers, embedding, labels, runs
 from lib.answers import Answers
 from lib.paper_sprsound import TASKS
 
-PARTS = ("inter", "intra")  # of test2022
+PARTS = labels.SCORED
 TUNED = "resnet18_supcon/mixup"  # the paper's final method, but for what Tune found
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from lib.errors import unknown
 from lib.store import AUDIOSET, Store
 
-NORMALISE = ("audioset", "store", "clip")
+NORMALISE = ("audioset", "store", "clip", "zscore")
 FLAT = 1e-5  # smallest std of a clip: digital silence stays finite
 
 
@@ -30,6 +30,7 @@ class Clips:
     mean: Tensor | float  # of AudioSet or the store; (N,) of each cycle in a ragged store
     std: Tensor | float
     by_clip: bool
+    spread: float = 2.0  # x ends with a std of 1 / spread: AST's code halves, a z-score does not
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -37,7 +38,7 @@ class Clips:
         return self.frames, self.features.shape[-1]
 
     def batch(self, rows: Tensor, at: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """x (B, frames, bins) float32, (x - mean) / (2 std), and labels y (B,) of some rows.
+        """x (B, frames, bins) float32, (x - mean) / (spread std), and labels y (B,) of some rows.
 
         at: (B,) in [0, 1), where the window lies in a cycle that is longer, or a shorter cycle in
         the window, which is filled up with the mean; None: in the middle. Cycles that are all
@@ -50,9 +51,9 @@ class Clips:
 
     def _fixed(self, x: Tensor) -> Tensor:
         if not self.by_clip:
-            return x.sub_(self.mean).div_(2 * self.std)
+            return x.sub_(self.mean).div_(self.spread * self.std)
         std, mean = torch.std_mean(x, dim=(1, 2), correction=0, keepdim=True)
-        return x.sub_(mean).div_(2 * std.clamp(min=FLAT))
+        return x.sub_(mean).div_(self.spread * std.clamp(min=FLAT))
 
     def _window(self, rows: Tensor, at: Tensor) -> Tensor:
         spare = self.length[rows] - self.frames  # below 0: the cycle is shorter
@@ -64,7 +65,7 @@ class Clips:
         mean, std = self.mean, self.std
         if self.by_clip:
             mean, std = mean[rows, None, None], std[rows, None, None]
-        x = (x - mean) / (2 * std)
+        x = (x - mean) / (self.spread * std)
         return torch.where(inside[..., None], x, 0)
 
 
@@ -74,12 +75,13 @@ def load(
     """The clips of a store on a device. Raises `UserError` for an unknown normalisation."""
     if normalise not in NORMALISE:
         raise unknown("normalise", normalise, NORMALISE)
+    by_clip = normalise in ("clip", "zscore")
     offset = length = None
     mean, std = AUDIOSET if normalise == "audioset" else (store.meta["mean"], store.meta["std"])
     if store.features.ndim == 2:
         table = store.cycles[["offset", "frames"]].to_numpy(dtype=np.int64, copy=True)
         offset, length = torch.from_numpy(table).to(device).unbind(1)
-        if normalise == "clip":
+        if by_clip:
             mean, std = torch.from_numpy(_statistics(store)).to(device).unbind(1)
     with warnings.catch_warnings():  # the file is read-only, and nobody writes to it
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
@@ -92,7 +94,8 @@ def load(
         length=length,
         mean=mean,
         std=std,
-        by_clip=normalise == "clip",
+        by_clip=by_clip,
+        spread=1.0 if normalise == "zscore" else 2.0,
     )
 
 

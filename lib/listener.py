@@ -58,6 +58,7 @@ def features(samples: np.ndarray, experiment: Experiment) -> torch.Tensor:
         mean=torch.tensor([stored.mean()]),
         std=torch.tensor([max(stored.std(), FLAT)]),
         by_clip=True,
+        spread=1.0,
     )
     return clip.batch(torch.zeros(1, dtype=torch.int64))[0]
 
@@ -65,7 +66,7 @@ def features(samples: np.ndarray, experiment: Experiment) -> torch.Tensor:
 def load(run: Path) -> Classifier:
     """The model that a run kept (`keep_weights`), in evaluation mode on the CPU.
 
-    Raises `UserError` unless the run is complete, of windows, normalised by clip, and has weights.
+    Raises `UserError` unless the run is complete, of windows, z-scored, and has weights.
     """
     if not (run / "result.json").exists() or not (run / runs.WEIGHTS).exists():
         raise UserError(f"{run}: no finished run with {runs.WEIGHTS}; make it with keep_weights")
@@ -80,9 +81,9 @@ def untrained(experiment: Experiment) -> Classifier:
     front = front_end(experiment)
     if not isinstance(front, Mfcc) or experiment.labels not in TASKS:
         raise UserError(f"{experiment.name}: hears no windows; labels must be one of {[*TASKS]}")
-    if experiment.normalise != "clip" or experiment.method == "supcon":
+    if experiment.normalise != "zscore" or experiment.method == "supcon":
         raise UserError(
-            f"{experiment.name}: a stream needs normalise = clip and a classifier; "
+            f"{experiment.name}: a stream needs normalise = zscore and a classifier; "
             f"this is {experiment.normalise} and {experiment.method}"
         )
     classes = labels.get(experiment.labels).classes

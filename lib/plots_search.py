@@ -7,6 +7,7 @@ As in `lib.plots`: pure functions, data in, `Figure` with alt text out. `found` 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from lib.figures import blank, describe, empty, listing
 from lib.plots import COLOURS, GREY
@@ -71,6 +72,7 @@ def settings(found: pd.DataFrame) -> Figure:
             x = x.map(values.index)
         elif name != "tau":
             ax.set_xscale("log")
+            ax.xaxis.set_minor_formatter(NullFormatter())  # within a decade they overlap
         ax.scatter(x, found.score, color=COLOURS[0], s=20, alpha=0.7)
         ax.scatter(x[top], found.score[top], **BEST)
         ax.set_xlabel(name)

@@ -107,7 +107,7 @@ SPRSOUND = Experiment(
     dataset="sprsound",
     features="mfcc",
     clip_seconds=3.0,
-    normalise="clip",
+    normalise="zscore",
     model="resnet18",
     dropout=0.25,
     class_weights=False,
@@ -189,7 +189,6 @@ for _name in ("ce", "patchmix_ce", "patchmix_cl"):
 MAIN |= {"ast_in_as/ce", "ast_in_as/patchmix_cl"}
 GPU |= {"resnet18/ce@mel", "ast_small/ce@mel", "ast_small/patchmix_cl@mel"}
 SEEDS |= {name: (1, 2) for name in EXPERIMENTS if name.startswith("mn04") and "@mel" in name}
-SEEDS |= {name: (1, 2) for name, e in EXPERIMENTS.items() if e.dataset == "sprsound"}
 
 
 def get(name: str) -> Experiment:

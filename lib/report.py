@@ -132,7 +132,9 @@ def _facts(profile: str, number: str, shared: str) -> Facts:
     kept.update(found.drop(columns="path").to_csv(index=False).encode())
     for path in sorted(set(done.path)):
         kept.update((Path(path) / "result.json").read_bytes())
-    used, digest = tuple(sorted(set(done.run))), kept.hexdigest()
+    best, trials = _searched(profile) if number == rows.SEARCHES else (set(), b"")
+    kept.update(trials)
+    used, digest = tuple(sorted(set(done.run) | best)), kept.hexdigest()
     about = _about(profile, number)
     if own is None:
         return Facts("complete", "trains nothing", used, digest)
@@ -141,6 +143,14 @@ def _facts(profile: str, number: str, shared: str) -> Facts:
     seeds = done.groupby("experiment").seed.nunique()
     least, most = (seeds.min(), seeds.max()) if len(seeds) else (0, 0)
     return Facts(status, str(most) if least == most else f"{least} to {most}", used, digest, about)
+
+
+def _searched(profile: str) -> tuple[set[str], bytes]:
+    """The runs of the searches' best trials, and all that the searches found."""
+    from lib import searched, tables_tuned
+
+    found = searched.found(profile)
+    return set(tables_tuned.best(found).run) - {""}, found.to_csv(index=False).encode()
 
 
 def _about(profile: str, number: str) -> tuple[str, str, bool] | None:

@@ -249,6 +249,7 @@ NOTEBOOKS = {
     "09": ("children", "transfer"),
 }
 COSTS = "20"  # the notebook that draws the benchmarks
+SEARCHES = "08"  # the notebook that shows what the searches found
 LAST_DEFAULT = "07"  # the other systems' notebooks run when asked for by number, or by `all`
 DATASETS = {"08": ("sprsound",), "09": ("icbhi", "sprsound")}  # of a notebook; else ICBHI alone
 DEFAULT_TABLES = tuple(

@@ -80,19 +80,26 @@ def find(wanted: Wanted) -> Path | None:
     return None
 
 
-def find_published(experiment: Experiment, seed: int, data: str | None) -> Path | None:
+def find_published(
+    experiment: Experiment, seed: int, data: str | None, weights: str | None = None
+) -> Path | None:
     """A published record with these settings, for when its inputs are not here.
 
-    data: the fingerprint its features must have, or None where they can't be known.
+    data, weights: the fingerprints it must have, or None where they can't be known.
     """
     for path in sorted(published_root().glob(f"*-s{seed}-*/result.json")):
-        record = read(path.parent)
-        if identity(Experiment(**record["experiment"])) == identity(experiment) and data in (
-            None,
-            record["data"]["fingerprint"],
-        ):
+        found = of_record(path.parent)
+        same = identity(found.experiment) == identity(experiment)
+        if same and data in (None, found.data) and weights in (None, found.weights):
             return path.parent
     return None
+
+
+def of_record(folder: Path) -> Wanted:
+    """What the run of a complete record was, by all that it depended on."""
+    record = read(folder)
+    marks = (record[key]["fingerprint"] for key in ("data", "weights"))
+    return Wanted(Experiment(**record["experiment"]), record["seed"], *marks)
 
 
 def fingerprint(parent: Wanted) -> str:
@@ -136,7 +143,7 @@ def start(wanted: Wanted, data: dict, weights: str) -> Path:
 
 
 def parts(cycles: pd.DataFrame) -> np.ndarray:
-    """The part of a scored set that each clip belongs to: SPRSound's inter and intra, else one."""
+    """The part of a scored set that each clip is of: SPRSound's inter, intra or 2023, else one."""
     return cycles.part.to_numpy(dtype=str) if "part" in cycles else np.zeros(len(cycles), dtype=str)
 
 
@@ -203,8 +210,9 @@ def _score(
     part = kept_parts(arrays, name)[kept]
     predicted = arrays[f"{selection}/{name}/logits"][kept].argmax(1)
     matrices = labelling.matrices(label, predicted, part)
-    found = _rounded(matrices.sum(0), labels.mean_over_parts(labelling.scores(matrices)))
     names = np.unique(part)
+    own = matrices[labels.counted(names)]
+    found = _rounded(own.sum(0), labels.mean_over_parts(labelling.scores(own)))
     if len(names) > 1:
         pairs = zip(names, matrices, strict=True)
         found["parts"] = {str(one): _rounded(m, labelling.scores(m)) for one, m in pairs}
@@ -250,16 +258,10 @@ def verify() -> list[str]:
     """Recompute every published result from its predictions; one line for each difference."""
     differences = []
     for folder in sorted(published_root().glob("*-s*-*")):
-        record = read(folder)
-        wanted = Wanted(
-            Experiment(**record["experiment"]),
-            record["seed"],
-            record["data"]["fingerprint"],
-            record["weights"]["fingerprint"],
-        )
+        wanted = of_record(folder)
         if not folder.name.endswith(wanted.hash8):
             differences.append(f"{folder.name}: settings give the hash {wanted.hash8}")
-        stored = record["selections"]
+        stored = read(folder)["selections"]
         epochs = {key: value and value["epoch"] for key, value in stored.items()}
         labelling = labels.get(wanted.experiment.labels)
         if score_selections(predictions(folder), epochs, labelling) != stored:

@@ -96,7 +96,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("task", help="t11, t12, t21, t22")
     parser.add_argument("model", help="cnn2/ce, resnet18/ce, resnet18_supcon/mixup, ...")
     parser.add_argument("--trials", type=int, default=8, help="finished ones count")
-    parser.add_argument("--profile", default="quick", help="its price: quick or paper")
+    parser.add_argument("--profile", default="quick", help="its price: quick, cpu or paper")
     options = parser.parse_args(argv)
     search = trials.plan(options.task, options.model, options.profile)
     print(run(search, options.trials).sort_values("score", ascending=False).to_string(index=False))

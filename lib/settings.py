@@ -30,7 +30,7 @@ class Experiment:
     fft: int = 512
     hop: int = 128
     scale: str = "zero_mean"  # zero_mean (the paper) | minmax (the published code)
-    normalise: str = "audioset"  # audioset | store | clip
+    normalise: str = "audioset"  # audioset | store | clip | zscore (clip, not halved)
     # model
     model: str = "ast"
     size: str = "base"
@@ -98,7 +98,7 @@ CHOICES = {
     "schedule": ("cosine", "constant"),
     "pad": ("repeat", "cyclic", "zero"),
     "fade": ("recording", "cycle"),
-    "normalise": ("audioset", "store", "clip"),
+    "normalise": ("audioset", "store", "clip", "zscore"),
     "pool": ("special", "all"),
     "init": ("none", "imagenet", "audioset", "imagenet+audioset"),
     "stem": ("random", "summed"),

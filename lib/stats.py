@@ -37,7 +37,8 @@ def patient_bootstrap(
     """95% interval of every metric of a labelling, in percent, over drawn patients.
 
     label, patient, part (clips,); predicted (clips,) or (seeds, clips): then of the mean over the
-    seeds, the same patients drawn for all of them. Draws in which a side has no clip are left out.
+    seeds, the same patients drawn for all of them. Draws in which a side has no clip are left out,
+    and so are parts that do not count (`lib.labels.counted`), with their patients.
     """
     matrices = _per_patient(label, predicted, patient, labelling, part)
     drawn = _weighted(matrices, _draw_counts(len(matrices), draws, seed), labelling)
@@ -59,11 +60,10 @@ def paired_bootstrap(
 
     Both answers are scored on the same drawn patients. Shapes as in `patient_bootstrap`.
     """
-    patients = np.unique(patient)
-    whole = np.ones((1, len(patients)), dtype=np.int64)
-    counts = _draw_counts(len(patients), draws, seed)
     answers = predicted_a, predicted_b
     pair = [_per_patient(label, one, patient, labelling, part) for one in answers]
+    whole = np.ones((1, len(pair[0])), dtype=np.int64)
+    counts = _draw_counts(len(pair[0]), draws, seed)
     point, drawn = ([_weighted(m, c, labelling)[metric] for m in pair] for c in (whole, counts))
     return (float(point[0][0] - point[1][0]), *_interval(drawn[0] - drawn[1]))
 
@@ -84,8 +84,10 @@ def _per_patient(
 ) -> np.ndarray:
     """Confusion matrices (patients, parts, seeds, n, n), patients and parts in sorted order."""
     label, predicted = np.asarray(label), np.atleast_2d(predicted)
-    part = np.zeros(len(label), int) if part is None else np.unique(part, return_inverse=True)[1]
-    who = np.unique(patient, return_inverse=True)[1]
+    part = np.zeros(len(label), int) if part is None else np.asarray(part)
+    at = labels.counted(part)
+    label, predicted = label[at], predicted[:, at]
+    part, who = (np.unique(one[at], return_inverse=True)[1] for one in (part, np.asarray(patient)))
     n = len(labelling.classes)
     shape = (who.max() + 1, part.max() + 1, len(predicted), n, n)
     found = np.zeros(shape, dtype=np.int64)

@@ -177,11 +177,7 @@ def _planned(
     known = (row.experiment, experiment, seed, selections)
     if reason := _left_out(study, row, experiment):
         return Planned(*known, None, None, reason)
-    features = study.store(experiment)
-    missing = weights.missing(experiment)
-    if features is None:
-        missing = "its feature store was not given (README, Data: --store)"
-    fingerprint = features.meta["fingerprint"] if features else None
+    missing = _missing(study, experiment)
     if not missing:
         wanted, parent = _wanted(study, experiment, seed)
         record = runs.find(wanted)
@@ -189,7 +185,29 @@ def _planned(
         if record or not gpu_wanted or has_gpu():
             return Planned(*known, wanted, record, parent=parent)
         missing = "needs a GPU"
-    return Planned(*known, None, runs.find_published(experiment, seed, fingerprint), missing)
+    return Planned(*known, None, _published(study, experiment, seed), missing)
+
+
+def _missing(study: Study, experiment: Experiment) -> str:
+    """What a run, or the run that it starts from, would need and is not here; "" if nothing."""
+    if study.store(experiment) is None:
+        return "its feature store was not given (README, Data: --store)"
+    missing = weights.missing(experiment)
+    if missing or not experiment.parent:
+        return missing
+    return _missing(study, _parent(study, experiment))
+
+
+def _published(study: Study, experiment: Experiment, seed: int) -> Path | None:
+    """A published record, for when the inputs are not here; of a child, that of its own parent."""
+    features, mark = study.store(experiment), None
+    if experiment.parent:
+        parent = _published(study, _parent(study, experiment), seed)
+        if parent is None:
+            return None
+        mark = runs.fingerprint(runs.of_record(parent))
+    data = features.meta["fingerprint"] if features else None
+    return runs.find_published(experiment, seed, data, mark)
 
 
 def _wanted(study: Study, experiment: Experiment, seed: int) -> tuple[Wanted, Planned | None]:
@@ -197,14 +215,19 @@ def _wanted(study: Study, experiment: Experiment, seed: int) -> tuple[Wanted, Pl
     features = study.store(experiment).meta["fingerprint"]
     if not experiment.parent:
         return Wanted(experiment, seed, features, weights.fingerprint(experiment)), None
-    asked = override(
+    asked = _parent(study, experiment)
+    wanted, parent = _wanted(study, asked, seed)
+    planned = Planned(experiment.parent, asked, seed, (), wanted, runs.find(wanted), parent=parent)
+    return Wanted(experiment, seed, features, runs.fingerprint(wanted)), planned
+
+
+def _parent(study: Study, experiment: Experiment) -> Experiment:
+    """What an experiment starts from, at the profile's price."""
+    return override(
         profiles.apply(study.profile, registry.get(experiment.parent)),
         validation_patients=experiment.validation_patients,  # the parent must not see them either
         keep_weights=True,
     )
-    wanted, parent = _wanted(study, asked, seed)
-    planned = Planned(experiment.parent, asked, seed, (), wanted, runs.find(wanted), parent=parent)
-    return Wanted(experiment, seed, features, runs.fingerprint(wanted)), planned
 
 
 def _left_out(study: Study, row: rows.Row, experiment: Experiment) -> str:

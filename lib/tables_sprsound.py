@@ -19,7 +19,11 @@ from lib.settings import SELECTIONS
 NONE = "–"
 SCORED_ON = "paper: test2023, not handed out; ours: inter and intra of test2022"
 NO_VERDICT = "no verdict: another test set"
-NOT_TUNED = "not run: the paper does not say what Tune found"
+NOT_TUNED = (
+    "not run: the paper does not say what Tune found; python -m lib.search t11 "
+    "resnet18_supcon/mixup --profile paper searches (as for t12, t21, t22); what was found: table "
+    "sprsound_tuned"
+)
 NOT_KEPT = "not kept"
 NORMAL = "always “Normal”"
 NORMAL_SCORE = 0.25  # SP 1, SE 0: AS .5, HS 0

@@ -87,6 +87,18 @@ def plan(task: str, model: str, profile: str = "quick") -> Search:
     return Search(override(experiment, **lean), parent, sprsound_source(chosen), space)
 
 
+def defaults(search: Search) -> dict:
+    """The settings of the experiment itself: with them, a trial is the row's own run."""
+    one, first = search.experiment, search.parent
+    known = {"lr": one.lr} | {key: getattr(one, key) for key in FRONT}
+    sizes = (
+        dict(zip(LAYERS, map(int, one.size.split("-")), strict=True))
+        if "c1" in search.space
+        else {}
+    )
+    return known | sizes | ({"supcon_lr": first.lr, "tau": first.tau} if first else {})
+
+
 def chain(search: Search, settings: dict) -> list[Experiment]:
     """The runs of a trial in the order in which they are made; the last one is scored."""
     layers = "-".join(str(settings[key]) for key in LAYERS if key in settings)

@@ -22,6 +22,7 @@ from lib import (
     tables_faults,
     tables_sprsound,
     tables_transfer,
+    tables_tuned,
 )
 from lib import results as results_of
 
@@ -64,13 +65,14 @@ TABLES: dict[str, Build] = {
         results["sprsound2"], streamed.published()
     ),
     "children": lambda results, _: tables_transfer.methods(results["children"]),
+    "sprsound_tuned": lambda *_: tables_tuned.tuned(tables_tuned.published()),
     "transfer": lambda results, _: tables_transfer.compare(results["transfer"]),
 }
 
 
 def verify() -> list[str]:
     """One line for each published number that its run does not give; empty if all is well."""
-    return runs.verify() + _results() + _tables()
+    return runs.verify() + _results() + _trials() + _tables()
 
 
 def load() -> Results:
@@ -96,6 +98,22 @@ def _results() -> list[str]:
             said = results_of.from_record(runs.read(Path(row.path)), row.selection)
             wrong = [key for key, value in said.items() if getattr(row, key) != value]
             if wrong:
+                differences.append(f"{where}: {', '.join(wrong)}: not what its record says")
+    return differences
+
+
+def _trials() -> list[str]:
+    """Scores of the searches' trials that are not those of the record which they name.
+
+    Published are the records of the best trials; the others' Scores are taken as they stand.
+    """
+    differences = []
+    for row in tables_tuned.published().itertuples():
+        folder = runs.published_root() / row.run
+        if row.run and (folder / "result.json").exists():
+            said = tables_tuned.scores(runs.read(folder))
+            if wrong := [key for key, value in said.items() if getattr(row, key) != str(value)]:
+                where = f"tables/{tables_tuned.NAME}.csv, {row.run}"
                 differences.append(f"{where}: {', '.join(wrong)}: not what its record says")
     return differences
 

@@ -1,5 +1,7 @@
 """What kept predictions say, on small run folders written by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -83,6 +85,19 @@ def test_confusions_sum_over_seeds(study):
         for truth, answer in zip(LABEL, predicted, strict=True):
             expected[truth, answer] += 1
     assert (answers.confusions(answers.of(results, "a")) == expected).all()
+
+
+def test_confusions_and_intervals_leave_the_final_test_out(study):
+    results, _ = study
+    found = answers.of(results, "a")
+    named = replace(found, part=np.where(PATIENT == "h", "2023", np.where(LABEL, "inter", "intra")))
+    kept = PATIENT != "h"
+    names = ("label", "patient", "device", "cycle", "part")
+    fewer = {name: getattr(named, name)[kept] for name in names}
+    fewer = replace(named, predicted=named.predicted[:, kept], **fewer)
+    assert (answers.confusions(named) == answers.confusions(fewer)).all()
+    assert answers.confusions(named).sum() == 2 * kept.sum()
+    assert answers.interval(named, "sp") == answers.interval(fewer, "sp")
 
 
 def test_sweep_points_hold_the_chosen_value_once_per_seed():

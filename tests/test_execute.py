@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from small_runs import BASE, write_store
 
@@ -77,6 +78,26 @@ def test_without_the_store_a_published_record_is_shown(table, monkeypatch):
     row = again[(again.experiment == "small/ce") & (again.selection == "last")].iloc[0]
     assert row.score == done.score and row.run == done.run
     assert set(again[again.experiment == "small/nan"].status) == {"not run"}
+
+
+def test_a_published_child_is_shown_and_its_parent_not_made_again(table, monkeypatch, capsys):
+    """In a fresh clone: the child's record alone, no run folder, no weights of the parent."""
+    first = override(BASE, name="small/first", keep_weights=True)
+    child = override(first, name="small/on", parent=first.name, method="none", keep_weights=False)
+    monkeypatch.setattr(registry, "EXPERIMENTS", {e.name: e for e in (first, child)})
+    monkeypatch.setattr(rows, "TABLES", {"small": [rows.Row("on", {"row": "on"}, child.name)]})
+    execute.tables("smoke", table)
+    assert "2 to make" in capsys.readouterr().out
+    before = results_of("smoke", "small").drop(columns="path")
+    runs.publish([files.runs_root() / before.run[0]])
+    monkeypatch.setenv("RUNS_ROOT", str(files.runs_root() / "elsewhere"))
+    assert execute.tables("smoke", table) == [] and capsys.readouterr().out == ""
+    assert not files.runs_root().exists()
+    pd.testing.assert_frame_equal(results_of("smoke", "small").drop(columns="path"), before)
+    (runs.published_root() / before.run[0] / "result.json").unlink()
+    execute.tables("smoke", table)  # the other way: without it both are made, to the same numbers
+    assert "2 to make" in capsys.readouterr().out
+    pd.testing.assert_frame_equal(results_of("smoke", "small").drop(columns="path"), before)
 
 
 def test_a_killed_worker_leaves_its_run_to_be_resumed(table, capsys):

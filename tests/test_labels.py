@@ -39,6 +39,39 @@ def test_icbhi_has_one_part_and_its_own_score():
     assert got["score"] == pytest.approx(50 * (sp + se)) and "score2" in got
 
 
+# Two classes of task 11; of each part: truth, answer.
+HAND = {
+    "inter": ([0, 0, 0, 0, 1, 1], [0, 0, 0, 1, 1, 0]),  # SP 3/4, SE 1/2
+    "intra": ([0, 0, 1, 1, 1, 1], [0, 0, 1, 0, 0, 0]),  # SP 2/2, SE 1/4
+    "2023": ([0, 1, 1, 1], [1, 1, 1, 1]),  # SP 0/1, SE 3/3
+}
+
+
+def by_hand(*names):
+    """Label, predicted, part of some parts of HAND, one after another."""
+    both = [np.concatenate([HAND[name][i] for name in names]) for i in (0, 1)]
+    return *both, np.repeat(names, [len(HAND[name][0]) for name in names])
+
+
+def test_the_final_test_moves_no_score():
+    """inter: AS .625, HS .6, Score .6125; intra: AS .625, HS .4, Score .5125; mean .5625."""
+    labelling = labels.get("t11")
+    for names in (("inter", "intra"), ("inter", "2023", "intra")):
+        got = labelling.mean_scores(*by_hand(*names))
+        assert got["score"] == pytest.approx(56.25) and got["sp"] == pytest.approx(87.5)
+        assert got["se"] == pytest.approx(37.5)
+    alone = labelling.mean_scores(*by_hand("2023"))  # SP 0, SE 1: AS .5, HS 0
+    assert (alone["sp"], alone["se"], alone["score"]) == (0, 100, 25)
+    one = labelling.mean_scores(*by_hand("2023", "inter"))
+    assert one["score"] == pytest.approx(61.25)
+
+
+def test_which_parts_count():
+    assert labels.counted(np.array(["2023", "intra", "inter"])).tolist() == [False, True, True]
+    assert labels.counted(np.array(["2023", "2023"])).all()
+    assert labels.counted(np.array(["", ""])).all() and labels.counted(np.zeros(2, int)).all()
+
+
 def test_names():
     assert labels.get("label").classes == icbhi.CLASSES
     assert [labels.get(task).neutral for task in ("t11", "t22")] == [(), (sprsound.POOR,)]

@@ -17,7 +17,7 @@ from lib.settings import Experiment, override
 from lib.stream import recording, stream
 
 CNN = Experiment("cnn2/ce@w12", dataset="sprsound", features="mfcc", clip_seconds=3.0, labels="w12",
-                 normalise="clip", model="cnn2", size="2-8-16-8", keep_weights=True)  # fmt: skip
+                 normalise="zscore", model="cnn2", size="2-8-16-8", keep_weights=True)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def keep(folder, experiment=CNN, **result) -> tuple:
 def test_the_same_bits_as_in_training(windows, root):
     """Every item of the store that is no longer than a window, read as training reads it."""
     coded = np.zeros(len(windows.cycles), np.int64)
-    trained = clips.load(windows, coded, clip_frames(CNN), "clip", torch.device("cpu"))
+    trained = clips.load(windows, coded, clip_frames(CNN), "zscore", torch.device("cpu"))
     paths, seen = sprsound.audio_files(root), 0
     for row in windows.cycles[windows.cycles.w12 != POOR].itertuples():
         wave = audio.resample(*audio.read(paths[row.recording]), 8000)

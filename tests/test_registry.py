@@ -54,11 +54,12 @@ def test_models_are_taken_to_the_other_data_as_they_are():
             assert front_end(child) == front_end(parent)
 
 
-def test_sprsound_takes_no_more_seeds_than_a_cheap_profile():
+def test_a_row_takes_the_profile_s_seeds_unless_it_has_its_own():
     mel, ours = registry.get("mn04_as/ce@mel"), registry.get("cnn2/ce@t11")
     assert profiles.seeds(profiles.QUICK, mel) == (1, 2)
     assert profiles.seeds(profiles.QUICK, ours) == (1,)
-    assert profiles.seeds(profiles.PAPER, ours) == registry.SEEDS["cnn2/ce@t11"]
+    assert profiles.seeds(profiles.CPU, ours) == (1, 2)
+    assert profiles.seeds(profiles.PAPER, ours) == (1, 2, 3, 4, 5)
     assert profiles.seeds(profiles.PAPER, registry.CE) == (1, 2, 3, 4, 5)
 
 

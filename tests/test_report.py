@@ -130,6 +130,21 @@ def test_facts_count_what_was_not_run(tmp_path, monkeypatch):
     assert report._facts("quick", "03", "other").digest != facts.digest
 
 
+def test_the_page_of_the_searches_depends_on_their_trials(monkeypatch):
+    """A new trial makes page 08 anew; the best trial's record is published with it."""
+    lines = [("s", "0", "60.0", ""), ("s", "1", "62.5", "b-s1-00000001")]
+    found = pd.DataFrame(lines, columns=["search", "trial", "score", "run"])
+    monkeypatch.setattr(results, "of", lambda *_: pd.DataFrame(columns=results.COLUMNS))
+    monkeypatch.setattr("lib.searched.found", lambda profile: found)
+    monkeypatch.setattr(report, "_about", lambda *_: None)
+    first = report._facts("quick", "08", "recordings")
+    assert first.runs == ("b-s1-00000001",)
+    found.loc[2] = ("s", "2", "70.0", "a-s1-00000002")
+    again = report._facts("quick", "08", "recordings")
+    assert again.runs == ("a-s1-00000002",) and again.digest != first.digest
+    assert report._facts("quick", "09", "recordings").runs == ()
+
+
 def test_a_page_on_sprsound_names_sprsound_and_how_much_of_it_is_here(tmp_path, job, monkeypatch):
     here = data.Source("icbhi", tmp_path, "official", "")
     there = data.Source("sprsound", tmp_path, "partial", "partial SPRSound: 5 of 1949.")

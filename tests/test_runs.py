@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from lib import files, runs
+from lib import files, labels, runs
 from lib.errors import UserError
 from lib.runs import Wanted
 from lib.settings import Experiment, override
@@ -64,6 +64,27 @@ def test_scores_by_hand(record):
     assert result["last"]["test_clean"]["se"] == 75.0
     assert result["last"]["test"]["confusion"][1] == [1, 1, 0, 0]
     assert result["test"] is None
+
+
+def test_the_final_test_stands_apart_from_the_score():
+    """Truth and answers of test_labels.HAND, inter and intra: SP 87.5, SE 37.5, Score 56.25."""
+    label = np.array([0, 0, 0, 0, 1, 1, 0, 0, 1, 1, 1, 1, 0, 1, 1, 1])
+    said = np.array([0, 0, 0, 1, 1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1, 1])
+    part = np.repeat(["inter", "intra", "2023"], [6, 6, 4])
+
+    def score(at):
+        known = {"test/label": label[at], "test/part": part[at]}
+        known["test/patient"] = np.full(len(label[at]), "c1")
+        known["test/test/logits"] = np.eye(2)[said[at]]
+        found = runs.score_selections(known, {"test": 1}, labels.get("t11"))
+        return found["test"]["test"]
+
+    whole, before = score(part != ""), score(part != "2023")
+    assert (whole["sp"], whole["se"], whole["score"]) == (87.5, 37.5, 56.25)
+    assert whole["confusion"] == before["confusion"] == [[5, 1], [4, 2]]
+    assert whole["parts"]["2023"]["score"] == 25 and whole["parts"]["2023"]["se"] == 100
+    assert before == whole | {"parts": {k: v for k, v in whole["parts"].items() if k != "2023"}}
+    assert score(part == "2023")["score"] == 25 and "parts" not in score(part == "2023")
 
 
 def test_result_json_alone_marks_completion(record):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -14,6 +15,7 @@ from ray.cluster_utils import Cluster as Nodes
 from lib import files, runs, search, store, trials
 from lib.data.synthetic_sprsound import write
 from lib.features import front_end
+from lib.settings import override
 
 # Three ranges of the real search; the front end stands, so that one store serves all trials.
 SCRIPT = """
@@ -102,6 +104,23 @@ def test_what_was_under_way_is_asked_again_and_counts_once(small):
     search._ask_again(study)  # killed once more, before anything was asked
     assert [study.ask(small.space).params for _ in range(2)] == [one.params for one in asked[1:]]
     assert trials.results(small).score.tolist() == [50.0]
+
+
+@pytest.mark.parametrize("task", ["t11", "t22"])
+def test_a_trial_of_the_tuned_row_is_made(small, task):
+    """Table III's last row starts from a SupCon run: both are made, each with the trial's share."""
+    made = trials.plan(task, "resnet18_supcon/mixup", "quick")
+    less = {"epochs": 1, "train_clips": 0, "batch": 8}
+    made = replace(made, experiment=override(made.experiment, **less),
+                   parent=override(made.parent, **less))  # fmt: skip
+    settings = trials.defaults(made) | {"lr": 0.01, "supcon_lr": 0.002, "tau": 0.5, "hop": 512}
+    score = trials.make(settings, made, {})["score"]
+    first, last = trials.wanted(made, settings)
+    assert (first.folder / runs.WEIGHTS).exists() and not (last.folder / runs.WEIGHTS).exists()
+    assert runs.read(last.folder)["weights"]["fingerprint"] == f"run-{first.hash8}"
+    chosen = runs.read(last.folder)["selections"]["validation"]
+    assert score == (chosen["validation"]["score"] if chosen else 0.0)
+    assert runs.read(first.folder)["experiment"]["tau"] == 0.5
 
 
 def test_the_command_prints_the_table(small, monkeypatch, capsys):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import recall_score
 
+from lib.labels import get
 from lib.metrics import confusion, scores
 from lib.stats import mean_std, paired_bootstrap, patient_bootstrap
 
@@ -106,3 +107,18 @@ def test_parts_are_scored_separately_and_averaged():
         both = [at[part[at] == one] for one in ("inter", "intra")]
         found.append(np.mean([scores(confusion(label[a], predicted[a]))["score"] for a in both]))
     assert got == pytest.approx(tuple(np.nanpercentile(found, [2.5, 97.5])))
+
+
+def test_the_final_test_moves_no_interval():
+    """With clips of other children in part 2023, everything stays as without them."""
+    label, a, b, patient = _study()
+    how = {"draws": 60, "seed": 5, "labelling": get("t12")}
+    part = np.where(np.arange(len(label)) % 3, "inter", "intra")
+    extra = label[:30], 1 - np.minimum(a[:30], 1), np.zeros(30, int), np.repeat("new", 30)
+    more = [np.concatenate(pair) for pair in zip((label, a, b, patient), extra, strict=True)]
+    parts = np.concatenate([part, np.repeat("2023", 30)])
+    one = patient_bootstrap(label, np.stack([a, b]), patient, part=part, **how)
+    assert patient_bootstrap(more[0], np.stack(more[1:3]), more[3], part=parts, **how) == one
+    assert paired_bootstrap(*more, part=parts, **how) == paired_bootstrap(
+        label, a, b, patient, part=part, **how
+    )

@@ -1,14 +1,16 @@
 """What a study stands on where recordings, stores or both are at hand."""
 
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
 from small_runs import write_store
 
-from lib import data, files, profiles, registry, study
+from lib import data, execute, files, profiles, registry, rows, runs, study, weights
 from lib.errors import UserError
 from lib.features import front_end
+from lib.settings import override
 
 
 def give(folder, small_store, monkeypatch, **meta):
@@ -68,3 +70,86 @@ def test_with_mel_pictures_alone_only_their_rows_can_be_run(small_store, tmp_pat
     assert not reasons["mn04/ce@mel"]
     with pytest.raises(UserError, match="paper: No ICBHI recordings here.*real recordings are"):
         study.open_study("paper")
+
+
+@pytest.fixture
+def here(small_store, monkeypatch):
+    """The quick study of both data sets' pages, with stores and weights that are only names."""
+    source = data.Source("icbhi", Path("icbhi"), "official", "")
+    monkeypatch.setattr(study.Study, "store", lambda self, experiment: small_store)
+    monkeypatch.setattr(weights, "missing", lambda experiment: "")
+    monkeypatch.setattr(weights, "fingerprint", lambda e: "" if e.init == "none" else "w" * 64)
+    return study.Study(profiles.get("quick"), source)
+
+
+def publish(planned):
+    """A record of a run as it stands in reports/runs: no weights, and nothing in runs/."""
+    name = f"{runs.slug(planned.name)}-s{planned.seed}-{planned.wanted.hash8}"
+    folder = runs.published_root() / name
+    marks = {"data": planned.wanted.data, "weights": planned.wanted.weights}
+    record = {key: {"fingerprint": mark} for key, mark in marks.items()}
+    record |= {"experiment": asdict(planned.experiment), "seed": planned.seed}
+    files.write_json(folder / "experiment.json", record)
+    files.write_json(folder / "result.json", {"selections": {}})
+    return folder
+
+
+PAGES = [table for number in ("08", "09") for table in rows.NOTEBOOKS[number]]
+
+
+def test_of_published_runs_nothing_is_made_not_even_their_parents(here):
+    wanted = [planned for planned in study.plan(here, *PAGES) if planned.wanted]
+    names = {planned.name for planned in wanted if planned.parent}
+    assert {"resnet18_supcon/ce@t21", "mn04_as/ce@icbhi/on=sprsound"} <= names
+    pending = {planned.name for planned in execute._pending(wanted)}
+    assert {"resnet18/supcon@t21", "mn04_as/ce@icbhi"} <= pending  # without a record: all
+    folders = {planned.wanted.hash8: publish(planned) for planned in wanted}
+    again = study.plan(here, *PAGES)
+    assert execute._pending(again) == [] and not files.runs_root().exists()
+    found = {planned.wanted.hash8: planned.record for planned in again if planned.wanted}
+    assert found == folders
+    supcon = [planned for planned in again if planned.name.startswith("resnet18_supcon/ce@t21")]
+    assert [planned.parent.record for planned in supcon] == [None]  # it was not even published
+
+
+def test_a_child_without_record_asks_for_its_parent_again(here):
+    """The published parent has no weights to start from."""
+    wanted = study.plan(here, "transfer")
+    for planned in wanted:
+        if planned.name != "mn04_as/ce@icbhi/on=sprsound":
+            publish(planned)
+    pending = {planned.name for planned in execute._pending(study.plan(here, "transfer"))}
+    assert pending == {"mn04_as/ce@icbhi/on=sprsound", "mn04_as/ce@icbhi"}
+
+
+def test_without_weights_a_child_is_shown_with_its_own_parent(here, monkeypatch):
+    """Answers on the other data set differ by their parents alone, not by any setting."""
+    wanted = study.plan(here, "transfer")
+    folders = {(planned.name, planned.seed): publish(planned) for planned in wanted}
+    monkeypatch.setattr(weights, "missing", lambda e: "mn04.pt: not found" if e.init else "")
+    found = study.plan(here, "transfer")
+    assert {(planned.name, planned.seed): planned.record for planned in found} == folders
+    assert execute._pending(found) == [] and {p.reason for p in found} == {"mn04.pt: not found"}
+
+
+def test_without_weights_an_older_parents_child_is_not_shown(here, monkeypatch):
+    for planned in study.plan(here, "transfer"):
+        publish(planned)
+    other = registry.get("mn04_as/ce@icbhi")
+    monkeypatch.setitem(registry.EXPERIMENTS, other.name, override(other, weight_decay=0.1))
+    monkeypatch.setattr(weights, "missing", lambda experiment: "mn04.pt: not found")
+    found = {planned.name: planned.record for planned in study.plan(here, "transfer")}
+    assert found["mn04_as/ce@icbhi/on=sprsound"] is None
+
+
+def test_a_child_whose_parents_features_were_not_given_is_not_run(here, small_store, monkeypatch):
+    """Feature stores alone, none of ICBHI's recordings: SPRSound's rows stand all the same."""
+
+    def given(self, experiment):
+        return None if experiment.dataset == "icbhi" else small_store
+
+    monkeypatch.setattr(study.Study, "store", given)
+    found = {planned.name: planned for planned in study.plan(here, "transfer")}
+    for name in ("mn04_as/ce@icbhi", "mn04_as/ce@icbhi/on=sprsound"):
+        assert found[name].wanted is None and "store was not given" in found[name].reason
+    assert found["mn04_as/ce@sprsound"].wanted and not found["mn04_as/ce@sprsound"].reason

@@ -1,10 +1,23 @@
 """SPRSound's tables on hand-made records: every number recomputed by plain loops."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from lib import cards, files, render, rows, runs, streamed, tables_faults, tables_sprsound, verify
+from lib import (
+    cards,
+    files,
+    render,
+    rows,
+    runs,
+    streamed,
+    tables_faults,
+    tables_sprsound,
+    tables_tuned,
+    verify,
+)
 from lib import results as results_of
 from lib.data.sprsound import TASKS
 from lib.labels import get
@@ -123,7 +136,23 @@ def test_table_3_by_task_has_every_choice_of_the_epoch(results):
     assert row.Runs.startswith("1: ") and "; 2: " in row.Runs and row.Status == "done"
     normal = table.iloc[-1]
     assert (normal.SP, normal.SE, normal.Test) == ("1.000", "0.000", "0.250")
+    tune = table[table.Topology == "ResNet 18 + SupCon + MixUp + Tune"].iloc[0]
+    assert "python -m lib.search t11 resnet18_supcon/mixup --profile paper" in tune.Status
     assert not table.isna().any().any()
+
+
+def test_the_final_test_has_a_column_of_its_own(monkeypatch):
+    parts = np.repeat(["inter", "intra", "2023"], [12, 12, 8])
+    monkeypatch.setattr(sys.modules[__name__], "PARTS", parts)
+    results = pd.DataFrame(make("cnn2/ce@t11", "t11", 18), columns=COLUMNS)
+    label = np.arange(32) % 2
+    said = np.where(np.arange(32) < 18, 0, label)
+    places = [parts == name for name in ("inter", "intra", "2023")]
+    inter, intra, last = (by_hand("t11", label[at], said[at]) for at in places)
+    row = tables_sprsound.details(results).iloc[0]
+    assert row.Test == row.Validation == f"{(inter + intra) / 2:.3f} (1)"
+    assert row.test2023 == f"{last:.3f} (1)" == "1.000 (1)" and row.Test != row.test2023
+    assert results.score.iloc[0] == pytest.approx(50 * (inter + intra), abs=1e-3)
 
 
 def test_totals_by_hand(results):
@@ -223,7 +252,14 @@ def published(faulty, heard):
         files.write_text(root / "results" / f"{name}.csv", text)
     files.write_text(root / "tables" / f"{streamed.NAME}.csv", heard[1].to_csv(index=False))
     made = [name for name in verify.TABLES if name.startswith("sprsound")]
-    assert len(made) == 6
+    assert len(made) == 7
+    trial = tables[next(iter(tables))].dropna(subset="run").iloc[0]
+    said = tables_tuned.scores(runs.read(files.runs_root() / trial.run))
+    line = {"search": "s", "task": "t11", "model": "cnn2/ce", "profile": "quick", "lr": "0.001"}
+    line |= {name: str(value) for name, value in said.items()}
+    lines = [line | {"trial": "0", "run": trial.run}, line | {"trial": "1", "run": "elsewhere"}]
+    trials = pd.DataFrame(lines, columns=tables_tuned.COLUMNS).fillna("")
+    files.write_text(root / "tables" / f"{tables_tuned.NAME}.csv", trials.to_csv(index=False))
     for name in made:
         text = render.csv(verify.TABLES[name](tables, False))
         files.write_text(root / "tables" / f"{name}.csv", text)
@@ -239,7 +275,20 @@ def test_published_tables_verify_from_reports_alone(published, monkeypatch):
     assert "0.250 (1)" in set(stream["CNN + MixUp"])  # from the published records
 
 
-@pytest.mark.parametrize("name", ["sprsound_table3", "sprsound_faults", "sprsound_table2"])
+def test_a_changed_trial_is_found(published):
+    path = published / "tables" / f"{tables_tuned.NAME}.csv"
+    trials = tables_tuned.published()
+    score = trials.loc[0, "inter"]
+    path.write_text(path.read_text().replace(f",{score},", ",12.5,", 1))
+    (said, table) = verify.verify()
+    run = trials.loc[0, "run"]
+    assert said == f"tables/sprsound_trials.csv, {run}: inter: not what its record says"
+    assert table == "tables/sprsound_tuned.csv: comes out otherwise from its runs"
+
+
+@pytest.mark.parametrize(
+    "name", ["sprsound_table3", "sprsound_faults", "sprsound_table2", "sprsound_tuned"]
+)
 def test_a_changed_table_is_found(published, name):
     path = published / "tables" / f"{name}.csv"
     path.write_text(path.read_text().replace("0.", "1.", 1))
