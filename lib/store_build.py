@@ -2,13 +2,14 @@
 
 import math
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,8 @@ from lib.files import aside, cores, sweep, write_json, write_text, writing
 from lib.inputs import READERS
 from lib.store import digest, hashes
 
+LOG = "progress.txt"  # the recordings that are done
+SYNC_SECONDS = 1.0
 VERSION = 3  # raise it when the same input gives other features
 
 CACHED = 1 << 17  # numbers at once for mean and std: few enough for the cache
@@ -40,50 +43,87 @@ def fingerprint(source: Source, front: Front) -> str:
 def build(path: Path, source: Source, front: Front, mark: str, progress: bool) -> None:
     """Write the store `path` with the fingerprint `mark`; an interrupted build goes on.
 
-    Features of a recording are written to their place, then its name to progress.txt, so that a
-    kill costs the recordings in flight. Raises `UserError` with all recordings of no use.
+    Features of recordings are written to their places and synced to the disk, then their names go
+    to progress.txt: a kill costs the last second's work. Raises `UserError` with all recordings of
+    no use.
     """
     sweep(path)
     audio = READERS[source.dataset].audio_files(source.root)
     cycles, shape = extract.placed(inputs.clips(source, front), front)
-    done = _prepare(path, shape)
     groups = dict(list(cycles.groupby("recording")))
+    done = _prepare(path, shape) & groups.keys()
     jobs = {
         name: (audio[name], group[["start", "end"]].to_numpy().tolist(), front)
         for name, group in groups.items()
         if name not in done
     }
-    faults = []
-    bar = tqdm(total=len(groups), initial=len(groups) - len(jobs), desc="features",
-               unit="recording", disable=not progress)  # fmt: skip
-    target, log = path / "features.npy", path / "progress.txt"
+    places = {name: extract.rows(group) for name, group in groups.items()}
+    bar = tqdm(total=len(groups), initial=len(done), desc="features", unit="recording",
+               disable=not progress)  # fmt: skip
     with _threads() as pool, bar:
-        old = np.load(target, mmap_mode="r")
-        sums = list(pool.map(_sums, (old[extract.rows(groups[name])] for name in done)))
-        with writing(target), open(target, "r+b") as out, open(log, "a", encoding="utf-8") as names:
-            for name, result in _run(pool, jobs):
-                bar.update()
-                if isinstance(result, str):
-                    faults.append(result)
-                    continue
-                _write(out, shape, extract.rows(groups[name]), result[0])
-                print(name, file=names, flush=True)
-                sums.append(result[1])
-            os.fsync(out.fileno())
-    raise_all(sorted(faults))
+        old = np.load(path / "features.npy", mmap_mode="r")
+        sums = list(pool.map(_sums, (old[places[name]] for name in done)))
+        sums += _fill(path, shape, places, _run(pool, jobs), bar)
     known = _mean_std(sums, math.prod(shape)) | {"fingerprint": mark}
     _finish(path, cycles, source, front, known)
 
 
+def _fill(
+    path: Path,
+    shape: tuple[int, ...],
+    places: dict[str, slice],
+    made: Iterable[tuple[str, Made | str]],
+    bar: tqdm,
+) -> list[tuple[float, float]]:
+    """Write what is made to its places; the sums of each recording. Raises with all faults."""
+    target, faults, sums, written = path / "features.npy", [], [], []
+    with writing(target), open(target, "r+b") as out, open(path / LOG, "a") as log:
+        try:
+            synced = time.monotonic()
+            for name, result in made:
+                bar.update()
+                if isinstance(result, str):
+                    faults.append(result)
+                    continue
+                _write(out, shape, places[name], result[0])
+                sums.append(result[1])
+                written.append(name)
+                if time.monotonic() - synced > SYNC_SECONDS:
+                    _log(out, log, written)
+                    synced = time.monotonic()
+        finally:
+            _log(out, log, written)
+        _refuse_other(target, out)
+    raise_all(sorted(faults))
+    return sums
+
+
+def _log(out: BinaryIO, log: TextIO, written: list[str]) -> None:
+    """Name what is on the disk, and nothing that could not be synced: names are trusted later."""
+    names = [*written]
+    written.clear()
+    os.fsync(out.fileno())
+    log.writelines(f"{name}\n" for name in names)
+    log.flush()
+
+
+def _refuse_other(target: Path, out: BinaryIO) -> None:
+    """Where a file system has no locks, two may build: the file of one of them is nobody's."""
+    if os.fstat(out.fileno()).st_ino != os.stat(target).st_ino:
+        raise UserError(f"{target}: another command builds it too; start again when that has ended")
+
+
 def _prepare(path: Path, shape: tuple[int, ...]) -> set[str]:
     """Leave an unfinished store's features.npy at full size; the recordings that are in it."""
-    log, target = path / "progress.txt", path / "features.npy"
+    log, target = path / LOG, path / "features.npy"
     if not target.exists():  # renamed into place at full size, so it is whole where it exists
         log.unlink(missing_ok=True)
         with aside(target) as part:
             _write_empty(part, shape)
     # A name cut short by a kill is not the name of a recording: only whole lines count.
-    return set(log.read_text(encoding="utf-8").split("\n")[:-1]) if log.exists() else set()
+    whole = log.read_text(encoding="utf-8").split("\n")[:-1] if log.exists() else []
+    write_text(log, "".join(f"{name}\n" for name in whole))
+    return set(whole)
 
 
 def _write_empty(path: Path, shape: tuple[int, ...]) -> None:
@@ -96,6 +136,8 @@ def _write_empty(path: Path, shape: tuple[int, ...]) -> None:
 def _write(out: BinaryIO, shape: tuple[int, ...], rows: slice, features: np.ndarray) -> None:
     """By plain writes, which fail on a full disk; in a map that would end the process."""
     size = 2 * math.prod(shape[1:])  # bytes of a row
+    if features.shape != (rows.stop - rows.start, *shape[1:]):
+        raise ValueError(f"features {features.shape} for {rows} of {shape}")
     out.seek((rows.start - shape[0]) * size, os.SEEK_END)
     out.write(np.ascontiguousarray(features).data)
     out.flush()
@@ -163,4 +205,4 @@ def _finish(path: Path, cycles: pd.DataFrame, source: Source, front: Front, know
         **known,
     }
     write_json(path / "meta.json", meta)
-    (path / "progress.txt").unlink(missing_ok=True)
+    (path / LOG).unlink(missing_ok=True)

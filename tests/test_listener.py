@@ -90,7 +90,7 @@ def test_what_cannot_listen_is_told(tmp_path):
         listener.load(run)
     for changes, fault in (
         ({"labels": "t12"}, "hears no windows"),
-        ({"normalise": "store"}, "needs normalise = clip"),
+        ({"normalise": "store"}, "needs normalise = zscore"),
         ({"method": "supcon"}, "and a classifier"),
     ):
         with pytest.raises(UserError, match=fault):

@@ -140,10 +140,11 @@ BUILD = """
 import sys
 from pathlib import Path
 
-from lib import data
+from lib import data, store_build
 from lib.features import FrontEnd
 from lib.store import store_for
 
+store_build.SYNC_SECONDS = 0
 store_for(data.source(Path(sys.argv[1])), FrontEnd(clip_seconds=1.0, mels=32))
 """
 
