@@ -22,6 +22,7 @@ class Answers:
     """One experiment's answers on a scored set; every seed answers the same clips."""
 
     label: np.ndarray  # (clips,)
+    seeds: tuple[int, ...]
     predicted: np.ndarray  # (seeds, clips)
     patient: np.ndarray  # (clips,)
     device: np.ndarray  # (clips,)
@@ -35,11 +36,12 @@ def of(results: pd.DataFrame, experiment: str, selection: str = "test") -> Answe
 
     Raises `UserError` where two runs did not answer the same clips.
     """
-    done = results[
-        (results.experiment == experiment)
-        & (results.selection == selection)
-        & (results.status == "done")
-    ].sort_values("seed")
+    at = (results.experiment == experiment) & (results.selection == selection)
+    return of_runs(results[at & (results.status == "done")].sort_values("seed"))
+
+
+def of_runs(done: pd.DataFrame) -> Answers | None:
+    """As `of`, of finished rows of `results`, one for each seed, each at its own selection."""
     if done.empty:
         return None
     kept = [runs.predictions(Path(path)) for path in done.path]
@@ -49,8 +51,10 @@ def of(results: pd.DataFrame, experiment: str, selection: str = "test") -> Answe
     for path, arrays in zip(done.path, kept, strict=True):
         if not np.array_equal(arrays["test/cycle"], first["cycle"]):
             raise UserError(f"{path}: answers other clips than {done.path.iloc[0]}; delete one")
-    predicted = np.stack([arrays[f"{selection}/test/logits"].argmax(1) for arrays in kept])
-    return Answers(predicted=predicted, part=part, labelling=labelling, **first)
+    pairs = zip(done.selection, kept, strict=True)
+    predicted = np.stack([arrays[f"{one}/test/logits"].argmax(1) for one, arrays in pairs])
+    seeds = tuple(done.seed.astype(int))
+    return Answers(seeds=seeds, predicted=predicted, part=part, labelling=labelling, **first)
 
 
 def interval(answers: Answers, metric: str = "score") -> tuple[float, float]:
@@ -63,12 +67,22 @@ def interval(answers: Answers, metric: str = "score") -> tuple[float, float]:
 def difference(a: Answers, b: Answers, metric: str = "score") -> tuple[float, float, float]:
     """a - b in points with its 95% paired patient-bootstrap interval: difference, low, high.
 
-    Raises `UserError` where the two did not answer the same clips.
+    Of the seeds that both have. Raises `UserError` where that is none, or where the two did not
+    answer the same clips.
     """
     if not np.array_equal(a.cycle, b.cycle):
         raise UserError("a paired comparison needs the same test clips; run both on one store")
+    both = [seed for seed in a.seeds if seed in b.seeds]
+    if not both:
+        raise UserError("a paired comparison needs the same seeds; run both with one")
+    said = [one.predicted[[one.seeds.index(seed) for seed in both]] for one in (a, b)]
     how = {"metric": metric, "labelling": a.labelling, "part": a.part}
-    return stats.paired_bootstrap(a.label, a.predicted, b.predicted, a.patient, **how)
+    return stats.paired_bootstrap(a.label, *said, a.patient, **how)
+
+
+def comparable(a: Answers | None, b: Answers | None) -> bool:
+    """Whether `difference` can compare the two."""
+    return a is not None and b is not None and bool(set(a.seeds) & set(b.seeds))
 
 
 def confusions(answers: Answers) -> np.ndarray:

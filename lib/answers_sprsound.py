@@ -72,6 +72,7 @@ def held_out(results: pd.DataFrame, experiment: str, selection: str) -> Answers 
     said = [arrays[f"{selection}/validation/logits"].argmax(1) for arrays in found]
     task = runs.read(Path(path))["experiment"]["labels"]
     return Answers(
+        seeds=(0,),  # one row: each seed held out other patients
         predicted=np.concatenate(said)[None],
         part=np.zeros(len(joined["label"]), dtype=str),
         labelling=labels.get(task),

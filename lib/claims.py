@@ -31,7 +31,7 @@ def _line(
     for selection, column in COLUMNS.items():
         pair = [answers.of(result, row.experiment, selection) for row, result in (a, b)]
         line[column], says = "not run", "not run"
-        if None not in pair:
+        if answers.comparable(*pair):
             difference, low, high = answers.difference(*pair)
             line[column] = f"{difference:+.2f} ({low:+.2f} to {high:+.2f})"
             says = _judge(low, high) if judge else "no verdict"
@@ -65,7 +65,7 @@ def differences(results: pd.DataFrame) -> pd.DataFrame:
         for classes, metric in (("4", "score"), ("2", "score2")):
             line = {"epoch chosen by": selection, "classes": classes}
             line |= {"difference": "not run", "95% interval": "–"}
-            if None not in pair:
+            if answers.comparable(*pair):
                 difference, low, high = answers.difference(*pair, metric)
                 line |= {"difference": f"{difference:+.2f}"}
                 line |= {"95% interval": f"{low:+.2f} to {high:+.2f}"}

@@ -62,7 +62,7 @@ def histories(results: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 def _result(planned: Planned, selection: str) -> dict:
     row = {"experiment": planned.name, "seed": planned.seed, "selection": selection}
-    row["setting"] = describe(planned.experiment)
+    row["setting"] = _setting(planned)
     if planned.record is None:
         status = "failed" if planned.failed else "not run"
         reason = planned.failed or planned.reason or "not yet run"
@@ -72,12 +72,22 @@ def _result(planned: Planned, selection: str) -> dict:
     return {**row, **from_record(record, selection)}
 
 
+def _setting(planned: Planned) -> str:
+    """What was trained: the run itself and the one it starts from, that one alone of a transfer."""
+    own, parent = describe(planned.experiment), planned.parent
+    if parent is None:
+        return own
+    before = _setting(parent)
+    known = planned.experiment.method == "none"
+    return before if known else f"{own}; on {parent.experiment.method} of {before}"
+
+
 def from_record(record: dict, selection: str) -> dict:
     """What a complete record says of one selection: status, epoch, numbers, data and weights."""
     known = {"data": record["data"]["name"], "weights": record["weights"]["name"]}
     chosen = record["selections"][selection]
     if chosen is None:
-        return {**known, "status": "none qualifies", "reason": "no epoch has Se > 5"}
+        return {**known, "status": "none qualifies", "reason": _why_none(record, selection)}
     clean = chosen["test_clean"]
     return {
         **known,
@@ -87,6 +97,12 @@ def from_record(record: dict, selection: str) -> dict:
         **{f"{key}_clean": clean[key] for key in METRICS if key in clean},
         **_gaps(record["selections"], chosen),
     }
+
+
+def _why_none(record: dict, selection: str) -> str:
+    if selection == "last":  # a transferred model has no epochs, but its weights are those of one
+        return "the weights that were kept are of another epoch"
+    return "no epoch has Se > 5"
 
 
 def _gaps(selections: dict, chosen: dict) -> dict[str, float]:

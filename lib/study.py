@@ -79,8 +79,11 @@ class Planned:
 
     @property
     def failed(self) -> str:
-        """Why the run failed, or ""."""
-        return runs.failure(self.wanted) if self.wanted else ""
+        """Why the run failed, or the one that it starts from, or ""."""
+        own = runs.failure(self.wanted) if self.wanted else ""
+        if own or not self.parent or not self.parent.failed:
+            return own
+        return f"the run {self.parent.name} that it starts from: {self.parent.failed}"
 
 
 def weights_name(experiment: Experiment) -> str:
@@ -162,6 +165,8 @@ def plan(study: Study, *tables: str) -> list[Planned]:
 def _variants(profile: Profile, row: rows.Row) -> list[tuple[Experiment, tuple[str, ...]]]:
     """The experiments that give a row's three selections (spec: holding out is a setting)."""
     experiment = profiles.apply(profile, registry.get(row.experiment))
+    if experiment.method == "none":  # what is transferred is one epoch
+        return [(experiment, ("validation", "last"))]
     if experiment.validation_patients:
         return [(experiment, SELECTIONS)]
     variants = [(experiment, ("test", "last"))]
@@ -185,7 +190,17 @@ def _planned(
         if record or not gpu_wanted or has_gpu():
             return Planned(*known, wanted, record, parent=parent)
         missing = "needs a GPU"
-    return Planned(*known, None, _published(study, experiment, seed), missing)
+    record = _published(study, experiment, seed)
+    return Planned(*known, None, record, missing, _unmade(study, experiment, seed))
+
+
+def _unmade(study: Study, experiment: Experiment, seed: int) -> Planned | None:
+    """The parent of a run that can't be made here: what it is, not how it stands."""
+    if not experiment.parent:
+        return None
+    parent = _parent(study, experiment)
+    above = _unmade(study, parent, seed)
+    return Planned(experiment.parent, parent, seed, (), None, None, parent=above)
 
 
 def _missing(study: Study, experiment: Experiment) -> str:

@@ -23,7 +23,7 @@ from lib.tables_sprsound import (
     status,
 )
 
-OTHER_CLIPS = "other clips"
+OTHER_CLIPS = "other clips or seeds"
 Read = Callable[[pd.DataFrame, str, str], Answers | None]
 
 
@@ -68,7 +68,7 @@ def _effect(results: pd.DataFrame, base: Row, row: Row, name: str, read: Read) -
 
 
 def _same_clips(a: Answers, b: Answers) -> bool:
-    return np.array_equal(a.cycle, b.cycle)
+    return np.array_equal(a.cycle, b.cycle) and answers.comparable(a, b)
 
 
 def windows(results: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
@@ -87,9 +87,14 @@ def windows(results: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
             row = next(r for r in rows.table("sprsound2")
                        if r.label == {"topology": topology, "task": task})  # fmt: skip
             at = (found.experiment == row.experiment) & (found.part == part)
-            line[topology] = several(found[at][level]) or status(results, row)
+            line[topology] = several(found[at][level]) or _unheard(results, row)
         lines.append(line | {"Ours was run with": run_with(results, rows.table("sprsound2"))})
     return pd.DataFrame(lines)
+
+
+def _unheard(results: pd.DataFrame, row: Row) -> str:
+    found = status(results, row)
+    return "no records heard" if found == "done" else found
 
 
 def _streamed(results: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from lib import clips, hardware, labels, models, runs
+from lib import clips, files, hardware, labels, models, runs
 from lib.errors import UserError
 from lib.sets import split_sets
 from lib.settings import SELECTIONS, Experiment
@@ -19,8 +19,8 @@ def fit(experiment: Experiment, seed: int, store: Store, frames: int, folder: Pa
     """Answer the test clips of `store` with the parent's weights; write the run's record.
 
     It takes the place of `lib.train.fit` where the method is "none". Nothing here chooses an epoch:
-    the weights are those that the parent kept (best on its own held-out patients, else last), and
-    the three selections are the same answers, as epoch 0.
+    the weights are those of the epoch that the parent's own held-out patients chose, else of its
+    last one, so the answers stand under "validation" or "last" alone, as epoch 0.
     """
     labelling = labels.get(experiment.labels)
     coded = labelling.codes(store.cycles[experiment.labels])
@@ -28,7 +28,8 @@ def fit(experiment: Experiment, seed: int, store: Store, frames: int, folder: Pa
     weights = runs.parent_weights(folder)
     logits = answer(experiment, weights, store, frames, rows)
     arrays = runs.describe_set("test", store.cycles.loc[rows], coded)
-    arrays |= {f"{selection}/test/logits": logits for selection in SELECTIONS}
+    chosen = files.read_json(weights.parent / "result.json")["selections"]["validation"]
+    arrays[f"{'validation' if chosen else 'last'}/test/logits"] = logits
     epochs = dict.fromkeys(SELECTIONS, 0)
     runs.write_record(folder, [{"epoch": 0}], arrays, epochs, {"clips": {"test": len(rows)}},
                       labelling)  # fmt: skip

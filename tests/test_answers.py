@@ -74,8 +74,13 @@ def test_interval_and_difference_draw_patients(study):
     a, b = answers.of(results, "a"), answers.of(results, "b")
     expected = stats.patient_bootstrap(LABEL, np.stack(given[:2]), PATIENT)
     assert answers.interval(a, "score2") == expected["score2"]
-    pair = stats.paired_bootstrap(LABEL, np.stack(given[:2]), given[2], PATIENT)
-    assert answers.difference(a, b) == pair
+    (both,) = set(a.seeds) & set(b.seeds)  # seed by seed: a has one more
+    pair = stats.paired_bootstrap(LABEL, a.predicted[a.seeds.index(both)], given[2], PATIENT)
+    assert answers.difference(a, b) == pair and answers.comparable(a, b)
+    other = replace(b, seeds=(9,))
+    assert not answers.comparable(a, other) and not answers.comparable(a, None)
+    with pytest.raises(UserError, match="same seeds"):
+        answers.difference(a, other)
 
 
 def test_confusions_sum_over_seeds(study):

@@ -16,7 +16,7 @@ from small_runs import BASE, write_store
 from lib import data, execute, files, registry, rows, runs, study
 from lib.errors import UserError
 from lib.results import of as results_of
-from lib.settings import override
+from lib.settings import describe, override
 
 
 @pytest.fixture
@@ -89,6 +89,9 @@ def test_a_published_child_is_shown_and_its_parent_not_made_again(table, monkeyp
     execute.tables("smoke", table)
     assert "2 to make" in capsys.readouterr().out
     before = results_of("smoke", "small").drop(columns="path")
+    assert set(before.setting) == {
+        describe(study.plan(study.open_study("smoke"), table)[0].parent.experiment)
+    }
     runs.publish([files.runs_root() / before.run[0]])
     monkeypatch.setenv("RUNS_ROOT", str(files.runs_root() / "elsewhere"))
     assert execute.tables("smoke", table) == [] and capsys.readouterr().out == ""
@@ -98,6 +101,23 @@ def test_a_published_child_is_shown_and_its_parent_not_made_again(table, monkeyp
     execute.tables("smoke", table)  # the other way: without it both are made, to the same numbers
     assert "2 to make" in capsys.readouterr().out
     pd.testing.assert_frame_equal(results_of("smoke", "small").drop(columns="path"), before)
+
+
+def test_what_starts_from_a_failed_run_says_so_and_nothing_is_made_again(
+    table, monkeypatch, capsys
+):
+    first = override(BASE, name="small/first", lr=float("inf"), keep_weights=True)
+    child = override(BASE, name="small/second", parent=first.name)
+    monkeypatch.setattr(registry, "EXPERIMENTS", {e.name: e for e in (first, child)})
+    monkeypatch.setattr(rows, "TABLES", {"small": [rows.Row("on", {"row": "on"}, child.name)]})
+    faults = execute.tables("smoke", table)
+    assert any("the loss is nan" in fault for fault in faults)
+    found = results_of("smoke", "small")
+    assert set(found.status) == {"failed"}
+    assert found.reason.str.contains("small/first that it starts from: .*the loss is nan").all()
+    assert found.setting.str.contains("; on ce of ").all()
+    capsys.readouterr()
+    assert execute.tables("smoke", table) == [] and capsys.readouterr().out == ""
 
 
 def test_a_killed_worker_leaves_its_run_to_be_resumed(table, capsys):

@@ -113,7 +113,7 @@ def test_table_3_by_hand(results):
     assert cnn["Task 12"] == f"{expected('t12', 9):.3f} (1)"
     pair = [expected("t21", wrong) for wrong in (14, 7)]
     assert cnn["Task 21"] == f"{np.mean(pair):.3f} ± {np.std(pair, ddof=1):.3f} (2)"
-    assert cnn["Task 21, paper"] == "0.537"
+    assert cnn["Task 21, paper"] == "0.537" and cnn["Task 21, validation"] == cnn["Task 21"]
     assert cnn["Scored on"].startswith("paper: test2023") and "inter and intra" in cnn["Scored on"]
     assert set(table.Verdict[:-1]) == {"no verdict: another test set"}
     assert cnn["Ours was run with"] == "SPRSound; small"
@@ -159,8 +159,9 @@ def test_totals_by_hand(results):
     table = tables_sprsound.totals(results).set_index("Topology")
     ours = 0.2 * expected("t11", 4) + 0.3 * expected("t12", 9) + 0.3 * expected("t22", 6)
     ours += 0.2 * (expected("t21", 14) + expected("t21", 7)) / 2
-    assert table.loc["CNN", "Test"] == f"{ours:.3f}"
-    assert table.loc["CNN", "Test + 0.1"] == f"{ours + 0.1:.3f}"
+    assert table.loc["CNN", "Test"] == f"{ours:.3f} (1/2)"  # seeds: two of task 21, else one
+    assert table.loc["CNN", "Test + 0.1"] == f"{ours + 0.1:.3f} (1/2)"
+    assert table.loc["CNN", "Ours was run with"] == "SPRSound; small"
     assert table.loc["as the abstract has it", "Paper + 0.1"] == "0.729"
     assert table.loc["ResNet 18 + SupCon + MixUp + Tune", "Paper + 0.1"] == "0.728"
     assert table.loc["ResNet 18 + SupCon + MixUp", "Test"] == "no Score: Task 12, Task 21, Task 22"
@@ -200,7 +201,7 @@ def test_faults_are_measured_against_the_row_without_them(faulty):
     assert row["Effect on validation"].startswith(f"{held[10] - held[4]:+.3f} (")
     assert row.Promised == f"{held[10] - expected('t11', 10):+.3f}"
     leak = table.loc["validation by random events: the same child on both sides"]
-    assert leak["Effect on validation"].endswith("(other clips)")
+    assert leak["Effect on validation"].endswith("(other clips or seeds)")
     assert (table.loc["records of 15 s (submitted settings)", "Test"] == "not run").all()
 
 
