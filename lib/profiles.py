@@ -149,7 +149,18 @@ CPU = replace(
         ),
         (SPRSOUND | {"clip_seconds": 15.0}, "costs hours more on a CPU"),
     ),
-    seconds=(),
+    seconds=(
+        (SPRSOUND | {"freeze": True, "labels": "t11"}, 85),
+        (SPRSOUND | {"method": "supcon", "labels": "t11"}, 215),
+        (SPRSOUND | {"model": "resnet18", "labels": "t11"}, 115),
+        (SPRSOUND | {"freeze": True}, 24),
+        (SPRSOUND | {"method": "supcon"}, 78),
+        (SPRSOUND | {"model": "resnet18"}, 35),
+        *((SPRSOUND | {"model": "cnn2", "labels": labels}, 45) for labels in ("t11", "t12")),
+        *((SPRSOUND | {"model": "cnn2", "labels": labels}, 55) for labels in ("w11", "w12")),
+        (SPRSOUND | {"model": "cnn2"}, 15),
+        *(one for one in QUICK.seconds if one[0].get("dataset") != "sprsound"),
+    ),
 )
 
 SMOKE = Profile(
