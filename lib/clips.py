@@ -30,6 +30,7 @@ class Clips:
     mean: Tensor | float  # of AudioSet or the store; (N,) of each cycle in a ragged store
     std: Tensor | float
     by_clip: bool
+    cyclic: bool = False  # whether a shorter cycle is repeated, not set among zeros
     spread: float = 2.0  # x ends with a std of 1 / spread: AST's code halves, a z-score does not
 
     @property
@@ -41,8 +42,8 @@ class Clips:
         """x (B, frames, bins) float32, (x - mean) / (spread std), and labels y (B,) of some rows.
 
         at: (B,) in [0, 1), where the window lies in a cycle that is longer, or a shorter cycle in
-        the window, which is filled up with the mean; None: in the middle. Cycles that are all
-        equally long are cut at the end.
+        the window, which is filled up with the mean or its own repeats; None: in the middle.
+        Cycles that are all equally long are cut at the end.
         """
         if self.offset is None:
             return self._fixed(self.features[rows, : self.frames].float()), self.labels[rows]
@@ -60,6 +61,8 @@ class Clips:
         start = (at * (spare.abs() + 1)).long() * spare.sign()
         places = start[:, None] + torch.arange(self.frames, device=rows.device)  # (B, frames)
         inside = (places >= 0) & (places < self.length[rows, None])
+        if self.cyclic:
+            places, inside = places % self.length[rows, None], torch.ones_like(inside)
         places = torch.where(inside, places, 0) + self.offset[rows, None]
         x = self.features[places].float()  # (B, frames, bins)
         mean, std = self.mean, self.std
@@ -70,9 +73,17 @@ class Clips:
 
 
 def load(
-    store: Store, labels: np.ndarray, frames: int, normalise: str, device: torch.device
+    store: Store,
+    labels: np.ndarray,
+    frames: int,
+    normalise: str,
+    device: torch.device,
+    pad: str = "zero",
 ) -> Clips:
-    """The clips of a store on a device. Raises `UserError` for an unknown normalisation."""
+    """The clips of a store on a device. Raises `UserError` for an unknown normalisation.
+
+    pad: of a ragged store's shorter cycles; "cyclic" repeats them, all else leaves zeros.
+    """
     if normalise not in NORMALISE:
         raise unknown("normalise", normalise, NORMALISE)
     by_clip = normalise in ("clip", "zscore")
@@ -95,6 +106,7 @@ def load(
         mean=mean,
         std=std,
         by_clip=by_clip,
+        cyclic=pad == "cyclic",
         spread=1.0 if normalise == "zscore" else 2.0,
     )
 

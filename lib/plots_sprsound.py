@@ -90,6 +90,27 @@ def confusions(matrices: dict[str, tuple[np.ndarray, tuple[str, ...]]]) -> Figur
     return describe(fig, f"Confusion matrices, rows are the truth. {'; '.join(parts)}.")
 
 
+def lengths(events: pd.DataFrame, window: float = 3.0) -> Figure:
+    """How long normal and adventitious events (t11) of each part are: shares of half a tenth.
+
+    events: t11, part, start and end in seconds; longer ones stand at `window`.
+    """
+    parts = list(dict.fromkeys(events.part))
+    fig, axes = blank(3.6 * len(parts) + 0.4, 2.9, 1, len(parts))
+    edges, said = np.arange(0, window + 0.05, 0.05), []
+    for ax, part in zip(axes.flat, parts, strict=True):
+        here = events[events.part == part]
+        for (name, group), colour in zip(here.groupby("t11", sort=False), COLOURS, strict=False):
+            seconds = (group.end - group.start).clip(upper=window)
+            ax.hist(seconds, edges, weights=np.full(len(seconds), 1 / len(seconds)), label=name,
+                    histtype="stepfilled", alpha=0.55, color=colour)  # fmt: skip
+            said.append(f"{part}, {name}: median {seconds.median():.2f} s of {len(seconds)}")
+        ax.set(title=part, xlabel="length of the event (s)")
+    axes.flat[0].set_ylabel("share of the class")
+    axes.flat[-1].legend(frameon=False)
+    return describe(fig, "Histograms of the length of events by class. " + "; ".join(said) + ".")
+
+
 def windows(wave: np.ndarray, rate_hz: int, heard: pd.DataFrame, truth: pd.DataFrame) -> Figure:
     """Figure 4: a record as wave and spectrogram, below it the windows' labels and the truth.
 

@@ -132,10 +132,11 @@ _FROZEN = {
     "keep_weights": True,
 }
 _SUPCON = {"method": "supcon", "optimizer": "sgd", "tau": 0.1, "projector": 128}
-_FAULTS = {  # of the published code
+_FAULTS = {  # of the published code, and what its zeros beside an event tell
     "validation_by=clip": {"validation_by": "clip"},
     "validation_draw=balanced": {"validation_draw": "balanced"},
     "scale=minmax": {"scale": "minmax"},
+    "pad=cyclic": {"pad": "cyclic"},
 }
 
 

@@ -175,6 +175,7 @@ FAULTS = _own(
     validation by random events: the same child on both sides | t11 | cnn2/ce@t11/validation_by=clip
     validation resampled to equal classes | t11 | cnn2/ce@t11/validation_draw=balanced
     scaled from smallest to largest, mean kept               | t11 | cnn2/ce@t11/scale=minmax
+    events repeated to 3 s, no zeros that show their length  | t11 | cnn2/ce@t11/pad=cyclic
     records of 3 s (training scripts)                        | t21 | cnn2/ce@t21
     records of 15 s (submitted settings)                     | t21 | cnn2/ce@t21/clip_seconds=15
     records of 3 s (training scripts)                        | t22 | cnn2/ce@t22

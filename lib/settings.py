@@ -24,7 +24,7 @@ class Experiment:
     # front end
     features: str = "fbank"  # fbank | mfcc
     clip_seconds: float = 8.0
-    pad: str = "repeat"  # repeat (with fade-out) | cyclic | zero
+    pad: str = "repeat"  # repeat (with fade-out) | cyclic | zero; of MFCC cyclic, else zeros
     fade: str = "recording"  # recording (official code) | cycle (the paper's wording)
     coefficients: int = 64  # of the MFCC, as the next three
     fft: int = 512

@@ -92,7 +92,7 @@ def _prepare(experiment: Experiment, seed: int, store: Store, frames: int, folde
     labelling = labels.get(experiment.labels)
     sets = split_sets(store.cycles, experiment, seed)
     coded = labelling.codes(store.cycles[experiment.labels])
-    loaded = clips.load(store, coded, frames, experiment.normalise, device)
+    loaded = clips.load(store, coded, frames, experiment.normalise, device, experiment.pad)
     torch.manual_seed(seed)
     model = models.build(experiment, *loaded.shape, len(labelling.classes))
     parent = runs.parent_weights(folder) if experiment.parent else None

@@ -88,6 +88,13 @@ def test_a_shorter_cycle_lies_anywhere_in_its_window(ragged):
     assert [np.flatnonzero(x[0, :, 0]).tolist() for x in places] == [[0, 1], [1, 2], [2, 3]]
 
 
+def test_a_shorter_cycle_repeated(ragged):
+    found = clips.load(ragged, np.arange(2), 5, "store", CPU, pad="cyclic")
+    x, _ = found.batch(torch.tensor([0, 1]), torch.tensor([0.0, 0.0]))
+    assert x[0, :, 0].numpy() == pytest.approx((np.array([0, 1, 0, 1, 0]) + 4.1) / 5.8)
+    assert x[1, :, 0].numpy() == pytest.approx((np.arange(2, 7) + 4.1) / 5.8)
+
+
 def test_each_ragged_cycle_is_normalised_by_its_whole(ragged):
     x, _ = clips.load(ragged, np.arange(2), 4, "clip", CPU).batch(torch.tensor([1]))
     whole = np.arange(2, 8)
