@@ -118,11 +118,18 @@ def fbank(waves: Tensor, front: FrontEnd) -> Tensor:
     before = PREEMPHASIS * x[..., :-1]
     x[..., 0] *= 1 - PREEMPHASIS
     x[..., 1:] -= before
-    x *= torch.hann_window(front.window, periodic=False, device=waves.device)
+    x *= _hann(front.window).to(waves.device)
     squares = torch.view_as_real(torch.fft.rfft(padded)).square_()
     power = squares[..., 0] + squares[..., 1]  # (B, frames, size / 2 + 1)
     parts = [power[..., bins] @ part.to(waves.device) for bins, part in _filters(front, size)]
     return torch.cat(parts, dim=2).clamp_(min=SMALLEST).log_()  # (B, frames, mels)
+
+
+@cache
+def _hann(samples: int) -> Tensor:
+    import torch
+
+    return torch.hann_window(samples, periodic=False)
 
 
 @cache

@@ -100,7 +100,8 @@ def lengths(events: pd.DataFrame, window: float = 3.0) -> Figure:
     edges, said = np.arange(0, window + 0.05, 0.05), []
     for ax, part in zip(axes.flat, parts, strict=True):
         here = events[events.part == part]
-        for (name, group), colour in zip(here.groupby("t11", sort=False), COLOURS, strict=False):
+        for name, colour in zip(TASKS["t11"], COLOURS, strict=False):
+            group = here[here.t11 == name]
             seconds = (group.end - group.start).clip(upper=window)
             ax.hist(seconds, edges, weights=np.full(len(seconds), 1 / len(seconds)), label=name,
                     histtype="stepfilled", alpha=0.55, color=colour)  # fmt: skip

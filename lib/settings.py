@@ -137,6 +137,15 @@ def identity(experiment: Experiment) -> dict:
     }
 
 
+# What is published: by Bae et al. 2023 for filter banks, by Hu et al. 2023 for MFCC.
+PUBLISHED = {
+    "fbank": Experiment("published"),
+    "mfcc": Experiment(
+        "published", lr=1e-3, batch=32, validation_patients=0.2, normalise="zscore",
+        moving_average=0.0,
+    ),
+}  # fmt: skip
+
 # How a setting that differs from the published one is named beside a number.
 NAMED = {
     "subset": "{} only",
@@ -150,8 +159,11 @@ NAMED = {
 
 
 def describe(experiment: Experiment) -> str:
-    """The settings a reader must know beside a number, in a few words."""
-    published = Experiment("published")
+    """The settings a reader must know beside a number, in a few words.
+
+    On MFCC what is published for SPRSound goes without saying, learning rate and batch too.
+    """
+    published = PUBLISHED[experiment.features]
     ast, mixed = experiment.model == "ast", experiment.method != "ce"
     words = [f"{experiment.model} {experiment.size}" if ast else experiment.model]
     if ast and experiment.stride != published.stride:
@@ -159,9 +171,10 @@ def describe(experiment: Experiment) -> str:
     words += [
         f"{experiment.epochs} epoch{'s' * (experiment.epochs > 1)}",
         f"{experiment.clip_seconds:g} s clips",
-        f"lr {experiment.lr:g}",
-        f"batch {experiment.batch}",
     ]
+    for key, word in (("lr", "lr {:g}"), ("batch", "batch {}")):
+        if experiment.features == "fbank" or getattr(experiment, key) != getattr(published, key):
+            words.append(word.format(getattr(experiment, key)))
     words += ["weighted CE"] if mixed and experiment.class_weights else []
     words += [
         text.format(getattr(experiment, key))
