@@ -12,7 +12,7 @@ PARTS = ("results", "tables", "figures")
 KINDS = (".csv", ".md", ".tex", ".png", ".svg")
 PAGE_BYTES = 10_000_000
 FOLDER_BYTES = 40_000_000  # pages, tables and figures together
-RUNS_BYTES = 10_000_000
+RUNS_BYTES = 20_000_000  # four systems
 SOUND = re.compile(r"<audio\b.*?</audio>", re.S | re.I)
 SOUND_LEFT = re.compile(r"data:(?:audio|video)/|<(?:audio|video)\b|\bnew Audio\b", re.I)
 NO_SOUND = '<p class="about">(A sound player stands here in local reports.)</p>'

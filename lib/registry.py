@@ -127,7 +127,6 @@ _FROZEN = {
     "freeze": True,
     "epochs": 20,
     "dropout": 0.0,
-    "keep_embeddings": True,
     "keep_train": True,
     "keep_weights": True,
 }
@@ -148,7 +147,7 @@ def _add_sprsound(task: str) -> None:
     _add(base, f"resnet18/supcon@{task}", **_SUPCON, keep_weights=True)
     linear = override(base, parent=f"resnet18/supcon@{task}", **_FROZEN)
     _add(linear, f"resnet18_supcon/ce@{task}")
-    _add(linear, f"resnet18_supcon/mixup@{task}", method="mixup")
+    _add(linear, f"resnet18_supcon/mixup@{task}", method="mixup", keep_embeddings=True)
 
 
 for _task in TASKS:

@@ -259,8 +259,14 @@ def _keep_chosen(run: Run, kept: dict[str, dict], history: list[dict], evaluated
             f"{name}/{key}": value
             for name, found in evaluated.items()
             for key, value in found.items()
-            if key == "logits" or (run.experiment.keep_embeddings and name != "train")
+            if key == "logits" or (run.experiment.keep_embeddings and name in _drawn(run))
         }
+
+
+def _drawn(run: Run) -> tuple[str, ...]:
+    """The sets whose embeddings are drawn: of SPRSound's tasks the held-out one alone."""
+    challenge = labels.get(run.experiment.labels).challenge
+    return ("validation",) if challenge else ("validation", "test")
 
 
 def _keep_weights(run: Run, history: list[dict]) -> None:
