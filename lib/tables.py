@@ -136,7 +136,7 @@ def _status(row: Row, test: pd.DataFrame) -> str:
         return "not run: quoted by the paper, not rebuilt here"
     if test.empty:
         return "not run: not asked for"
-    kinds = (test.status + ": " + test.reason.fillna("")).str.removesuffix(": ")
+    kinds = (test.status + ": " + test.reason.astype(object).fillna("")).str.removesuffix(": ")
     counts = kinds.value_counts(sort=False)
     if len(counts) == 1:
         return counts.index[0]
