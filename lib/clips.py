@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from lib.errors import unknown
+from lib.settings import CHOICES
 from lib.store import AUDIOSET, Store
 
-NORMALISE = ("audioset", "store", "clip", "zscore")
+NORMALISE = CHOICES["normalise"]
 FLAT = 1e-5  # smallest std of a clip: digital silence stays finite
 
 

@@ -37,10 +37,13 @@ NOT_RUN = "not run"
 
 def read(path: Path | None = None) -> pd.DataFrame:
     """The measured rows, with those of the GPU file beside it; without a file an empty table."""
-    root = files.reports_root()
-    paths = [path] if path else [root / f"{FILE}.csv", root / f"{GPU_FILE}.csv"]
-    found = [_read(path) for path in paths if path.exists()]
+    found = [_read(one) for one in ([path] if path else paths()) if one.exists()]
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=COLUMNS)
+
+
+def paths() -> list[Path]:
+    """Where the measured rows are, if they were measured."""
+    return [files.reports_root() / f"{name}.csv" for name in (FILE, GPU_FILE)]
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -103,8 +103,9 @@ def lengths(events: pd.DataFrame, window: float = 3.0) -> Figure:
         for name, colour in zip(TASKS["t11"], COLOURS, strict=False):
             group = here[here.t11 == name]
             seconds = (group.end - group.start).clip(upper=window)
-            ax.hist(seconds, edges, weights=np.full(len(seconds), 1 / len(seconds)), label=name,
-                    histtype="stepfilled", alpha=0.55, color=colour)  # fmt: skip
+            share = np.full(len(seconds), 1 / max(1, len(seconds)))
+            ax.hist(seconds, edges, weights=share, label=name, histtype="stepfilled", alpha=0.55,
+                    color=colour)  # fmt: skip
             said.append(f"{part}, {name}: median {seconds.median():.2f} s of {len(seconds)}")
         ax.set(title=part, xlabel="length of the event (s)")
     axes.flat[0].set_ylabel("share of the class")

@@ -4,7 +4,7 @@ Names say what differs. Which rows of which table they make stands in `lib.rows`
 """
 
 from lib.errors import unknown
-from lib.settings import Experiment, override
+from lib.settings import PUBLISHED, Experiment, override
 
 EXPERIMENTS: dict[str, Experiment] = {}
 SEEDS: dict[str, tuple[int, ...]] = {}  # rows with seeds of their own
@@ -102,24 +102,20 @@ _add(_LEAN, "ast_small/patchmix_cl@mel", size="small", **_gpu | {"init": "none"}
 
 # SPRSound (Hu et al. 2023): MFCC clips of 3 s, batches of equal classes, clips reversed at random.
 # Adam and 50 epochs for rows whose optimiser the paper does not name.
-SPRSOUND = Experiment(
-    "sprsound",
+SPRSOUND = override(
+    PUBLISHED["mfcc"],
+    name="sprsound",
     dataset="sprsound",
     features="mfcc",
     clip_seconds=3.0,
-    normalise="zscore",
     model="resnet18",
     dropout=0.25,
     class_weights=False,
     sampler="balanced",
     flip=0.5,
     spec_augment=0.0,
-    validation_patients=0.2,
     schedule="constant",
-    lr=1e-3,
     weight_decay=1e-4,
-    batch=32,
-    moving_average=0.0,
 )
 TASKS = ("t11", "t12", "t21", "t22")
 _CNN2 = {"model": "cnn2", "size": "2-64-256-32", "dropout": 0.0}

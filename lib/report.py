@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lib import cards, files, index, notebook, pages, rows
+from lib import cards, costs, files, index, notebook, pages, rows
 from lib.cards import Card
 from lib.errors import UserError, unknown
 
@@ -224,8 +224,7 @@ def fingerprint(job: Job, path: Path, facts: Facts) -> str:
     kept = hashlib.sha256(
         "|".join((job.profile, job.data, job.banner, facts.digest, str(facts.data))).encode()
     )
-    measured = [files.reports_root() / name for name in ("benchmarks.csv", "gpu_step.csv")]
-    measured = [p for p in measured if path.stem.startswith(rows.COSTS) and p.exists()]
+    measured = [p for p in costs.paths() if path.stem.startswith(rows.COSTS) and p.exists()]
     for source in (path, pins, *sources, *measured):
         kept.update(source.read_bytes())
     return kept.hexdigest()

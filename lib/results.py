@@ -87,7 +87,7 @@ def from_record(record: dict, selection: str) -> dict:
     known = {"data": record["data"]["name"], "weights": record["weights"]["name"]}
     chosen = record["selections"][selection]
     if chosen is None:
-        return {**known, "status": "none qualifies", "reason": _why_none(record, selection)}
+        return {**known, "status": "none qualifies", "reason": _why_none(selection)}
     clean = chosen["test_clean"]
     return {
         **known,
@@ -99,7 +99,7 @@ def from_record(record: dict, selection: str) -> dict:
     }
 
 
-def _why_none(record: dict, selection: str) -> str:
+def _why_none(selection: str) -> str:
     if selection == "last":  # a transferred model has no epochs, but its weights are those of one
         return "the weights that were kept are of another epoch"
     return "no epoch has Se > 5"

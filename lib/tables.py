@@ -72,9 +72,9 @@ def _line(row: Row, results: pd.DataFrame, metrics: tuple[str, ...], judge: bool
     line |= _honest(runs, metrics[2])
     line["95% interval"] = _interval(row, results, metrics[2])
     line["Seeds"] = _seeds(test, metrics[2])
-    line["Runs"] = _words(run[-8:] for run in test.run.dropna())
+    line["Runs"] = words(run[-8:] for run in test.run.dropna())
     line["Classes"] = CLASSES[metrics]
-    line |= {name.capitalize(): _words(test[name]) for name in ("data", "weights", "setting")}
+    line |= {name.capitalize(): words(test[name]) for name in ("data", "weights", "setting")}
     note = paper.get(row.paper).note if row.paper else ""
     return line | {"Status": _status(row, test), "Note": note or NONE}
 
@@ -112,7 +112,7 @@ def _spread(runs: pd.DataFrame, metric: str) -> str:
     """ "mean ± std (n)" over the finished runs, or the word that says why there is none."""
     done = runs[runs.status == "done"]
     if done.empty:
-        return _words(runs.status) if len(runs) else "not run"
+        return words(runs.status) if len(runs) else "not run"
     mean, std, n = stats.mean_std(done[metric])
     return f"{mean:.2f} (1)" if n == 1 else f"{mean:.2f} ± {std:.2f} ({n})"
 
@@ -127,7 +127,7 @@ def _interval(row: Row, results: pd.DataFrame, metric: str) -> str:
 
 def _seeds(test: pd.DataFrame, metric: str) -> str:
     done = test[test.status == "done"].sort_values("seed")
-    return _words(f"{run.seed}: {getattr(run, metric):.2f}" for run in done.itertuples())
+    return words(f"{run.seed}: {getattr(run, metric):.2f}" for run in done.itertuples())
 
 
 def _status(row: Row, test: pd.DataFrame) -> str:
@@ -136,17 +136,22 @@ def _status(row: Row, test: pd.DataFrame) -> str:
         return "not run: quoted by the paper, not rebuilt here"
     if test.empty:
         return "not run: not asked for"
-    kinds = (test.status + ": " + test.reason.astype(object).fillna("")).str.removesuffix(": ")
-    counts = kinds.value_counts(sort=False)
+    counts = stood(test).value_counts(sort=False)
     if len(counts) == 1:
         return counts.index[0]
-    return _words(f"{count} of {len(test)} {kind}" for kind, count in counts.items())
+    return words(f"{count} of {len(test)} {kind}" for kind, count in counts.items())
 
 
-def _words(values: Iterable[object]) -> str:
-    """Different words once each, in order, without the empty ones."""
-    words = [str(value) for value in values if not pd.isna(value) and str(value)]
-    return "; ".join(dict.fromkeys(words)) or NONE
+def stood(results: pd.DataFrame) -> pd.Series:
+    """How each run stands, with its reason if it has one."""
+    reasons = results.reason.astype(object).fillna("")
+    return (results.status + ": " + reasons).str.removesuffix(": ")
+
+
+def words(values: Iterable[object], none: str = NONE) -> str:
+    """Different words once each, in order, without the empty ones; `none` if that leaves none."""
+    found = [str(value) for value in values if not pd.isna(value) and str(value)]
+    return "; ".join(dict.fromkeys(found)) or none
 
 
 def _all_normal(rows: Sequence[Row], metrics: tuple[str, ...]) -> dict[str, str]:
@@ -194,7 +199,7 @@ def rules(rows: Sequence[Row], results: pd.DataFrame) -> pd.DataFrame:
             line = {"Row": _name(row.label.values()), "Epoch chosen by": selection}
             chosen = runs[runs.selection == selection]
             line |= {name: _spread(chosen, name.lower()) for name in ("Sp", "Se", "Score")}
-            lines.append(line | {"Run with": _words(chosen.setting)})
+            lines.append(line | {"Run with": words(chosen.setting)})
     return pd.DataFrame(lines)
 
 

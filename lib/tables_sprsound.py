@@ -15,8 +15,8 @@ from lib.metrics import challenge_total
 from lib.paper_sprsound import RUNTIME_BONUS, TASK_NAMES, TASKS
 from lib.rows import Row
 from lib.settings import SELECTIONS
+from lib.tables import NONE, stood, words
 
-NONE = "–"
 SCORED_ON = "paper: test2023; ours: inter and intra of test2022"
 NO_VERDICT = "no verdict: another test set"
 NOT_TUNED = (
@@ -174,7 +174,7 @@ def spread(
     found = scores(results, experiment, selection, of, metric)
     runs = results[(results.experiment == experiment) & (results.selection == selection)]
     if not found:
-        return missing if (runs.status == "done").any() else words(runs.status) or "not run"
+        return missing if (runs.status == "done").any() else words(runs.status, "not run")
     return several(found)
 
 
@@ -210,9 +210,9 @@ def origin(results: pd.DataFrame, row: Row) -> dict[str, str]:
     runs = test[test.run.notna()].sort_values("seed")
     return {
         "Scored on": SCORED_ON if row.paper else "inter and intra of test2022",
-        "Runs": words(f"{run.seed}: {run.run[-8:]}" for run in runs.itertuples()) or NONE,
-        "Data": words(runs.data) or NONE,
-        "Setting": words(test.setting) or NONE,
+        "Runs": words(f"{run.seed}: {run.run[-8:]}" for run in runs.itertuples()),
+        "Data": words(runs.data),
+        "Setting": words(test.setting),
         "Status": status(results, row),
     }
 
@@ -224,9 +224,7 @@ def status(results: pd.DataFrame, row: Row) -> str:
     test = results[(results.experiment == row.experiment) & (results.selection == "test")]
     if test.empty:
         return "not run: not asked for"
-    return words(
-        (test.status + ": " + test.reason.astype(object).fillna("")).str.removesuffix(": ")
-    )
+    return words(stood(test))
 
 
 def run_with(results: pd.DataFrame, table: Iterable[Row]) -> str:
@@ -235,8 +233,3 @@ def run_with(results: pd.DataFrame, table: Iterable[Row]) -> str:
     stopped = [one["Status"] for one in origins if one["Status"] != "done"]
     known = [one[key] for key in ("Data", "Setting") for one in origins if one["Runs"] != NONE]
     return words([*known, *stopped])
-
-
-def words(values: Iterable[object]) -> str:
-    """Different words once each, in order; "" for none."""
-    return "; ".join(dict.fromkeys(str(value) for value in values if str(value)))

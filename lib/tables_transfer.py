@@ -1,14 +1,15 @@
 """ICBHI's four classes on both data sets: the methods on SPRSound, and transfer; in percent."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import pandas as pd
 
 from lib import answers, rows, stats
 from lib.rows import Row
+from lib.tables import NONE, stood, words
 
-NONE = "–"
+COLUMNS = {"method": "Method", "trained": "Trained on", "tested": "Tested on"}
 SELECTIONS = ("validation", "last")  # the epoch whose weights a run keeps: the first that it has
 METRICS = {"Sp": "sp", "Se": "se", "Score": "score"}
 
@@ -19,13 +20,9 @@ def methods(results: pd.DataFrame) -> pd.DataFrame:
     Scores are means over the inter and intra parts. Gain: Score less that of fine-tuning, with a
     paired 95% interval over patients, of the seeds that both have.
     """
-    first, *_ = rows.CHILDREN
-    lines = []
-    for row in rows.CHILDREN:
-        line = {"Method": row.label["method"]} | _numbers(results, row)
-        line["Gain"] = NONE if row is first else _difference(results, row, first)
-        lines.append(line | _origin(results, row))
-    return _with_normal(lines)
+    first, *others = rows.CHILDREN
+    bases = {first.key: None} | {row.key: first for row in others}
+    return _table(results, rows.CHILDREN, "Gain", bases)
 
 
 def compare(results: pd.DataFrame) -> pd.DataFrame:
@@ -35,16 +32,7 @@ def compare(results: pd.DataFrame) -> pd.DataFrame:
     method trained on the data set tested on, with a paired 95% interval over its patients, of the
     seeds that both have.
     """
-    lines = []
-    for row in rows.TRANSFER:
-        line = {
-            "Method": row.label["method"],
-            "Trained on": row.label["trained"],
-            "Tested on": row.label["tested"],
-        }
-        line |= _numbers(results, row) | {"Loss": _loss(results, row)}
-        lines.append(line | _origin(results, row))
-    return _with_normal(lines)
+    return _table(results, rows.TRANSFER, "Loss", {row.key: _home(row) for row in rows.TRANSFER})
 
 
 def points(results: pd.DataFrame) -> pd.DataFrame:
@@ -72,43 +60,54 @@ def kept(results: pd.DataFrame, row: Row) -> pd.DataFrame:
     return found.drop_duplicates("seed").drop(columns="order")
 
 
-def _loss(results: pd.DataFrame, row: Row) -> str:
+def _home(row: Row) -> Row | None:
+    """The row of the same method trained on the data set that this one is tested on, if another."""
     if row.label["trained"] == row.label["tested"]:
-        return NONE
-    home = row.label | {"trained": row.label["tested"]}
-    return _difference(results, row, next(one for one in rows.TRANSFER if one.label == home))
+        return None
+    label = row.label | {"trained": row.label["tested"]}
+    return next(one for one in rows.TRANSFER if one.label == label)
 
 
-def _numbers(results: pd.DataFrame, row: Row) -> dict[str, str]:
-    done = kept(results, row)
+def _table(
+    results: pd.DataFrame, of: Sequence[Row], effect: str, bases: dict[str, Row | None]
+) -> pd.DataFrame:
+    """A line for each row, its effect against a base; always “normal” last."""
+    lines = []
+    for row in of:
+        done, base = kept(results, row), bases[row.key]
+        line = {COLUMNS[name]: value for name, value in row.label.items()}
+        line |= _numbers(results, row, done)
+        line[effect] = _difference(done, kept(results, base)) if base else NONE
+        lines.append(line | _origin(results, row, done))
+    normal = {"Method": "always “normal”", "Sp": "100.00", "Se": "0.00", "Score": "50.00"}
+    return pd.DataFrame([*lines, normal | {"Status": "by definition"}]).fillna(NONE)
+
+
+def _numbers(results: pd.DataFrame, row: Row, done: pd.DataFrame) -> dict[str, str]:
     if done.empty:
         status = results[results.experiment == row.experiment].status
-        return dict.fromkeys(METRICS, _words(status, "not run")) | {"95% interval": NONE}
+        return dict.fromkeys(METRICS, words(status, "not run")) | {"95% interval": NONE}
     numbers = {name: _spread(done, metric) for name, metric in METRICS.items()}
     low, high = answers.interval(answers.of_runs(done))
     return numbers | {"95% interval": f"{low:.2f} to {high:.2f}"}
 
 
-def _origin(results: pd.DataFrame, row: Row) -> dict[str, str]:
+def _origin(results: pd.DataFrame, row: Row, done: pd.DataFrame) -> dict[str, str]:
     """Who chose the epoch and what the runs were made with: the end of a line."""
-    done = kept(results, row)
+    others = results[(results.experiment == row.experiment) & ~results.seed.isin(done.seed)]
+    states = [*(["done"] if len(done) else []), *stood(others)]
     return {
-        "Epoch chosen by": _words(done.selection),
-        "Runs": _words(run[-8:] for run in done.run),
-        "Test data": _words(done.data),
-        "Weights": _words(done.weights),
-        "Setting": _words(done.setting),
-        "Status": _status(results, row, done),
+        "Epoch chosen by": words(done.selection),
+        "Runs": words(run[-8:] for run in done.run),
+        "Test data": words(done.data),
+        "Weights": words(done.weights),
+        "Setting": words(done.setting),
+        "Status": words(states, "not run: not asked for"),
     }
 
 
-def _with_normal(lines: list[dict[str, str]]) -> pd.DataFrame:
-    normal = {"Method": "always “normal”", "Sp": "100.00", "Se": "0.00", "Score": "50.00"}
-    return pd.DataFrame([*lines, normal | {"Status": "by definition"}]).fillna(NONE)
-
-
-def _difference(results: pd.DataFrame, row: Row, base: Row) -> str:
-    pair = [answers.of_runs(kept(results, one)) for one in (row, base)]
+def _difference(done: pd.DataFrame, base: pd.DataFrame) -> str:
+    pair = [answers.of_runs(one) for one in (done, base)]
     if not answers.comparable(*pair):
         return NONE
     difference, low, high = answers.difference(*pair)
@@ -118,16 +117,3 @@ def _difference(results: pd.DataFrame, row: Row, base: Row) -> str:
 def _spread(done: pd.DataFrame, metric: str) -> str:
     mean, std, n = stats.mean_std(done[metric])
     return f"{mean:.2f} (1)" if n == 1 else f"{mean:.2f} ± {std:.2f} ({n})"
-
-
-def _status(results: pd.DataFrame, row: Row, done: pd.DataFrame) -> str:
-    """ "done", and how the runs of other seeds stand, each with its reason."""
-    runs = results[(results.experiment == row.experiment) & ~results.seed.isin(done.seed)]
-    reasons = runs.reason.astype(object).fillna("")
-    others = (runs.status + ": " + reasons).str.removesuffix(": ")
-    return _words([*(["done"] if len(done) else []), *others], "not run: not asked for")
-
-
-def _words(values: Iterable[object], none: str = NONE) -> str:
-    found = dict.fromkeys(str(v) for v in values if not pd.isna(v) and str(v))
-    return "; ".join(found) or none
