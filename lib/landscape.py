@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy
-from torch.nn.utils import parameters_to_vector
 
 BATCH = 16
 LANCZOS = 8  # vectors that ARPACK keeps: 2.8 GB of host memory for AST base
@@ -32,8 +31,8 @@ def largest_eigenvalue(
     """Largest eigenvalue of the loss's Hessian to about 1%, and how many products it took.
 
     x (N, frames, mels), y (N,). Lanczos (ARPACK) with Hessian-vector products by double backward;
-    one costs about two gradients over all clips, and 9 or 16 are usual. NaN where ARPACK has not
-    converged after `iterations` restarts, or the Hessian is not finite or nothing but zeros.
+    9 to 25 of them, each about two gradients over all clips. NaN where ARPACK has not converged
+    after `iterations` restarts, or the Hessian is not finite or nothing but zeros.
     """
     weights = list(_weights(model).values())
     size = sum(w.numel() for w in weights)
@@ -141,7 +140,8 @@ def _loss(model: nn.Module, weights: Weights, x: Tensor, y: Tensor) -> float:
 def _slope(loss: Tensor, weights: list[Tensor], again: bool = False) -> Tensor:
     """Gradient (W,), 0 for weights that the loss does not see; nothing is left in `.grad`."""
     settings = {"allow_unused": True, "materialize_grads": True}
-    return parameters_to_vector(torch.autograd.grad(loss, weights, create_graph=again, **settings))
+    parts = torch.autograd.grad(loss, weights, create_graph=again, **settings)
+    return torch.cat([part.flatten() for part in parts])
 
 
 def _gradient(model: nn.Module, weights: list[Tensor], x: Tensor, y: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ def network():
     model = nn.Sequential(
         nn.Conv2d(2, 3, (2, 3)), nn.BatchNorm2d(3), nn.Tanh(), nn.Flatten(), nn.Dropout(0.5),
         nn.Linear(3 * 3 * 2, 3),
-    )  # fmt: skip
+    ).to(memory_format=torch.channels_last)  # fmt: skip
     for _ in range(3):  # running statistics that differ from a batch's
         model(torch.randn(8, 2, 4, 4) * 2 + 1)
     x, y = torch.randn(CLIPS, 2, 4, 4), torch.randint(0, 3, (CLIPS,))
