@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
 CrossEntropy = Callable[[Tensor, Tensor], Tensor]  # logits (B, C), labels (B,)
 
 

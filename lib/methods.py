@@ -170,9 +170,7 @@ def _patch_mix(
         return Method(draw, partial(patchmix_ce, mix_at=e.mix_at, cross_entropy=entropy))
     settings = {key: getattr(e, key) for key in ("mix_at", "negatives", "target", "tau", "alpha")}
     together = not _has_batch_norm(model)
-    return Method(
-        draw, partial(patchmix_cl, **settings, together=together, cross_entropy=entropy)
-    )
+    return Method(draw, partial(patchmix_cl, **settings, together=together, cross_entropy=entropy))
 
 
 def _mix_grid(experiment: Experiment, model: nn.Module, shape: tuple[int, int]) -> tuple[int, int]:

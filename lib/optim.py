@@ -54,7 +54,7 @@ def step(
     rho: float = 0.0,
     adaptive: bool = False,
 ) -> dict[str, Tensor]:
-    """One step, sharpness-aware if rho > 0; the loss and what it logs, and how far SAM made it rise.
+    """One step, sharpness-aware if rho > 0; the loss, what it logs, and how far SAM made it rise.
 
     The gradient at the weights w leads to w + e, the worst point nearby; the gradient there moves w
     (Foret et al. 2021, Algorithm 1). `loss` is called twice with the same clips, augmentation and

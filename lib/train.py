@@ -22,6 +22,7 @@ from lib import (
     checkpoint,
     clips,
     files,
+    geometry,
     hardware,
     labels,
     losses,
@@ -328,6 +329,9 @@ def _finish(run: Run, history: list[dict], kept: dict) -> None:
     epochs = {selection: chosen_epoch(history, selection) for selection in SELECTIONS}
     size = sum(p.numel() for p in run.model.parameters())
     facts = {"parameters": size, "clips": {name: len(rows) for name, rows in run.sets.items()}}
+    if run.experiment.keep_geometry:
+        seen = geometry.look(run.model, run.clips, run.cycles, run.sets, run.experiment.labels)
+        runs.write_arrays(run.folder / runs.GEOMETRY, seen)
     runs.write_record(run.folder, history, arrays, epochs, facts, labels.get(run.experiment.labels))
     checkpoint.clear(run.folder)
 
