@@ -208,6 +208,7 @@ SMOKE = Profile(
             {"size": "nano", "stride": 16, "init": "none", "batch": 16, "lr": 1e-3},
         ),
         *GEOMETRY_RULES,
+        (HERE | {"pad_to": 382}, {"pad_to": 254}),
         (HERE | {"name": "ast/ce"}, {"keep_embeddings": True}),  # the same run as ast_in_as/ce
         (HERE | {"model": "mn04"}, {"batch": 32, "lr": 5e-4}),
         (ALONE | {"model": "mn04"}, {"init": "none"}),
@@ -238,7 +239,7 @@ SMOKE = Profile(
         *(({"name": name}, "costs too much for smoke") for name in SAM_EXTRAS),
         *(
             ({"name": name}, "costs too much for smoke")
-            for name in ("ast_geo/ce", "ast_geo/wrs/pad_to=0", "ast_geo/wrs_sam")
+            for name in ("ast_geo/ce", "ast_geo/wrs/pad_to=0", registry.FREE)
         ),
         (SPRSOUND | {"validation_draw": "balanced"}, "costs too much for smoke"),
         (SPRSOUND | {"scale": "minmax"}, "costs too much for smoke"),
@@ -283,7 +284,7 @@ def seconds(profile: Profile, experiment: Experiment) -> float | None:
     """Measured seconds that a run takes on one CPU core, or None where nobody measured it."""
     for match, cost in MEL_SECONDS if experiment.dataset == "icbhi_mel" else profile.seconds:
         if matches(experiment, match):
-            return cost * experiment.epochs
+            return cost * experiment.epochs * (2 if experiment.rho else 1)  # SAM: two passes
     return None
 
 

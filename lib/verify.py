@@ -16,15 +16,18 @@ from lib import (
     profiles,
     render,
     rows,
+    rows_sam,
     runs,
     streamed,
     tables,
     tables_faults,
+    tables_sam,
     tables_sprsound,
     tables_transfer,
     tables_tuned,
 )
 from lib import results as results_of
+from lib.row import Row
 
 Results = dict[str, pd.DataFrame]  # table -> what `lib.results.of` gave
 Build = Callable[[Results, bool], pd.DataFrame]
@@ -34,6 +37,10 @@ def _view(rows_of: str, results_of: str, view: Callable, two_class: bool = False
     return lambda results, judge: view(
         tables.compare(rows.table(rows_of), results[results_of], judge, two_class)
     )
+
+
+def _sam(of: list[Row], view: Callable, two_class: bool = False) -> Build:
+    return lambda results, judge: view(tables.compare(of, results["sam"], judge, two_class))
 
 
 # Every table that notebooks make of results, by the name of its file.
@@ -65,6 +72,16 @@ TABLES: dict[str, Build] = {
         results["sprsound2"], streamed.published()
     ),
     "children": lambda results, _: tables_transfer.methods(results["children"]),
+    "sam_effects": lambda results, _: tables_sam.effects(results["sam"]),
+    "sam_flatness": lambda results, _: tables_sam.flatness(results["sam"]),
+    "sam_sweeps": _sam(rows_sam.SWEEP, tables.selections),
+    "sam_children": _sam(rows_sam.CHILDREN, tables.selections),
+    "sam_2class": _sam(rows_sam.TWO_CLASS, tables.headline, two_class=True),
+    "sam_4class": _sam(rows_sam.FOUR_CLASS, tables.headline),
+    "sam_selections": _sam(rows_sam.FOUR_CLASS, tables.selections),
+    "sam_neighbours": lambda results, _: embedding.compare(
+        embedding.of(results["sam"], rows_sam.EMBEDDED)
+    ),
     "sprsound_tuned": lambda *_: tables_tuned.tuned(tables_tuned.published()),
     "transfer": lambda results, _: tables_transfer.compare(results["transfer"]),
 }

@@ -68,7 +68,8 @@ def test_two_classes_share_specificity_with_four():
 
 def test_the_authors_rows_and_only_they_have_a_spread():
     for row in paper.ROWS:
-        assert row.authors == (row.score_std is not None)
+        spread = row.score_std is not None
+        assert row.authors == spread or row.note.startswith("one run"), row.key
     assert sum(row.authors for row in paper.table("t1")) == 7
     assert sum(row.authors for row in paper.table("t3")) == 2
 
@@ -91,7 +92,7 @@ def test_claims_of_the_text():
 
 
 def test_keys_are_unique_and_a_wrong_one_names_the_nearest():
-    assert len(paper.PUBLISHED) == len(paper.ROWS) == 49
+    assert len(paper.PUBLISHED) == len(paper.ROWS) == 50
     with pytest.raises(UserError, match="t1/ast_in_as"):
         paper.get("t1/ast_inas")
     with pytest.raises(UserError, match="published table"):

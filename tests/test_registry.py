@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib import paper, paper_sprsound, profiles, registry, rows
+from lib import paper, paper_sprsound, profiles, registry, rows, rows_sam
 from lib.errors import UserError
 from lib.features import front_end
 from lib.settings import Experiment, identity, override
@@ -129,3 +129,48 @@ def test_profiles_change_only_what_they_name():
 def test_experiments_that_make_no_sense_are_refused():
     with pytest.raises(UserError, match="batch >= 2"):
         Experiment("x", batch=1)
+
+
+def test_the_geometry_aware_recipe_is_the_published_one():
+    sam = registry.get("ast_geo/wrs_sam")
+    facts = {
+        "optimizer": "adamw", "lr": 1e-5, "weight_decay": 1e-4, "schedule": "constant",
+        "rho": 0.05, "adaptive": False, "label_smoothing": 0.1, "epochs": 20, "batch": 8,
+        "sampler": "balanced", "class_weights": False, "pool": "all", "head": "linear",
+        "dropout": 0.3, "clip_seconds": 8.0, "pad": "cyclic", "fade": "none", "pad_to": 1024,
+        "gain": 0.1, "noise": 1e-4, "spec_augment": 0.0, "moving_average": 0.0,
+        "normalise": "audioset", "init": "imagenet+audioset", "method": "ce",
+    }  # fmt: skip
+    assert {key: getattr(sam, key) for key in facts} == facts
+    assert (front_end(sam).frames, sam.pad_to) == (798, 1024)
+
+
+def test_each_pair_differs_in_the_radius_alone():
+    for name, plain, sam in rows_sam.PAIRS:
+        pair = [registry.get(one) for one in (plain, sam)]
+        assert pair[0].rho == 0 and pair[1].rho == 0.05, name
+        assert identity(override(pair[1], rho=0.0)) == identity(pair[0]), name
+
+
+def test_sweeps_of_the_clip_keep_it_in_every_profile_that_runs_them():
+    for value in registry.GEOMETRY_SWEEPS["clip_seconds"]:
+        swept = registry.get(f"{registry.FREE}/clip_seconds={value}")
+        assert profiles.why_not(profiles.QUICK, swept)
+        assert profiles.apply(profiles.CPU, swept).clip_seconds == value
+    repeated = registry.get(f"{registry.FREE}/pad=repeat")
+    assert (repeated.pad, repeated.fade) == ("repeat", "recording")  # as the main paper's clips
+
+
+def test_the_geometry_aware_rows_are_unweighted_and_keep_their_share_of_zeros():
+    for profile in (profiles.QUICK, profiles.CPU):
+        one = profiles.apply(profile, registry.get("ast_geo/wrs_sam"))
+        assert not one.class_weights and one.rho == 0.05
+        assert front_end(one).frames / one.pad_to == pytest.approx(798 / 1024, abs=0.002)
+        plain = profiles.apply(profile, registry.get("ast_geo/wrs"))
+        assert profiles.seconds(profile, one) == 2 * profiles.seconds(profile, plain)
+
+
+def test_dear_rows_on_given_features_are_left_out_too():
+    assert profiles.why_not(profiles.QUICK, registry.get("mn04_as/ce/rho=0.05@mel"))
+    assert not profiles.why_not(profiles.CPU, registry.get("mn04_as/ce/rho=0.05@mel"))
+    assert not profiles.why_not(profiles.QUICK, registry.get("mn04_as/ce@mel"))
