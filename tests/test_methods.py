@@ -219,3 +219,20 @@ def test_supcon_sees_every_clip_twice():
     h = model.projector(model.features(x))
     torch.testing.assert_close(loss, losses.supervised_contrastive(h, y, 0.1, 0.07))
     assert logs["supcon"] == loss
+
+
+@pytest.mark.parametrize("method", ["ce", "mixup"])
+def test_label_smoothing_by_hand(method):
+    """Targets are 0.9 of the label and 0.1 spread evenly over the four classes."""
+    model, (x, y) = Toy(), batch()
+    experiment = Experiment("s", method=method, class_weights=False, label_smoothing=0.1)
+    built = methods.build(experiment, model, tuple(x.shape[1:]), None)
+    drawn = built.draw(np.random.default_rng(0), len(x))
+    loss, _ = built.loss(model, (x, y), drawn)
+    seen, target = x, F.one_hot(y, 4) * 0.9 + 0.1 / 4
+    if method == "mixup":
+        pairs = drawn["pairs"]
+        seen = pairs.lam * x + (1 - pairs.lam) * x[pairs.index]
+        target = pairs.lam * target + (1 - pairs.lam) * target[pairs.index]
+    expected = -(target * model(seen).log_softmax(1)).sum(1).mean()
+    torch.testing.assert_close(loss, expected)
