@@ -27,6 +27,7 @@ class Profile:
     rules: tuple[tuple[Match, Match], ...] = ()
     not_run: tuple[tuple[Match, str], ...] = ()
     seconds: tuple[tuple[Match, float], ...] = field(default=(), repr=False)
+    one_seed: tuple[str, ...] = ()  # rows that take the first seed alone
 
 
 HERE = {"dataset": "icbhi"}  # rows on third-party features keep their own settings
@@ -72,8 +73,9 @@ LENGTHS = tuple(
     ({"name": f"{registry.FREE}/clip_seconds={value}"}, {"clip_seconds": value})
     for value in registry.GEOMETRY_SWEEPS["clip_seconds"]
 )
+SAM_SWEEPS = tuple(name for name in registry.EXPERIMENTS if name.startswith(f"{registry.FREE}/"))
 SAM_EXTRAS = (
-    *(name for name in registry.EXPERIMENTS if name.startswith(f"{registry.FREE}/")),
+    *SAM_SWEEPS,
     *("ast_geo/wrs_patchmix_cl", "ast_geo/wrs_patchmix_cl_sam", "ast_in_as/ce/rho=0.05"),
     *("mn04_as/ce/rho=0.05@mel", "ast_in_as/ce/rho=0.05@sprsound"),
 )
@@ -150,6 +152,7 @@ CPU = replace(
     about="as quick, but two seeds, and SPRSound's tables on all its clips with the epochs that "
     "two cores make in an hour, ResNet18 in bf16",
     seeds=(1, 2),
+    one_seed=(*SAM_SWEEPS, "mn04_as/ce/rho=0.05@mel"),
     rules=(
         *(rule for rule in QUICK.rules if rule[0].get("dataset") == "icbhi"),
         *LENGTHS,
@@ -276,7 +279,9 @@ def why_not(profile: Profile, experiment: Experiment) -> str:
 
 
 def seeds(profile: Profile, experiment: Experiment) -> tuple[int, ...]:
-    """The seeds of a row: the profile's, unless it has its own."""
+    """The seeds of a row: the profile's, unless it has its own; or the profile's first alone."""
+    if experiment.name in profile.one_seed:
+        return profile.seeds[:1]
     return registry.SEEDS.get(experiment.name, profile.seeds)
 
 
