@@ -86,6 +86,8 @@ class Experiment:
         for key, allowed in CHOICES.items():
             if getattr(self, key) not in allowed:
                 raise unknown(key, getattr(self, key), allowed)
+        if self.features != "fbank" and (self.gain or self.noise or self.pad_to):
+            raise UserError(f"{self.name}: gain, noise and pad_to are for fbank; set them to 0")
         if self.epochs < 1 or self.batch < 2 or not 0 <= self.validation_patients < 1:
             raise UserError(
                 f"{self.name}: needs epochs >= 1, batch >= 2 and validation_patients in [0, 1)"

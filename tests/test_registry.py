@@ -178,3 +178,24 @@ def test_dear_rows_on_given_features_are_left_out_too():
     assert profiles.why_not(profiles.QUICK, registry.get("mn04_as/ce/rho=0.05@mel"))
     assert not profiles.why_not(profiles.CPU, registry.get("mn04_as/ce/rho=0.05@mel"))
     assert not profiles.why_not(profiles.QUICK, registry.get("mn04_as/ce@mel"))
+
+
+def test_rows_that_are_one_run_agree_on_what_it_keeps():
+    """A run is made once, for whichever row asks last; what it keeps is not in its hash."""
+    for profile in profiles.PROFILES.values():
+        kept = {}
+        for name, experiment in registry.EXPERIMENTS.items():
+            applied = profiles.apply(profile, experiment)
+            if applied.keep_geometry and not profiles.why_not(profile, applied):
+                kept[str(identity(applied))] = name
+        for name, experiment in registry.EXPERIMENTS.items():
+            applied = profiles.apply(profile, experiment)
+            same = kept.get(str(identity(applied)))
+            if same and not profiles.why_not(profile, applied):
+                assert applied.keep_geometry, (profile.name, name, same)
+
+
+def test_changes_of_the_samples_are_for_filter_banks():
+    for wrong in ({"gain": 0.1}, {"noise": 1e-4}, {"pad_to": 400}):
+        with pytest.raises(UserError, match="gain, noise and pad_to are for fbank"):
+            override(registry.get("cnn2/ce@t11"), **wrong)
