@@ -201,3 +201,29 @@ def test_learns():
         losses.append(loss.item())
     assert losses[0] > 0.6 and losses[-1] < 0.1
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+def test_second_derivatives_of_the_whole_model():
+    """A Hessian-vector product against the difference of two gradients, in float64."""
+    torch.manual_seed(0)
+    model = DASS("nano", 24, 32, 3, Blur()).double().eval()
+    x, y = torch.randn(4, 24, 32, dtype=torch.float64), torch.arange(4) % 3
+    parameters = list(model.parameters())
+    direction = [torch.randn_like(p) for p in parameters]
+
+    def gradient(graph=False):
+        loss = torch.nn.functional.cross_entropy(model(x), y)
+        return torch.autograd.grad(loss, parameters, create_graph=graph)
+
+    dot = sum((g * v).sum() for g, v in zip(gradient(graph=True), direction, strict=True))
+    product = torch.autograd.grad(dot, parameters)
+    sides, step = [], 1e-5
+    for sign in (1, -2, 1):  # ahead, behind, and back to the start
+        with torch.no_grad():
+            for p, v in zip(parameters, direction, strict=True):
+                p += sign * step * v
+        sides.append(gradient())
+    size = max(h.abs().max() for h in product)
+    for found, ahead, behind in zip(product, *sides[:2], strict=True):
+        expected = (ahead - behind) / (2 * step)
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6 * size)

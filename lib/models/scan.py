@@ -12,20 +12,19 @@ def selective_scan(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Te
     """h_t = exp(dt_t A) h_(t-1) + dt_t B_t x_t and y_t = C_t h_t + D x_t, with h_0 = dt_0 B_0 x_0.
 
     x and step sizes dt > 0 (batch, G * dim, L), A < 0 (G * dim, d_state), B and C
-    (batch, G, d_state, L), D (G * dim,) -> y like x. Float32 at least, under autocast too; same
-    input, same bytes. Differentiable any number of times. Memory grows with L times
-    batch * G * dim * d_state alone: no step keeps states by chunk pairs or by passes over log L.
+    (batch, G, d_state, L), D (G * dim,) -> y like x, in float32 or float64 whatever autocast says.
+    Same input, same bytes; differentiable any number of times. Memory: for each of the
+    L * batch * G * dim * d_state numbers, autograd keeps one of decay, drive and state each.
     Source: Gu and Dao 2024, section 3.2; the groups are those of VMamba (Liu et al. 2024).
     """
-    with torch.autocast(x.device.type, enabled=False):
-        x, dt, A, B, C, D = (_at_least_float32(part) for part in (x, dt, A, B, C, D))
-        x, dt = (part.movedim(2, 0).contiguous() for part in (x, dt))  # (L, batch, G * dim)
-        B, C = (part.movedim(3, 0).unsqueeze(3) for part in (B, C))  # (L, batch, G, 1, d_state)
-        decay = dt.unsqueeze(3) * A  # (L, batch, G * dim, d_state)
-        drive = (dt * x).unflatten(2, (B.shape[2], -1)).unsqueeze(4) * B
-        h = linear_recurrence(decay.flatten(1), drive.flatten(1), False).view_as(drive)
-        y = (h * C).sum(4).flatten(2) + D * x  # (L, batch, G * dim)
-        return y.movedim(0, 2)  # (batch, G * dim, L)
+    x, dt, A, B, C, D = (_at_least_float32(part) for part in (x, dt, A, B, C, D))
+    x, dt = (part.movedim(2, 0).contiguous() for part in (x, dt))  # (L, batch, G * dim)
+    B, C = (part.movedim(3, 0).unsqueeze(3) for part in (B, C))  # (L, batch, G, 1, d_state)
+    decay = dt.unsqueeze(3) * A  # (L, batch, G * dim, d_state)
+    drive = (dt * x).unflatten(2, (B.shape[2], -1)).unsqueeze(4) * B
+    h = linear_recurrence(decay.flatten(1), drive.flatten(1), False).view_as(drive)
+    y = torch.addcmul((h * C).sum(4).flatten(2), D, x)  # (L, batch, G * dim)
+    return y.movedim(0, 2)  # (batch, G * dim, L)
 
 
 def _at_least_float32(part: Tensor) -> Tensor:
