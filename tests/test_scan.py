@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
 
+from benchmarks import scan as benchmark
 from lib.models.scan import linear_recurrence, selective_scan
 
 NAMES = ("x", "dt", "A", "B", "C", "D")
@@ -114,3 +115,11 @@ def test_the_operator_keeps_its_promises():
     for transposed in (False, True):
         given = (log_a.clone().requires_grad_(), b.clone().requires_grad_(), transposed)
         torch.library.opcheck(linear_recurrence, given)
+
+
+@pytest.mark.parametrize("loop", [benchmark.sliced_loop, benchmark.unbound_loop])
+def test_loops_of_the_benchmark_compute_the_same(loop):
+    arguments = inputs(9, 2)
+    expected = values_and_gradients(plain_scan, arguments)
+    for one, other in zip(values_and_gradients(loop, arguments), expected, strict=True):
+        torch.testing.assert_close(one, other)
