@@ -127,3 +127,15 @@ def test_blur_comes_between_activation_and_cross_scan(training, monkeypatch):
     layer(x)
     before = torch.nn.functional.silu(layer.conv2d(layer.in_proj(x)))
     torch.testing.assert_close(seen[0], GaussianBlur(Blur())(before))
+
+
+def test_compiles_as_a_whole():
+    torch.manual_seed(0)
+    layer = SS2D(32, Blur()).to(memory_format=torch.channels_last)  # dt has rank 2
+    x = torch.randn(2, 32, H, W).to(memory_format=torch.channels_last)
+    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+    gradients = [
+        torch.autograd.grad(run(x).square().sum(), layer.parameters()) for run in (compiled, layer)
+    ]
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other)

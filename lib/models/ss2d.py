@@ -97,7 +97,9 @@ class SS2D(nn.Module):
         mixed = torch.einsum("bkdl,kcd->bkcl", paths, self.x_proj_weight)
         dt, B, C = mixed.split(self.split, 2)  # (B, 4, rank, L), (B, 4, d_state, L) twice
         dt = torch.einsum("bkrl,kdr->bkdl", dt, self.dt_projs_weight)
-        dt = F.softplus(dt + self.dt_projs_bias[..., None])  # (B, 4, D, L)
+        dt = (dt + self.dt_projs_bias[..., None]).movedim(3, 0).contiguous()  # (L, B, 4, D)
+        # In the scan's own memory order: torch.compile mistakes softplus's order in any other.
+        dt = F.softplus(dt).movedim(0, 3)  # (B, 4, D, L)
         A = -self.A_logs.exp()
         y = selective_scan(paths.flatten(1, 2), dt.flatten(1, 2), A, B, C, self.Ds)
         return cross_merge(y.unflatten(1, (PATHS, -1)), x.shape[2:])
