@@ -111,7 +111,7 @@ def _initialise(layer: nn.Module) -> None:
 
 
 PUBLISHED_NAMES = {  # VMamba's and DASS's own files first, then what differs on the hub
-    r"^(module\.v|dass)\.": "",
+    r"^(module\.v|dass|vmamba)\.": "",
     r"^patch_embed\.2\.": "patch_embed.1.",
     r"^patch_embed\.5\.": "patch_embed.3.",
     r"^patch_embed\.7\.": "patch_embed.4.",
