@@ -13,7 +13,7 @@ import torch
 from benchmarks import gpu_step, measure, table
 from lib.errors import UserError, unknown
 
-GROUPS = ("features", "step", "tried", "evaluation", "stream", "report", "scaling", "gpu")
+GROUPS = ("features", "step", "tried", "evaluation", "stream", "sam", "report", "scaling", "gpu")
 
 
 def main(arguments: list[str]) -> int:

@@ -14,7 +14,7 @@ from lib import labels, runs, stats
 from lib.errors import UserError
 from lib.labels import Labelling
 from lib.metrics import confusion
-from lib.rows import Row
+from lib.row import Row
 
 
 @dataclass(frozen=True)
@@ -94,15 +94,16 @@ def confusions(answers: Answers) -> np.ndarray:
 def sweep(
     rows: Sequence[Row], results: pd.DataFrame, chosen: str, metric: str = "score"
 ) -> pd.DataFrame:
-    """Points of Figure 2: setting, value, chosen, seed and metric of every finished "test" run.
+    """Points of a sweep: setting, value, chosen, seed and metric of every finished "test" run.
 
-    rows: labelled with setting and value; chosen: the experiment that has the chosen values.
+    rows: labelled with parameter and value (as printed, in order); chosen: the experiment that has
+    the chosen values.
     """
     done = results[(results.selection == "test") & (results.status == "done")]
     points = []
     for row in rows:
         for run in done[done.experiment == row.experiment].itertuples():
-            setting, value = row.label["parameter"], float(row.label["value"])
+            setting, value = row.label["parameter"], row.label["value"]
             number = getattr(run, metric)
             points.append((setting, value, row.experiment == chosen, run.seed, number))
     return pd.DataFrame(points, columns=["setting", "value", "chosen", "seed", metric])

@@ -76,6 +76,30 @@ def flip_time(x: Tensor, flip: Tensor) -> Tensor:
     return torch.where(flip[:, None, None], x.flip(1), x)
 
 
+class Wave(NamedTuple):
+    """Which clips are louder or softer, and which are noisy."""
+
+    gain: Tensor  # (B,) added to the log-mel energies: 2 ln(factor on the samples)
+    noisy: Tensor  # (B,) bool
+
+
+def draw_wave(rng: np.random.Generator, batch: int, gain: float) -> Wave:
+    """Every other clip times U(1 - gain, 1 + gain), and every other one noisy, as published."""
+    factor = np.where(rng.random(batch) < 0.5, rng.uniform(1 - gain, 1 + gain, batch), 1.0)
+    noisy = rng.random(batch) < 0.5
+    return Wave(torch.from_numpy(2 * np.log(factor)).float(), torch.from_numpy(noisy))
+
+
+def change_wave(x: Tensor, wave: Wave, noise: Tensor) -> Tensor:
+    """Log-mel energies (B, frames, mels) as if the samples had been changed, then normalised.
+
+    A gain is exact but for Kaldi's floor. Noise is an approximation: its mean power (mels,) is
+    added, without its chance and without what it has in common with the sound.
+    """
+    x = x + wave.gain[:, None, None]
+    return torch.where(wave.noisy[:, None, None], torch.logaddexp(x, noise.log()), x)
+
+
 class Pairs(NamedTuple):
     """Who is added to whom, and how much of the clip's own is kept: MixUp's draws."""
 

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 
 from lib import answers, paper, rows
-from lib.rows import Row
+from lib.row import Row
 from lib.settings import SELECTIONS
 
 COLUMNS = {"test": "difference", "validation": "honest difference"}

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from lib.errors import unknown
+from lib import augment
+from lib.augment import Wave
+from lib.errors import UserError, unknown
 from lib.settings import CHOICES
 from lib.store import AUDIOSET, Store
 
@@ -32,22 +35,29 @@ class Clips:
     std: Tensor | float
     by_clip: bool
     cyclic: bool = False  # whether a shorter cycle is repeated, not set among zeros
+    blank: int = 0  # frames of zeros after each clip, which are normalised with it
+    noise: Tensor | None = None  # (mels,) what noise adds to the power
     spread: float = 2.0  # x ends with a std of 1 / spread: AST's code halves, a z-score does not
 
     @property
     def shape(self) -> tuple[int, int]:
         """Frames and bins of a clip in a batch."""
-        return self.frames, self.features.shape[-1]
+        return self.frames + self.blank, self.features.shape[-1]
 
-    def batch(self, rows: Tensor, at: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def batch(
+        self, rows: Tensor, at: Tensor | None = None, wave: Wave | None = None
+    ) -> tuple[Tensor, Tensor]:
         """x (B, frames, bins) float32, (x - mean) / (spread std), and labels y (B,) of some rows.
 
+        wave: how the samples are changed before all else (`augment.change_wave`).
         at: (B,) in [0, 1), where the window lies in a cycle that is longer, or a shorter cycle in
         the window, which is filled up with the mean or its own repeats; None: in the middle.
         Cycles that are all equally long are cut at the end.
         """
         if self.offset is None:
-            return self._fixed(self.features[rows, : self.frames].float()), self.labels[rows]
+            x = self.features[rows, : self.frames].float()
+            x = x if wave is None else augment.change_wave(x, wave, self.noise)
+            return self._fixed(F.pad(x, (0, 0, 0, self.blank))), self.labels[rows]
         middle = torch.full((len(rows),), 0.5, device=rows.device)
         return self._window(rows, middle if at is None else at), self.labels[rows]
 
@@ -80,13 +90,25 @@ def load(
     normalise: str,
     device: torch.device,
     pad: str = "zero",
+    pad_to: int = 0,
+    noise: Tensor | None = None,
 ) -> Clips:
-    """The clips of a store on a device. Raises `UserError` for an unknown normalisation.
+    """The clips of a store on a device.
 
-    pad: of a ragged store's shorter cycles; "cyclic" repeats them, all else leaves zeros.
+    pad: of a ragged store's shorter cycles; "cyclic" repeats them, all else leaves zeros. pad_to:
+    frames up to which clips get zeros before they are normalised. noise: (mels,) what the noise of
+    `augment.change_wave` adds. Raises `UserError` for an unknown normalisation, and for zeros or
+    noise where clips are ragged.
     """
     if normalise not in NORMALISE:
         raise unknown("normalise", normalise, NORMALISE)
+    if store.features.ndim == 2 and (pad_to or noise is not None):
+        raise UserError(f"{store.path}: pad_to, gain and noise are for clips of one length; set 0")
+    if noise is not None and len(noise) != store.features.shape[-1]:
+        raise UserError(
+            f"{store.path}: {store.features.shape[-1]} bins, but gain and noise are known for "
+            f"{len(noise)} mels; set both to 0"
+        )
     by_clip = normalise in ("clip", "zscore")
     offset = length = None
     mean, std = AUDIOSET if normalise == "audioset" else (store.meta["mean"], store.meta["std"])
@@ -108,6 +130,8 @@ def load(
         std=std,
         by_clip=by_clip,
         cyclic=pad == "cyclic",
+        blank=max(0, pad_to - frames),
+        noise=None if noise is None else noise.to(device),
         spread=1.0 if normalise == "zscore" else 2.0,
     )
 

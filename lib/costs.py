@@ -23,6 +23,8 @@ GROUPS = {
     "tried": "What was tried on a CPU, each against ours as it stands: batch 8, 3 s clips.",
     "evaluation": "Scoring a set of clips, by model and batch.",
     "stream": "SPRSound's stream, a window of 3 s each second: features and answer, one thread.",
+    "sam": "A step with SAM and without (batch 8, 3 s clips); an AST's answer to a clip of 8 s, "
+    "stride 10, by size and batch; one thread.",
     "report": "Tables and checks from records of finished runs.",
     "scaling": "Cost against one size at a time.",
     "gpu": "AST on a GPU: ceilings, steps, evaluation, sharing, and a projection.",

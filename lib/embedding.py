@@ -35,10 +35,14 @@ def of(results: pd.DataFrame, methods: dict[str, str]) -> dict[str, dict[str, np
     return found
 
 
-def labels(found: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The three ways to colour the test set: class names, patients, devices."""
+def labels(found: dict[str, dict[str, np.ndarray]], two: bool = False) -> dict[str, np.ndarray]:
+    """The three ways to colour the test set: class names, patients, devices.
+
+    two: all abnormal classes are one.
+    """
     one = next(iter(found.values()), {"label": [], "patient": [], "device": []})
     names = np.array(CLASSES)[np.asarray(one["label"], dtype=int)]
+    names = np.where(names == CLASSES[0], names, "abnormal") if two else names
     return {"class": names, "patient": one["patient"], "device": one["device"]}
 
 

@@ -8,8 +8,9 @@ import pandas as pd
 import torch
 
 from lib import audio, paper
+from lib.augment import Wave, change_wave
 from lib.data import CLASSES, Source, icbhi
-from lib.features import FrontEnd
+from lib.features import FrontEnd, fbank, noise_power
 
 
 @dataclass(frozen=True)
@@ -133,3 +134,28 @@ def facts(fbanks: torch.Tensor, tokens: tuple[int, int]) -> pd.DataFrame:
         ("tokens (official code)", *grids),
     ]
     return pd.DataFrame(lines, columns=["fact", "paper", "ours"])
+
+
+def wave_error(breaths: list[Breath], front: FrontEnd, gain: float, noise: float) -> pd.DataFrame:
+    """How far changing features is from changing samples: log-mel energies, mean and largest error.
+
+    gain: the factor on the samples; noise: the standard deviation that is added to them. Beside
+    the error, how much the change itself is worth (mean of its size).
+    """
+    clips = torch.from_numpy(np.stack([clip(breath, front) for breath in breaths]))
+    generator = torch.Generator().manual_seed(0)
+    heard = torch.randn(clips.shape, generator=generator) * noise
+    before, power = fbank(clips, front), noise_power(front, noise)
+    ones, no = torch.ones(len(clips)), torch.zeros(len(clips), dtype=torch.bool)
+    cases = {
+        f"gain {gain:g}": (gain * clips, Wave(2 * np.log(gain) * ones, no)),
+        f"noise {noise:g}": (clips + heard, Wave(0 * ones, ~no)),
+    }
+    lines = []
+    for name, (samples, wave) in cases.items():
+        wanted = fbank(samples, front)
+        error = (change_wave(before, wave, power) - wanted).abs()
+        change = (wanted - before).abs().mean()
+        numbers = (change, error.mean(), error.max())
+        lines.append((name, *(f"{float(number):.4f}" for number in numbers)))
+    return pd.DataFrame(lines, columns=["change of samples", "its size", "mean error", "largest"])

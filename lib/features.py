@@ -31,7 +31,7 @@ class FrontEnd:
     window_ms: int = 25
     hop_ms: int = 10
     pad: str = "repeat"  # repeat (with fade-out) | cyclic | zero
-    fade: str = "recording"  # recording (official code) | cycle (the paper's wording)
+    fade: str = "recording"  # recording (official code) | cycle (the paper's wording) | none
 
     @property
     def window(self) -> int:
@@ -123,6 +123,19 @@ def fbank(waves: Tensor, front: FrontEnd) -> Tensor:
     power = squares[..., 0] + squares[..., 1]  # (B, frames, size / 2 + 1)
     parts = [power[..., bins] @ part.to(waves.device) for bins, part in _filters(front, size)]
     return torch.cat(parts, dim=2).clamp_(min=SMALLEST).log_()  # (B, frames, mels)
+
+
+def noise_power(front: FrontEnd, std: float) -> Tensor:
+    """What white noise of this standard deviation adds to each mel's power on average, (mels,).
+
+    The samples of noise are independent, so the power of their sum is the sum of their powers: that
+    of a click at every place of a window. Clicks are loud here, far above Kaldi's floor.
+    """
+    import torch
+
+    loud = 1e3
+    clicks = loud * torch.eye(front.window)
+    return (std / loud) ** 2 * fbank(clicks, front).exp().sum(dim=(0, 1))
 
 
 @cache

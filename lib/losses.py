@@ -1,8 +1,12 @@
 """Losses: tensors in, a scalar out."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+CrossEntropy = Callable[[Tensor, Tensor], Tensor]  # logits (B, C), labels (B,)
 
 
 def class_weights(labels: Tensor, n_classes: int) -> Tensor:
@@ -16,12 +20,14 @@ def class_weights(labels: Tensor, n_classes: int) -> Tensor:
 
 
 def mixed_cross_entropy(
-    logits: Tensor, y: Tensor, index: Tensor, lam: Tensor | float, weight: Tensor | None = None
+    logits: Tensor,
+    y: Tensor,
+    index: Tensor,
+    lam: Tensor | float,
+    cross_entropy: CrossEntropy = F.cross_entropy,
 ) -> Tensor:
     """lam CE(y) + (1 - lam) CE(y[index]) for logits (B, C) of mixed clips (Mixup's loss)."""
-    own = F.cross_entropy(logits, y, weight)
-    foreign = F.cross_entropy(logits, y[index], weight)
-    return lam * own + (1 - lam) * foreign
+    return lam * cross_entropy(logits, y) + (1 - lam) * cross_entropy(logits, y[index])
 
 
 def patch_mix_contrastive(

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from lib import augment, losses
 from lib.augment import Mix, Pairs
 from lib.errors import UserError
+from lib.losses import CrossEntropy
 from lib.settings import Experiment
 
 Batch = tuple[Tensor, Tensor]
@@ -34,22 +35,28 @@ class Method:
 
 
 def ce(
-    model: nn.Module, batch: Batch, drawn: Drawn, *, weight: Tensor | None = None
+    model: nn.Module, batch: Batch, drawn: Drawn, *, cross_entropy: CrossEntropy = F.cross_entropy
 ) -> tuple[Tensor, Logs]:
     """Fine-tuning: cross-entropy on clean clips, weighted by 1/n as published."""
     x, y = batch
-    loss = F.cross_entropy(model(x), y, weight)
+    loss = cross_entropy(model(x), y)
     return loss, {"ce": loss.detach()}
 
 
 def patchmix_ce(
-    model: nn.Module, batch: Batch, drawn: Drawn, *, mix_at: str, weight: Tensor | None = None
+    model: nn.Module,
+    batch: Batch,
+    drawn: Drawn,
+    *,
+    mix_at: str,
+    cross_entropy: CrossEntropy = F.cross_entropy,
 ) -> tuple[Tensor, Logs]:
     """Patch-Mix with Mixup's loss: one pass on the mix (Bae et al. 2023, section 4.2)."""
     (x, y), mix = batch, drawn["mix"]
     _, mixed, encode = clean_and_mixed(model, x, mix, mix_at)
     z_mix = encode(mixed)
-    loss = losses.mixed_cross_entropy(model.classifier(z_mix), y, mix.index, mix.lam, weight)
+    logits = model.classifier(z_mix)
+    loss = losses.mixed_cross_entropy(logits, y, mix.index, mix.lam, cross_entropy)
     return loss, {"ce": loss.detach()}
 
 
@@ -64,7 +71,7 @@ def patchmix_cl(
     tau: float,
     alpha: float,
     together: bool,
-    weight: Tensor | None = None,
+    cross_entropy: CrossEntropy = F.cross_entropy,
 ) -> tuple[Tensor, Logs]:
     """Patch-Mix contrastive learning: L_CE + alpha L_CL (Bae et al. 2023, section 4.3, Eq. 2).
 
@@ -83,7 +90,7 @@ def patchmix_cl(
     h_mix = model.projector(z_mix)  # (B, D)
     aim = model.projector(z) if "h(z)" in target else z
     aim = aim.detach() if target.startswith("stop") else aim
-    loss_ce = F.cross_entropy(model.classifier(z), y, weight)
+    loss_ce = cross_entropy(model.classifier(z), y)
     loss_cl = losses.patch_mix_contrastive(
         h_mix, aim, mix.index, mix.lam, tau, y if negatives == "diff_y" else None
     )
@@ -91,13 +98,13 @@ def patchmix_cl(
 
 
 def mixup(
-    model: nn.Module, batch: Batch, drawn: Drawn, *, weight: Tensor | None = None
+    model: nn.Module, batch: Batch, drawn: Drawn, *, cross_entropy: CrossEntropy = F.cross_entropy
 ) -> tuple[Tensor, Logs]:
     """MixUp: clips and targets are added with one lam a batch (Zhang et al. 2018, Eq. 1 and 2)."""
     (x, y), pairs = batch, drawn["pairs"]
     lam = pairs.lam.to(x.dtype)
     logits = model(lam * x + (1 - lam) * x[pairs.index])
-    loss = losses.mixed_cross_entropy(logits, y, pairs.index, pairs.lam, weight)
+    loss = losses.mixed_cross_entropy(logits, y, pairs.index, pairs.lam, cross_entropy)
     return loss, {"ce": loss.detach()}
 
 
@@ -133,13 +140,14 @@ def build(
     """
     e = experiment
     weight = weight if e.class_weights else None
+    entropy = partial(F.cross_entropy, weight=weight, label_smoothing=e.label_smoothing)
     if e.method == "ce":
-        return Method(_nothing, partial(ce, weight=weight))
+        return Method(_nothing, partial(ce, cross_entropy=entropy))
     if e.method == "supcon":
         return Method(_nothing, partial(supcon, tau=e.tau, base_tau=e.base_tau), views=2)
     if e.method == "mixup":
-        return Method(_pairs(e), partial(mixup, weight=weight))
-    return _patch_mix(e, model, shape, weight)
+        return Method(_pairs(e), partial(mixup, cross_entropy=entropy))
+    return _patch_mix(e, model, shape, entropy)
 
 
 def _nothing(rng: np.random.Generator, batch: int) -> Drawn:
@@ -151,7 +159,7 @@ def _pairs(e: Experiment) -> Callable[[np.random.Generator, int], Drawn]:
 
 
 def _patch_mix(
-    e: Experiment, model: nn.Module, shape: tuple[int, int], weight: Tensor | None
+    e: Experiment, model: nn.Module, shape: tuple[int, int], entropy: CrossEntropy
 ) -> Method:
     grid = _mix_grid(e, model, shape)
 
@@ -159,10 +167,10 @@ def _patch_mix(
         return {"mix": augment.draw_mix(rng, batch, grid, e.mix, e.beta)}
 
     if e.method == "patchmix_ce":
-        return Method(draw, partial(patchmix_ce, mix_at=e.mix_at, weight=weight))
+        return Method(draw, partial(patchmix_ce, mix_at=e.mix_at, cross_entropy=entropy))
     settings = {key: getattr(e, key) for key in ("mix_at", "negatives", "target", "tau", "alpha")}
     together = not _has_batch_norm(model)
-    return Method(draw, partial(patchmix_cl, **settings, together=together, weight=weight))
+    return Method(draw, partial(patchmix_cl, **settings, together=together, cross_entropy=entropy))
 
 
 def _mix_grid(experiment: Experiment, model: nn.Module, shape: tuple[int, int]) -> tuple[int, int]:

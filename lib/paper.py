@@ -1,6 +1,7 @@
 """Every published number, typed once, with where it stands; nothing here was measured by us.
 
-A key is `<table>/<row>`: t1, t2, t3 (4 classes) and t3b (2 classes) of Bae et al. 2023. A new
+A key is `<table>/<row>`: t1, t2, t3 (4 classes) and t3b (2 classes) of Bae et al. 2023, sam (2
+classes) of the geometry-aware AST. A new
 paper adds its rows to `ROWS`. Numbers are percent, "mean±std" as printed, or one number where no
 spread was published. Where a printed Score is not the mean of Sp and Se, it stays as printed and
 the row has a note.
@@ -153,12 +154,18 @@ patchmix_cl†      | Patch-Mix CL    | AST | IN + AS | INTERSPEECH‘23 | \
 81.66±3.83 55.77±2.83 68.71±0.59 |
 """
 
+GEOMETRY_AWARE = """
+sam†              | AST + WRS + SAM | AST | IN + AS | arXiv‘25       | 67.89 68.31 68.10 | \
+one run, best epoch on the test set; any abnormal answer counts for Se
+"""
+
 COMPARISON = "method architecture pretrain venue"
 ROWS = [
     *_rows("t1", f"{PATCHMIX}, Table 1", "architecture pretrain", TABLE_1),
     *_rows("t2", f"{PATCHMIX}, Table 2", "method mix negatives target", TABLE_2),
     *_rows("t3", f"{PATCHMIX}, Table 3, 4-class", COMPARISON, TABLE_3),
     *_rows("t3b", f"{PATCHMIX}, Table 3, 2-class", COMPARISON, TABLE_3_TWO_CLASS),
+    *_rows("sam", "arXiv 2512.22564 and its code", COMPARISON, GEOMETRY_AWARE),
 ]
 PUBLISHED = {row.key: row for row in ROWS}
 
@@ -171,7 +178,7 @@ def get(key: str) -> Published:
 
 
 def table(name: str) -> list[Published]:
-    """The rows of a printed table (t1, t2, t3, t3b), in print order; UserError if unknown."""
+    """The rows of a printed table (t1, t2, t3, t3b, sam), in print order; UserError if unknown."""
     names = dict.fromkeys(key.split("/")[0] for key in PUBLISHED)
     if name not in names:
         raise unknown("published table", name, names)

@@ -143,7 +143,8 @@ def _ticks(ax: Axes, columns: Sequence[object], rows: Sequence[object]) -> None:
 def sweep(points: pd.DataFrame, metric: str = "score") -> Figure:
     """Figure 2: a panel for each setting, mean and std over seeds, the chosen value in grey.
 
-    points: setting, value, chosen (bool), seed and `metric` in percent (`lib.answers.sweep`).
+    points: setting, value (as printed, in order), chosen (bool), seed and `metric` in percent
+    (`lib.answers.sweep`).
     """
     if points.empty:
         return empty(NO_RUN)
@@ -152,17 +153,15 @@ def sweep(points: pd.DataFrame, metric: str = "score") -> Figure:
     parts = []
     for ax, setting in zip(axes[0], settings, strict=True):
         one = points[points.setting == setting]
-        table = one.groupby("value")[metric].agg(["mean", "std", "count"])
+        table = one.groupby("value", sort=False)[metric].agg(["mean", "std", "count"])
         at = np.arange(len(table))
         chosen = table.index.isin(one.value[one.chosen])
         for x in at[chosen]:
             ax.axvspan(x - 0.4, x + 0.4, color="#D9D9D9", zorder=0)
         ax.errorbar(at, table["mean"], table["std"].fillna(0), **_line(0), capsize=3)
-        ax.set_xticks(at, [f"{value:g}" for value in table.index])
+        ax.set_xticks(at, table.index)
         ax.set(xlabel=setting, xlim=(-0.6, len(table) - 0.4))
-        names = [
-            f"{v:g}{' (chosen)' if c else ''}" for v, c in zip(table.index, chosen, strict=True)
-        ]
+        names = [f"{v}{' (chosen)' if c else ''}" for v, c in zip(table.index, chosen, strict=True)]
         parts.append(f"{setting}: {listing(names, table['mean'], 2)}")
     axes[0, 0].set_ylabel(f"{metric} (%)")
     seeds = points.groupby(["setting", "value"]).size().max()

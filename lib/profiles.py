@@ -61,6 +61,23 @@ CHILDREN_RULE = (
     {"size": "nano", "stride": 16, "init": "none", "batch": 32, "lr": 1e-3, "epochs": 8} | STEADY,
 )
 
+# The geometry-aware recipe takes no class weights: its sampler does that, or nothing does. The
+# block of zeros keeps its share of a clip.
+GEOMETRY_RULES = (
+    (HERE | {"optimizer": "adamw"}, {"class_weights": False}),
+    (HERE | {"pad_to": 1024}, {"pad_to": 382}),
+)
+# Sweeps of the clip's length keep it.
+LENGTHS = tuple(
+    ({"name": f"{registry.FREE}/clip_seconds={value}"}, {"clip_seconds": value})
+    for value in registry.GEOMETRY_SWEEPS["clip_seconds"]
+)
+SAM_EXTRAS = (
+    *(name for name in registry.EXPERIMENTS if name.startswith(f"{registry.FREE}/")),
+    *("ast_geo/wrs_patchmix_cl", "ast_geo/wrs_patchmix_cl_sam", "ast_in_as/ce/rho=0.05"),
+    *("mn04_as/ce/rho=0.05@mel", "ast_in_as/ce/rho=0.05@sprsound"),
+)
+
 EVENTS = ("t11", "t12", "w11", "w12")  # SPRSound's tasks whose clips are events, not records
 
 QUICK = Profile(
@@ -75,6 +92,7 @@ QUICK = Profile(
             HERE | {"model": "ast"},
             {"size": "mini", "stride": 16, "init": "none", "batch": 16, "lr": 5e-4} | STEADY,
         ),
+        *GEOMETRY_RULES,
         (HERE | {"name": "ast/ce"}, {"keep_embeddings": True}),  # the same run as ast_in_as/ce
         (HERE | {"model": "resnet18"}, {"batch": 32, "epochs": 2}),
         (HERE | {"model": "mn04"}, {"batch": 32, "lr": 5e-4, "epochs": 3}),
@@ -91,6 +109,7 @@ QUICK = Profile(
         ({"model": "efficientnet_b0"}, "costs too much for the quick profile"),
         ({"model": "efficientnet_lite0"}, "costs too much for the quick profile"),
         ({"model": "cnn6"}, "costs too much for the quick profile"),
+        *(({"name": name}, "costs too much for the quick profile") for name in SAM_EXTRAS),
         *(
             (SPRSOUND | {"model": "resnet18", "labels": labels}, "costs too much for quick: events")
             for labels in EVENTS
@@ -100,6 +119,7 @@ QUICK = Profile(
             for labels in ("t12", "t22", "w12")
         ),
         (SPRSOUND | {"clip_seconds": 15.0}, "costs too much for the quick profile"),
+        ({"name": "cnn2/ce@t21/epochs=50"}, "costs too much for the quick profile"),
     ),
     seconds=(
         (SPRSOUND | {"method": "none"}, 6),
@@ -132,16 +152,19 @@ CPU = replace(
     seeds=(1, 2),
     rules=(
         *(rule for rule in QUICK.rules if rule[0].get("dataset") == "icbhi"),
+        *LENGTHS,
         (SPRSOUND | {"model": "cnn2"}, {"epochs": 8}),
         *((SPRSOUND | {"model": "cnn2", "labels": labels}, {"epochs": 3}) for labels in EVENTS),
         (SPRSOUND | {"model": "resnet18"}, {"epochs": 4, "precision": "bf16"}),
         (SPRSOUND | {"model": "resnet18", "labels": "t11"}, {"epochs": 2}),
+        (SPRSOUND | {"model": "resnet18", "labels": "w11"}, {"epochs": 2}),
         (SPRSOUND | {"freeze": True}, {"epochs": 3}),
+        ({"name": "cnn2/ce@t21/epochs=50"}, {"epochs": 50}),
         (WHOLE | {"model": "mn04"}, {"epochs": 4, "train_clips": 2000, "class_weights": True}),
         CHILDREN_RULE,
     ),
     not_run=(
-        *(rule for rule in QUICK.not_run if "dataset" not in rule[0]),
+        *(rule for rule in QUICK.not_run if "model" in rule[0] and "dataset" not in rule[0]),
         *(
             (
                 SPRSOUND | {"features": "mfcc", "labels": labels},
@@ -149,15 +172,18 @@ CPU = replace(
             )
             for labels in ("t12", "t22")
         ),
-        *(
-            (SPRSOUND | {"model": "resnet18", "labels": labels}, "costs hours more on a CPU")
-            for labels in ("w11", "w12")
-        ),
+        (SPRSOUND | {"model": "resnet18", "labels": "w12"}, "task 12 costs as much again"),
         (SPRSOUND | {"clip_seconds": 15.0}, "costs hours more on a CPU"),
     ),
     seconds=(
-        (SPRSOUND | {"freeze": True, "labels": "t11"}, 85),
-        (SPRSOUND | {"method": "supcon", "labels": "t11"}, 215),
+        *(
+            one
+            for labels in ("t11", "w11")
+            for one in (
+                (SPRSOUND | {"freeze": True, "labels": labels}, 85),
+                (SPRSOUND | {"method": "supcon", "labels": labels}, 215),
+            )
+        ),
         (SPRSOUND | {"model": "resnet18", "labels": "t11"}, 115),
         (SPRSOUND | {"freeze": True}, 24),
         (SPRSOUND | {"method": "supcon"}, 78),
@@ -181,6 +207,7 @@ SMOKE = Profile(
             HERE | {"model": "ast"},
             {"size": "nano", "stride": 16, "init": "none", "batch": 16, "lr": 1e-3},
         ),
+        *GEOMETRY_RULES,
         (HERE | {"name": "ast/ce"}, {"keep_embeddings": True}),  # the same run as ast_in_as/ce
         (HERE | {"model": "mn04"}, {"batch": 32, "lr": 5e-4}),
         (ALONE | {"model": "mn04"}, {"init": "none"}),
@@ -208,9 +235,15 @@ SMOKE = Profile(
             ({"name": f"mn04_as/patchmix_cl@{data}"}, "costs too much for smoke")
             for data in ("icbhi", "icbhi/on=sprsound", "sprsound", "sprsound/on=icbhi")
         ),
+        *(({"name": name}, "costs too much for smoke") for name in SAM_EXTRAS),
+        *(
+            ({"name": name}, "costs too much for smoke")
+            for name in ("ast_geo/ce", "ast_geo/wrs/pad_to=0", "ast_geo/wrs_sam")
+        ),
         (SPRSOUND | {"validation_draw": "balanced"}, "costs too much for smoke"),
         (SPRSOUND | {"scale": "minmax"}, "costs too much for smoke"),
         (SPRSOUND | {"clip_seconds": 15.0}, "costs too much for the smoke profile"),
+        ({"name": "cnn2/ce@t21/epochs=50"}, "costs too much for the smoke profile"),
     ),
     seconds=(({}, 3),),
 )
@@ -236,7 +269,7 @@ def apply(profile: Profile, experiment: Experiment) -> Experiment:
 def why_not(profile: Profile, experiment: Experiment) -> str:
     """Why this profile leaves the experiment out, or ""."""
     for match, reason in profile.not_run:
-        if experiment.dataset != "icbhi_mel" and matches(experiment, match):
+        if matches(experiment, match):
             return reason
     return ""
 

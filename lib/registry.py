@@ -154,10 +154,69 @@ for _task in ("t21", "t22"):  # the settings that were submitted to the challeng
     _add(override(SPRSOUND, labels=_task), f"cnn2/ce@{_task}/clip_seconds=15", **_CNN2,
          clip_seconds=15.0)  # fmt: skip
 
+# Whether more epochs are what profiles that shorten training lack: the published number of them.
+_add(EXPERIMENTS["cnn2/ce@t21"], "cnn2/ce@t21/epochs=50")
+
 # Table II: events as windows of 3 s with one more class, Poor Quality, heard by `lib.stream`.
 for _task in ("w11", "w12"):
     _add_sprsound(_task)
     _add(EXPERIMENTS[f"cnn2/mixup@{_task}"], f"cnn2/mixup@{_task}", keep_weights=True)
+
+# The geometry-aware AST (arXiv 2512.22564, its code): mean of all tokens, one linear layer, clips
+# filled up with zeros from 798 to 1,024 frames; WRS = batches of equal classes, with replacement.
+GEOMETRY = override(
+    AST,
+    name="geometry",
+    init="imagenet+audioset",
+    pool="all",
+    head="linear",
+    pos_embed="aligned",
+    dropout=0.3,
+    pad="cyclic",
+    fade="none",
+    pad_to=1024,
+    gain=0.1,
+    noise=1e-4,
+    spec_augment=0.0,
+    class_weights=False,
+    label_smoothing=0.1,
+    optimizer="adamw",
+    schedule="constant",
+    lr=1e-5,
+    weight_decay=1e-4,
+    epochs=20,
+    moving_average=0.0,
+)
+RADIUS = 0.05
+_WRS = override(GEOMETRY, sampler="balanced")
+_WRS_CL = override(_WRS, method="patchmix_cl")
+_kept = {"keep_geometry": True}
+_add(GEOMETRY, "ast_geo/ce", **_kept)
+_add(_WRS, "ast_geo/wrs", **_kept, keep_embeddings=True)
+_add(_WRS, "ast_geo/wrs_sam", **_kept, keep_embeddings=True, rho=RADIUS)
+_add(_WRS, "ast_geo/wrs/pad_to=0", **_kept, pad_to=0)
+FREE = "ast_geo/wrs_sam/pad_to=0"
+_free = _add(_WRS, FREE, **_kept, rho=RADIUS, pad_to=0)
+_add(_WRS_CL, "ast_geo/wrs_patchmix_cl", **_kept)
+_add(_WRS_CL, "ast_geo/wrs_patchmix_cl_sam", **_kept, rho=RADIUS)
+# The cross with the main paper's own recipe, and with models and data that are here.
+_add(_LEAN, "ast_in_as/patchmix_cl/rho=0.05", rho=RADIUS)
+_add(CE, "ast_in_as/ce/rho=0.05", rho=RADIUS, keep_embeddings=False)
+_add(EXPERIMENTS["mn04_as/ce@mel"], "mn04_as/ce/rho=0.05@mel", rho=RADIUS)
+
+# What the paper leaves open. Without the block of zeros, so that one thing changes at a time.
+GEOMETRY_SWEEPS = {
+    "rho": (0.01, 0.02, 0.05, 0.1, 0.2),
+    "clip_seconds": (4.0, 6.0, 8.0, 10.0),
+    "pad": ("cyclic", "repeat", "zero"),
+}
+_swept = override(_free, keep_geometry=False)
+for _key, _values in GEOMETRY_SWEEPS.items():
+    for _value in _values:
+        if _key == "clip_seconds" or _value != getattr(_free, _key):  # profiles shorten the base
+            _more = {"fade": "recording"} if _value == "repeat" else {}
+            _add(_swept, f"{FREE}/{_key}={_value}", **{_key: _value}, **_more)
+_add(_swept, f"{FREE}/adaptive", adaptive=True, rho=0.5)  # radius of Kwon et al. 2021
 
 # Generalisation: one data set's model on the other's recordings, in ICBHI's four classes. Clips are
 # normalised one by one, so that the mean and the spread of neither data set matter.
@@ -182,7 +241,9 @@ _CHILDREN = {
 for _name in ("ce", "patchmix_ce", "patchmix_cl"):
     _add(EXPERIMENTS[f"ast_in_as/{_name}"], f"ast_in_as/{_name}@sprsound", **_CHILDREN)
 
-MAIN |= {"ast_in_as/ce", "ast_in_as/patchmix_cl"}
+_add(EXPERIMENTS["ast_in_as/ce@sprsound"], "ast_in_as/ce/rho=0.05@sprsound", rho=RADIUS)
+
+MAIN |= {"ast_in_as/ce", "ast_in_as/patchmix_cl", "ast_geo/wrs", "ast_geo/wrs_sam"}
 GPU |= {"resnet18/ce@mel", "ast_small/ce@mel", "ast_small/patchmix_cl@mel"}
 SEEDS |= {name: (1, 2) for name in EXPERIMENTS if name.startswith("mn04") and "@mel" in name}
 

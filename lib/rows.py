@@ -4,55 +4,15 @@ The published rows and their labels stand in `lib.paper`; here they get their ex
 of our own follow them.
 """
 
-from dataclasses import dataclass
-
-from lib import paper, paper_sprsound
+from lib import paper_sprsound, rows_sam
 from lib.errors import unknown
 from lib.registry import CL, SWEEPS
-
-
-@dataclass(frozen=True)
-class Row:
-    """One printed row."""
-
-    key: str
-    label: dict[str, str]  # the printed columns
-    experiment: str | None = None  # None: quoted by the paper, or no number belongs there
-    paper: str | None = None  # key of the published row (SPRSound's: `lib.paper_sprsound`) or None
-    needs: tuple[str, ...] = ()  # settings that a profile must leave alone
-
-    @property
-    def ours(self) -> bool:
-        """Whether nobody has published this row."""
-        return self.paper is None
-
+from lib.row import Row, own, published
 
 CL_NAME = "ast_in_as/patchmix_cl"
 
 
-def _published(
-    table: str, experiments: dict[str, str], needs: tuple[str, ...] = (), of: tuple[str, ...] = ()
-) -> list[Row]:
-    """The rows of a printed table with our experiments; the rows named in `of` have `needs`."""
-    rows = []
-    for row in paper.table(table):
-        name = row.key.split("/")[1]
-        wants = needs if name in of else ()
-        rows.append(Row(row.key, row.label, experiments.get(name), row.key, wants))
-    return rows
-
-
-def _own(columns: str, text: str, needs: tuple[str, ...] = ()) -> list[Row]:
-    """Rows of our own, one a line: `printed columns | ... | experiment`."""
-    rows = []
-    for line in text.strip().splitlines():
-        *label, experiment = (cell.strip() for cell in line.split("|"))
-        names = dict(zip(columns.split(), label, strict=True))
-        rows.append(Row(f"ours/{experiment}", names, experiment, needs=needs))
-    return rows
-
-
-TABLE_1 = _published(
+TABLE_1 = published(
     "t1",
     {
         "efficientnet": "efficientnet_b0/ce",
@@ -67,7 +27,7 @@ TABLE_1 = _published(
     },
     needs=("init",),
     of=("ast_in", "ast_in_as"),
-) + _own(
+) + own(
     "architecture pretrain",
     """
     EfficientNet, stem summed           | IN | efficientnet_b0_in/ce/stem=summed
@@ -85,7 +45,7 @@ TABLE_1 = _published(
 
 _T2 = "method mix negatives target"
 TABLE_2 = (
-    _published(
+    published(
         "t2",
         {
             "ce": "ast_in_as/ce",
@@ -99,7 +59,7 @@ TABLE_2 = (
             "cl_patch_all_h_z": f"{CL_NAME}/target=h(z)",
         },
     )
-    + _own(
+    + own(
         _T2,
         """
         CE, positions aligned    | -     | -   | -       | ast_in_as/ce/pos_embed=aligned
@@ -107,7 +67,7 @@ TABLE_2 = (
         """,
         needs=("init",),
     )
-    + _own(
+    + own(
         _T2,
         """
         CE, SpecAugment always      | -     | -   | -       | ast_in_as/ce/spec_augment=1
@@ -137,7 +97,7 @@ def sweep(setting: str) -> list[Row]:
 
 
 _OURS = {"fine_tuning": "ast_in_as/ce", "patchmix_cl": CL_NAME}
-_CLEAN = _own(
+_CLEAN = own(
     "method architecture pretrain venue",
     """
     Fine-tuning, retrained without patients 156, 218 | AST | IN + AS | - \
@@ -168,7 +128,7 @@ def _sprsound(table: str) -> list[Row]:
     return rows
 
 
-FAULTS = _own(
+FAULTS = own(
     "variant task",
     """
     as it should be                                          | t11 | cnn2/ce@t11
@@ -177,12 +137,13 @@ FAULTS = _own(
     scaled from smallest to largest, mean kept               | t11 | cnn2/ce@t11/scale=minmax
     events repeated to 3 s, no zeros that show their length  | t11 | cnn2/ce@t11/pad=cyclic
     records of 3 s (training scripts)                        | t21 | cnn2/ce@t21
+    records of 3 s, the published 50 epochs in every profile | t21 | cnn2/ce@t21/epochs=50
     records of 15 s (submitted settings)                     | t21 | cnn2/ce@t21/clip_seconds=15
     records of 3 s (training scripts)                        | t22 | cnn2/ce@t22
     records of 15 s (submitted settings)                     | t22 | cnn2/ce@t22/clip_seconds=15
     """,
 )
-WINDOWS = _own(
+WINDOWS = own(
     "topology task",
     """
     CNN + MixUp                | t21 | cnn2/mixup@w11
@@ -191,7 +152,7 @@ WINDOWS = _own(
     ResNet 18 + SupCon + MixUp | t22 | resnet18_supcon/mixup@w12
     """,
 )
-CHILDREN = _own(
+CHILDREN = own(
     "method",
     """
     Fine-tuning  | ast_in_as/ce@sprsound
@@ -199,7 +160,7 @@ CHILDREN = _own(
     Patch-Mix CL | ast_in_as/patchmix_cl@sprsound
     """,
 )
-TRANSFER = _own(
+TRANSFER = own(
     "method trained tested",
     "\n".join(
         f"{name} | {trained} | {tested} | mn04_as/{method}@{trained.lower()}{on}"
@@ -216,13 +177,14 @@ TABLES = {
     "table1": TABLE_1,
     "table2": TABLE_2,
     "figure2": [row for setting in SWEEPS for row in sweep(setting)],
-    "table3_4class": _published("t3", _OURS) + _CLEAN,
-    "table3_2class": _published("t3b", _OURS) + _CLEAN,
-    "tsne": _own("method", "Fine-tuning | ast_in_as/ce\nPatch-Mix CL | ast_in_as/patchmix_cl"),
+    "table3_4class": published("t3", _OURS) + _CLEAN,
+    "table3_2class": published("t3b", _OURS) + _CLEAN,
+    "tsne": own("method", "Fine-tuning | ast_in_as/ce\nPatch-Mix CL | ast_in_as/patchmix_cl"),
     "sprsound3": _sprsound("s3"),
     "sprsound1": _sprsound("s1"),
     "sprsound_faults": FAULTS,
     "sprsound2": WINDOWS,
+    "sam": rows_sam.ALL,
     "children": CHILDREN,
     "transfer": TRANSFER,
 }
@@ -248,11 +210,13 @@ NOTEBOOKS = {
     "07": ("tsne",),
     "08": ("sprsound3", "sprsound1", "sprsound_faults", "sprsound2"),
     "09": ("children", "transfer"),
+    "10": ("sam",),
 }
 COSTS = "20"  # the notebook that draws the benchmarks
 SEARCHES = "08"  # the notebook that shows what the searches found
 LAST_DEFAULT = "07"  # the other systems' notebooks run when asked for by number, or by `all`
-DATASETS = {"08": ("sprsound",), "09": ("icbhi", "sprsound")}  # of a notebook; else ICBHI alone
+BOTH = ("icbhi", "sprsound")
+DATASETS = {"08": ("sprsound",), "09": BOTH, "10": BOTH}  # of a notebook; else ICBHI alone
 DEFAULT_TABLES = tuple(
     table for number, tables in NOTEBOOKS.items() if number <= LAST_DEFAULT for table in tables
 )

@@ -25,9 +25,10 @@ from lib.errors import UserError
 from lib.labels import Labelling
 from lib.settings import SELECTIONS, Experiment, identity
 
+GEOMETRY = "geometry.npz"  # of a run that keeps it (`lib.geometry`)
 RECORD = (
     *("experiment.json", "machine.json", "history.csv", "predictions.npz", "weights.csv"),
-    "result.json",
+    *(GEOMETRY, "result.json"),
 )
 WEIGHTS = "weights.safetensors"  # of a run that others start from; never published
 PROGRESS_SECONDS = 1.0
@@ -152,13 +153,17 @@ def kept_parts(arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
     return arrays.get(f"{name}/part", np.zeros(len(arrays[f"{name}/label"]), dtype=str))
 
 
+def cycle_ids(cycles: pd.DataFrame) -> np.ndarray:
+    """The name of each cycle: recording:cycle."""
+    return (cycles.recording + ":" + cycles.cycle.astype(str)).to_numpy(dtype=str)
+
+
 def describe_set(name: str, cycles: pd.DataFrame, label: np.ndarray) -> dict[str, np.ndarray]:
     """Who is who in a scored set: label, cycle id, patient and device, in the logits' order."""
-    cycle = cycles.recording + ":" + cycles.cycle.astype(str)
     known = {f"{name}/part": parts(cycles)} if "part" in cycles else {}
     return known | {
         f"{name}/label": label[cycles.index].astype(np.int8),
-        f"{name}/cycle": cycle.to_numpy(dtype=str),
+        f"{name}/cycle": cycle_ids(cycles),
         f"{name}/patient": cycles.patient.to_numpy(dtype=str),
         f"{name}/device": cycles.device.to_numpy(dtype=str),
     }
@@ -174,11 +179,16 @@ def write_record(
 ) -> None:
     """Write history, predictions and, last, the result computed from those predictions."""
     files.write_text(folder / "history.csv", pd.DataFrame(history).to_csv(index=False))
-    with files.aside(folder / "predictions.npz") as part, open(part, "wb") as handle:
-        np.savez_compressed(handle, **arrays)
+    write_arrays(folder / "predictions.npz", arrays)
     result = {"selections": score_selections(arrays, epochs, labelling), **facts}
     files.write_json(folder / "result.json", result)
     (folder / "progress.json").unlink(missing_ok=True)
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write arrays aside, then rename."""
+    with files.aside(path) as part, open(part, "wb") as handle:
+        np.savez_compressed(handle, **arrays)
 
 
 def score_selections(
@@ -233,10 +243,14 @@ def read(folder: Path) -> dict:
 
 def predictions(folder: Path) -> dict[str, np.ndarray]:
     """The arrays of predictions.npz; a corrupt file is a UserError that names it."""
-    path = folder / "predictions.npz"
+    return read_arrays(folder / "predictions.npz")
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a file that a run left; a corrupt one is a UserError that names it."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {key: arrays[key] for key in arrays.files}
+        with np.load(path, allow_pickle=False) as found:
+            return {key: found[key] for key in found.files}
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
         raise UserError(f"{path}: cannot be read ({error}); delete its folder") from error
 

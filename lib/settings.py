@@ -25,12 +25,13 @@ class Experiment:
     features: str = "fbank"  # fbank | mfcc
     clip_seconds: float = 8.0
     pad: str = "repeat"  # repeat (with fade-out) | cyclic | zero; of MFCC cyclic, else zeros
-    fade: str = "recording"  # recording (official code) | cycle (the paper's wording)
+    fade: str = "recording"  # recording (official code) | cycle (the paper's wording) | none
     coefficients: int = 64  # of the MFCC, as the next three
     fft: int = 512
     hop: int = 128
     scale: str = "zero_mean"  # zero_mean (the paper) | minmax (the published code)
     normalise: str = "audioset"  # audioset | store | clip | zscore (clip, not halved)
+    pad_to: int = 0  # frames up to which zeros are added before normalising; 0 = none
     # model
     model: str = "ast"
     size: str = "base"
@@ -41,11 +42,13 @@ class Experiment:
     parent: str = ""  # the experiment whose run of the same seed this one starts from
     stem: str = "random"  # random (official code) | summed: the 1-channel stem of ImageNet CNNs
     pos_embed: str = "official"  # official (axes swapped, as published) | aligned
-    dropout: float = 0.0  # before the classifier of a ResNet or CNN
+    head: str = "norm"  # norm (AST: LayerNorm, Linear) | linear
+    dropout: float = 0.0  # before the classifier
     freeze: bool = False  # train the classifier alone, on normalised features
     # method
     method: str = "ce"  # ce | patchmix_ce | patchmix_cl | mixup | supcon | none (nothing is learnt)
     class_weights: bool = True  # 1/n weights of the cross-entropy on clean clips
+    label_smoothing: float = 0.0
     mix: str = "patch"  # patch | t_patch
     mix_at: str = "tokens"  # tokens | input
     negatives: str = "all"  # all | diff_y
@@ -60,8 +63,12 @@ class Experiment:
     spec_augment: float = 0.841  # probability; the official code's accident (1 >= randn())
     frequency_mask: int = 48  # widths are drawn below this many mel bins
     time_mask: int = 160  # and this many frames
+    gain: float = 0.0  # every other clip louder or softer by up to this share
+    noise: float = 0.0  # std of white noise in every other clip, added in mel power
     # optimisation
-    optimizer: str = "adam"  # adam | sgd (momentum 0.9)
+    optimizer: str = "adam"  # adam | adamw | sgd (momentum 0.9)
+    rho: float = 0.0  # radius of sharpness-aware minimisation; 0 = the optimiser alone
+    adaptive: bool = False  # SAM's ball scaled by the size of each weight (ASAM)
     schedule: str = "cosine"  # cosine | constant
     lr: float = 5e-5
     weight_decay: float = 1e-6
@@ -73,6 +80,7 @@ class Experiment:
     keep_embeddings: bool = False
     keep_train: bool = False  # answers on the training clips too
     keep_weights: bool = False  # of the epoch chosen on validation, else of the last one
+    keep_geometry: bool = False  # sharpness, slices of the loss and attention after the last epoch
 
     def __post_init__(self) -> None:
         for key, allowed in CHOICES.items():
@@ -94,15 +102,16 @@ CHOICES = {
     "features": ("fbank", "mfcc"),
     "scale": ("zero_mean", "minmax"),
     "sampler": ("shuffle", "balanced"),
-    "optimizer": ("adam", "sgd"),
+    "optimizer": ("adam", "adamw", "sgd"),
     "schedule": ("cosine", "constant"),
     "pad": ("repeat", "cyclic", "zero"),
-    "fade": ("recording", "cycle"),
+    "fade": ("recording", "cycle", "none"),
     "normalise": ("audioset", "store", "clip", "zscore"),
     "pool": ("special", "all"),
     "init": ("none", "imagenet", "audioset", "imagenet+audioset"),
     "stem": ("random", "summed"),
     "pos_embed": ("official", "aligned"),
+    "head": ("norm", "linear"),
     "method": ("ce", "patchmix_ce", "patchmix_cl", "mixup", "supcon", "none"),
     "mix": ("patch", "t_patch"),
     "mix_at": ("tokens", "input"),
@@ -111,7 +120,10 @@ CHOICES = {
     "precision": ("fp32", "bf16", "fp16"),
 }
 # What a parent was is in the hash all the same, as the fingerprint of the weights (`lib.runs`).
-NOT_HASHED = ("name", "parent", "keep_embeddings", "keep_train", "keep_weights")
+NOT_HASHED = (
+    *("name", "parent", "keep_embeddings", "keep_train", "keep_weights"),
+    "keep_geometry",
+)
 
 
 def override(experiment: Experiment, **changes: object) -> Experiment:
@@ -152,8 +164,10 @@ NAMED = {
     "validation_patients": "{:.0%} of patients held out",
     "train_clips": "{} training clips",
     "normalise": "normalised by {}",
+    "pad_to": "filled up to {} frames",
     "time_mask": "time masks < {}",
     "moving_average": "averaging {:g}",
+    "rho": "SAM rho {:g}",
     "precision": "{}",
 }
 

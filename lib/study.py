@@ -11,6 +11,7 @@ from lib import cluster, data, files, pool, profiles, registry, rows, runs, stor
 from lib.errors import UserError
 from lib.features import Front, FrontEnd, front_end
 from lib.profiles import Profile
+from lib.row import Row
 from lib.runs import Wanted
 from lib.settings import SELECTIONS, Experiment, override
 
@@ -162,7 +163,7 @@ def plan(study: Study, *tables: str) -> list[Planned]:
     return list(found.values())
 
 
-def _variants(profile: Profile, row: rows.Row) -> list[tuple[Experiment, tuple[str, ...]]]:
+def _variants(profile: Profile, row: Row) -> list[tuple[Experiment, tuple[str, ...]]]:
     """The experiments that give a row's three selections (spec: holding out is a setting)."""
     experiment = profiles.apply(profile, registry.get(row.experiment))
     if experiment.method == "none":  # what is transferred is one epoch
@@ -177,7 +178,7 @@ def _variants(profile: Profile, row: rows.Row) -> list[tuple[Experiment, tuple[s
 
 
 def _planned(
-    study: Study, row: rows.Row, experiment: Experiment, seed: int, selections: tuple[str, ...]
+    study: Study, row: Row, experiment: Experiment, seed: int, selections: tuple[str, ...]
 ) -> Planned:
     known = (row.experiment, experiment, seed, selections)
     if reason := _left_out(study, row, experiment):
@@ -245,7 +246,7 @@ def _parent(study: Study, experiment: Experiment) -> Experiment:
     )
 
 
-def _left_out(study: Study, row: rows.Row, experiment: Experiment) -> str:
+def _left_out(study: Study, row: Row, experiment: Experiment) -> str:
     """Why a row is not run even where it could be: its cost, or because it would mean nothing."""
     published = registry.get(row.experiment)
     for key in row.needs:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from lib import answers, paper, stats
-from lib.rows import Row
+from lib.row import Row
 from lib.settings import SELECTIONS
 
 OFFICIAL_DATA = "ICBHI"  # the only data whose numbers may be judged against the paper's

@@ -10,7 +10,7 @@ from lib import answers, answers_sprsound, paper_sprsound, rows
 from lib.answers import Answers
 from lib.answers_sprsound import scores
 from lib.paper_sprsound import TASK_NAMES
-from lib.rows import Row
+from lib.row import Row
 from lib.tables_sprsound import (
     CHOSEN,
     NONE,

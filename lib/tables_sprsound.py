@@ -13,7 +13,7 @@ from lib import answers, answers_sprsound, paper_sprsound, rows, stats
 from lib.answers_sprsound import scores
 from lib.metrics import challenge_total
 from lib.paper_sprsound import RUNTIME_BONUS, TASK_NAMES, TASKS
-from lib.rows import Row
+from lib.row import Row
 from lib.settings import SELECTIONS
 from lib.tables import NONE, stood, words
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from lib import answers, rows, stats
-from lib.rows import Row
+from lib.row import Row
 from lib.tables import NONE, stood, words
 
 COLUMNS = {"method": "Method", "trained": "Trained on", "tested": "Tested on"}

@@ -22,6 +22,7 @@ from lib import (
     checkpoint,
     clips,
     files,
+    geometry,
     hardware,
     labels,
     losses,
@@ -31,6 +32,7 @@ from lib import (
     runs,
 )
 from lib.errors import RunFault
+from lib.features import front_end, noise_power
 from lib.metrics import choose_epoch
 from lib.models import loading
 from lib.sets import balanced, split_sets
@@ -92,7 +94,7 @@ def _prepare(experiment: Experiment, seed: int, store: Store, frames: int, folde
     labelling = labels.get(experiment.labels)
     sets = split_sets(store.cycles, experiment, seed)
     coded = labelling.codes(store.cycles[experiment.labels])
-    loaded = clips.load(store, coded, frames, experiment.normalise, device, experiment.pad)
+    loaded = _load(experiment, store, coded, frames, device)
     torch.manual_seed(seed)
     model = models.build(experiment, *loaded.shape, len(labelling.classes))
     parent = runs.parent_weights(folder) if experiment.parent else None
@@ -121,6 +123,13 @@ def _prepare(experiment: Experiment, seed: int, store: Store, frames: int, folde
         method=_compiled(methods.build(experiment, model, loaded.shape, weight.to(device)), device),
         scaler=torch.amp.GradScaler(enabled=experiment.precision == "fp16"),
     )
+
+
+def _load(
+    e: Experiment, store: Store, coded: np.ndarray, frames: int, device: torch.device
+) -> clips.Clips:
+    noise = noise_power(front_end(e), e.noise) if e.gain or e.noise else None
+    return clips.load(store, coded, frames, e.normalise, device, e.pad, e.pad_to, noise)
 
 
 def _compiled(method: methods.Method, device: torch.device) -> methods.Method:
@@ -176,6 +185,8 @@ def _draw(run: Run, epoch: int) -> dict:
         one = {"rows": torch.from_numpy(rows)}
         if run.clips.offset is not None:
             one["view"] = augment.draw_view(rng, len(rows), e.flip)
+        if e.gain or e.noise:
+            one["wave"] = augment.draw_wave(rng, len(rows), e.gain)
         if e.spec_augment:
             one["spans"] = augment.draw_spans(rng, len(rows), *masks)
         drawn.append({**one, **run.method.draw(rng, len(rows))})
@@ -192,20 +203,20 @@ def _order(run: Run, rng: np.random.Generator) -> np.ndarray:
 
 def _step(run: Run, drawn: dict) -> dict[str, Tensor]:
     """One step of the optimiser; nothing in it waits for the device."""
-    x, y = _seen(run, drawn)
-    with _autocast(run):
-        loss, logs = run.method.loss(run.model, (x, y), drawn)
-    run.optimizer.zero_grad(set_to_none=True)
-    run.scaler.scale(loss).backward()
-    run.scaler.step(run.optimizer)
-    run.scaler.update()
-    return {"loss": loss.detach(), **logs}
+    batch = _seen(run, drawn)
+
+    def loss() -> tuple[Tensor, methods.Logs]:
+        with _autocast(run):
+            return run.method.loss(run.model, batch, drawn)
+
+    e = run.experiment
+    return optim.step(run.model, run.optimizer, run.scaler, loss, e.rho, e.adaptive)
 
 
 def _seen(run: Run, drawn: dict) -> tuple[Tensor, Tensor]:
     """The clips of a step as the model sees them, (B, frames, bins), and their labels."""
     view = drawn.get("view")
-    x, y = run.clips.batch(drawn["rows"], view and view.at)
+    x, y = run.clips.batch(drawn["rows"], view and view.at, drawn.get("wave"))
     x = augment.flip_time(x, view.flip) if view else x
     return (augment.spec_augment(x, drawn["spans"]) if "spans" in drawn else x), y
 
@@ -318,6 +329,9 @@ def _finish(run: Run, history: list[dict], kept: dict) -> None:
     epochs = {selection: chosen_epoch(history, selection) for selection in SELECTIONS}
     size = sum(p.numel() for p in run.model.parameters())
     facts = {"parameters": size, "clips": {name: len(rows) for name, rows in run.sets.items()}}
+    if run.experiment.keep_geometry:
+        seen = geometry.look(run.model, run.clips, run.cycles, run.sets, run.experiment.labels)
+        runs.write_arrays(run.folder / runs.GEOMETRY, seen)
     runs.write_record(run.folder, history, arrays, epochs, facts, labels.get(run.experiment.labels))
     checkpoint.clear(run.folder)
 

@@ -47,7 +47,9 @@ def answer(
     device = hardware.device()
     hardware.settle(device)
     coded = np.zeros(len(store.cycles), dtype=np.int64)
-    loaded = clips.load(store, coded, frames, experiment.normalise, device)
+    loaded = clips.load(
+        store, coded, frames, experiment.normalise, device, pad_to=experiment.pad_to
+    )
     model = models.build(experiment, *loaded.shape, len(labels.get(experiment.labels).classes))
     _load(model, weights)
     model.to(device).eval()

@@ -8,7 +8,7 @@ import pytest
 
 from lib import answers, files, stats
 from lib.errors import UserError
-from lib.rows import Row
+from lib.row import Row
 
 LABEL = np.array([0, 1, 2, 3, 0, 1] * 8)
 PATIENT = np.repeat(list("abcdefgh"), 6)

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from lib import augment
+from lib.features import FrontEnd, fbank, noise_power
 
 
 def plain_spec_augment(clip, bands, spans):
@@ -129,3 +130,32 @@ def test_views_and_pairs():
     assert torch.equal(flipped, torch.stack([x[0].flip(0), x[1], x[2].flip(0)]))
     pairs = augment.draw_pairs(rng, 6, 1.0)
     assert sorted(pairs.index.tolist()) == list(range(6)) and 0 <= pairs.lam <= 1
+
+
+def test_gain_is_that_of_the_samples_and_noise_adds_its_power():
+    front = FrontEnd(clip_seconds=0.5)
+    torch.manual_seed(0)
+    samples = 0.1 * torch.randn(3, 8000)
+    factor = torch.tensor([0.9, 1.1, 1.0])
+    wave = augment.Wave(2 * factor.log(), torch.tensor([False, False, True]))
+    power = noise_power(front, 0.05)
+    got = augment.change_wave(fbank(samples, front), wave, power)
+    heard = power > 1e-9  # filters that lie between two bins stay at Kaldi's floor
+    louder = fbank(factor[:2, None] * samples[:2], front)
+    torch.testing.assert_close(got[:2][..., heard], louder[..., heard], atol=1e-3, rtol=0)
+    expected = (fbank(samples[2:], front).exp() + power).log()
+    torch.testing.assert_close(got[2:], expected)
+    noisy = fbank(samples[2:] + 0.05 * torch.randn(1, 8000), front)
+    assert (got[2:].exp().mean() / noisy.exp().mean()).item() == pytest.approx(1, abs=0.02)
+
+
+def test_every_other_clip_is_changed_and_the_gain_is_uniform():
+    rng = np.random.default_rng(0)
+    wave = augment.draw_wave(rng, 4000, 0.1)
+    factor = (wave.gain / 2).exp()
+    changed = factor[wave.gain != 0]
+    assert len(changed) / 4000 == pytest.approx(0.5, abs=0.03)
+    assert wave.noisy.double().mean() == pytest.approx(0.5, abs=0.03)
+    assert changed.min() >= 0.9 and changed.max() <= 1.1
+    assert changed.mean().item() == pytest.approx(1, abs=0.01)
+    assert changed.std().item() == pytest.approx(0.2 / 12**0.5, rel=0.05)

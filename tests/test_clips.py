@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from lib import clips, store
+from lib.augment import Wave
 from lib.errors import UserError
 from lib.files import write_json
 
@@ -102,3 +103,30 @@ def test_each_ragged_cycle_is_normalised_by_its_whole(ragged):
     assert x[0, :, 0].numpy() == pytest.approx(want / 2)
     x, _ = clips.load(ragged, np.arange(2), 4, "zscore", CPU).batch(torch.tensor([1]))
     assert x[0, :, 0].numpy() == pytest.approx(want)
+
+
+def test_zeros_are_added_before_normalising_and_noise_before_the_zeros(stored):
+    """As the published geometry-aware code: 798 frames, zeros up to 1,024, then AudioSet's mean."""
+    noise = torch.full((8,), 0.5)
+    found = clips.load(stored, np.arange(6), 15, "audioset", CPU, pad_to=20, noise=noise)
+    assert found.shape == (20, 8)
+    wave = Wave(torch.tensor([0.3, 0.0]), torch.tensor([False, True]))
+    x, _ = found.batch(torch.tensor([4, 1]), wave=wave)
+    raw = np.asarray(stored.features[[4, 1], :15], np.float64)
+    raw = np.stack([raw[0] + 0.3, np.log(np.exp(raw[1]) + 0.5)])
+    expected = np.concatenate([raw, np.zeros((2, 5, 8))], axis=1)
+    np.testing.assert_allclose(x, (expected + 4.2677393) / (2 * 4.5689974), atol=1e-5)
+    plain, _ = found.batch(torch.tensor([4, 1]))
+    raw = np.asarray(stored.features[4, :15], np.float64)
+    np.testing.assert_allclose(plain[0, :15], (raw + 4.2677393) / (2 * 4.5689974), atol=1e-5)
+
+
+def test_noise_of_other_filters_is_refused(stored):
+    with pytest.raises(UserError, match="8 bins, but gain and noise are known for 128 mels"):
+        clips.load(stored, np.arange(6), 15, "store", CPU, noise=torch.ones(128))
+
+
+def test_ragged_clips_take_no_zeros_and_no_noise(ragged):
+    for wrong in ({"pad_to": 9}, {"noise": torch.ones(8)}):
+        with pytest.raises(UserError, match="clips of one length"):
+            clips.load(ragged, np.arange(2), 4, "store", CPU, **wrong)

@@ -11,7 +11,16 @@ import torchaudio
 from scipy.fft import dct
 
 from lib.errors import UserError
-from lib.features import FrontEnd, Mfcc, clip_frames, fbank, front_end, mfcc, scaled
+from lib.features import (
+    FrontEnd,
+    Mfcc,
+    clip_frames,
+    fbank,
+    front_end,
+    mfcc,
+    noise_power,
+    scaled,
+)
 from lib.settings import Experiment
 
 
@@ -161,3 +170,23 @@ def test_what_an_experiment_asks_of_the_mfcc():
     asked = {"coefficients": 32, "fft": 256, "hop": 64, "scale": "minmax"}
     experiment = Experiment("a", dataset="sprsound", features="mfcc", labels="t21", **asked)
     assert front_end(experiment) == Mfcc(**asked, unit="record")
+
+
+def test_noise_adds_the_power_that_kaldis_features_of_noise_have_on_average():
+    front = FrontEnd(clip_seconds=1.0)
+    torch.manual_seed(0)
+    std, found = 0.1, []
+    for _ in range(40):
+        features = torchaudio.compliance.kaldi.fbank(
+            std * torch.randn(1, 16000), htk_compat=True, sample_frequency=16000, dither=0.0,
+            use_energy=False, window_type="hanning", num_mel_bins=128, frame_shift=10,
+        )  # fmt: skip
+        found.append(features.exp().mean(0))
+    measured = torch.stack(found).mean(0)
+    expected = noise_power(front, std)
+    assert expected.shape == (128,)
+    heard = expected > 1e-9  # below 500 Hz some filters lie between two bins and hear nothing
+    assert heard.sum() == 127 and (measured[~heard] < 2e-7).all()
+    ratio = (measured / expected)[heard]
+    assert ratio.mean().item() == pytest.approx(1, abs=0.01)
+    assert ratio.min() > 0.8 and ratio.max() < 1.2

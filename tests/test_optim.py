@@ -83,3 +83,143 @@ def test_a_constant_schedule_leaves_the_rate_alone():
         optimizer.step()
         schedule.step()
     assert optimizer.param_groups[0]["lr"] == 0.2
+
+
+def take(model, optimizer, x, y, **sam):
+    scaler = torch.amp.GradScaler(enabled=False)
+    return optim.step(
+        model, optimizer, scaler, lambda: (nn.functional.cross_entropy(model(x), y), {}), **sam
+    )
+
+
+class Bowl(nn.Module):
+    """The loss a w0^2 / 2 + b w1^2 / 2."""
+
+    def __init__(self, w, curvature):
+        super().__init__()
+        self.w = nn.Parameter(torch.tensor(w, dtype=torch.float64))
+        self.curvature = torch.tensor(curvature, dtype=torch.float64)
+
+    def forward(self):
+        return (self.curvature * self.w**2).sum() / 2
+
+
+def step_in_bowl(w, curvature, **sam):
+    bowl = Bowl(w, curvature)
+    optimizer = torch.optim.SGD(bowl.parameters(), lr=0.1)
+    scaler = torch.amp.GradScaler(enabled=False)
+    logs = optim.step(bowl, optimizer, scaler, lambda: (bowl(), {}), **sam)
+    return bowl.w.tolist(), logs
+
+
+def test_one_step_of_sam_on_a_quadratic_by_hand():
+    # g = (1 * 3, 2 * 2) = (3, 4), |g| = 5, e = 0.5 g / 5 = (0.3, 0.4); there g = (3.3, 4.8)
+    w, logs = step_in_bowl([3.0, 2.0], [1.0, 2.0], rho=0.5)
+    assert w == pytest.approx([3.0 - 0.33, 2.0 - 0.48], abs=1e-12)
+    assert logs["loss"] == pytest.approx(4.5 + 4.0)  # 3^2 / 2 + 2^2
+    assert logs["rise"] == pytest.approx(3.3**2 / 2 + 2.4**2 - 8.5)
+
+
+def test_one_step_of_adaptive_sam_by_hand():
+    # |w| g = (9, 8), its norm sqrt(145); e = 0.5 w^2 g / sqrt(145) = 0.5 (27, 16) / sqrt(145)
+    w, _ = step_in_bowl([3.0, -2.0], [1.0, 2.0], rho=0.5, adaptive=True)
+    up = [0.5 * 27 / math.sqrt(145), -0.5 * 16 / math.sqrt(145)]
+    assert w == pytest.approx([3 - 0.1 * (3 + up[0]), -2 - 0.1 * 2 * (-2 + up[1])], abs=1e-12)
+
+
+def test_a_radius_of_zero_is_the_base_optimiser_bit_for_bit():
+    x, y = torch.randn(5, 6, dtype=torch.float64), torch.tensor([0, 1, 2, 0, 1])
+    plain, sam = network(), network()
+    alone = torch.optim.AdamW(plain.parameters(), lr=0.01)
+    ours = torch.optim.AdamW(sam.parameters(), lr=0.01)
+    for _ in range(5):
+        alone.zero_grad()
+        nn.functional.cross_entropy(plain(x), y).backward()
+        alone.step()
+        assert set(take(sam, ours, x, y, rho=0.0)) == {"loss"}
+    for key, value in plain.state_dict().items():
+        assert torch.equal(sam.state_dict()[key], value), key
+
+
+def test_the_climb_of_a_tiny_radius_leaves_only_the_second_gradient():
+    """Two passes at all but the same place: the same step, so weights and buffers came back."""
+    x, y = torch.randn(5, 6, dtype=torch.float64), torch.tensor([0, 1, 2, 0, 1])
+    plain, sam = network(), network()
+    for model, rho in ((plain, 0.0), (sam, 1e-14)):
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(3):
+            take(model, optimizer, x, y, rho=rho)
+    for key, value in plain.state_dict().items():
+        torch.testing.assert_close(sam.state_dict()[key], value, rtol=1e-10, atol=1e-12)
+
+
+def test_batch_norm_statistics_move_once_a_step():
+    x, y = torch.randn(16, 6, dtype=torch.float64), torch.randint(0, 3, (16,))
+    model = network()
+    model.train()
+    take(model, torch.optim.SGD(model.parameters(), lr=0.0), x, y, rho=0.5)
+    seen = model[0](x)
+    torch.testing.assert_close(model[1].running_mean, 0.1 * seen.mean(0))
+    torch.testing.assert_close(model[1].running_var, 0.9 + 0.1 * seen.var(0))
+    assert model[1].num_batches_tracked == 1
+
+
+def test_sam_with_the_moving_average_is_the_official_averaging_of_whole_sam_steps():
+    xs = torch.randn(6, 16, 6, dtype=torch.float64)
+    ys = torch.randint(0, 3, (6, 16))
+    official, ours = network(), network()
+    whole = torch.optim.Adam(official.parameters(), lr=0.05, weight_decay=1e-2)
+    half = optim.adam(ours, 0.05, 1e-2, moving_average=0.5)
+    for x, y in zip(xs, ys, strict=True):
+        before = copy.deepcopy(official.state_dict())
+        take(official, whole, x, y, rho=0.1)
+        for key, value in official.state_dict().items():
+            if value.is_floating_point():
+                value.copy_(0.5 * before[key] + 0.5 * value)
+        take(ours, half, x, y, rho=0.1)
+    for key, value in official.state_dict().items():
+        torch.testing.assert_close(ours.state_dict()[key], value, rtol=0, atol=1e-12)
+
+
+def test_frozen_and_unused_weights_stay_where_they_are():
+    model = network()
+    model[0].requires_grad_(False)
+    model.unused = nn.Linear(2, 2)
+    model.forward = lambda x: model[3](model[2](model[1](model[0](x))))
+    before = copy.deepcopy(model.state_dict())
+    optimizer = optim.build(model, Experiment("x", optimizer="sgd", lr=0.1))
+    x, y = torch.randn(4, 6, dtype=torch.float64), torch.tensor([0, 1, 2, 0])
+    take(model, optimizer, x, y, rho=0.1)
+    for key in ("0.weight", "unused.weight"):
+        assert torch.equal(model.state_dict()[key], before[key])
+    assert not torch.equal(model[3].weight, before["3.weight"])
+
+
+def test_a_loss_scale_drops_out_and_an_overflow_climbs_nowhere():
+    weights = [torch.tensor([1.0, -2.0]), torch.tensor([[3.0]])]
+    gradients = [torch.tensor([0.5, 1.0]), torch.tensor([[2.0]])]
+    for adaptive in (False, True):
+        once = optim.ascent(weights, gradients, 0.05, adaptive)
+        scaled = optim.ascent(weights, [65536 * g for g in gradients], 0.05, adaptive)
+        for a, b in zip(once, scaled, strict=True):
+            torch.testing.assert_close(a, b)
+        for bad in (math.inf, math.nan):
+            broken = [torch.tensor([bad, 1.0]), gradients[1]]
+            assert all((e == 0).all() for e in optim.ascent(weights, broken, 0.05, adaptive))
+    still = optim.ascent(weights, [torch.zeros(2), torch.zeros(1, 1)], 0.05, False)
+    assert all((e == 0).all() for e in still)
+
+
+def test_adamw_is_torchs():
+    ours, theirs = network(), network()
+    x, y = torch.randn(5, 6, dtype=torch.float64), torch.tensor([0, 1, 2, 0, 1])
+    built = optim.build(
+        ours, Experiment("x", optimizer="adamw", lr=0.1, weight_decay=0.3, moving_average=0.0)
+    )
+    for model, optimizer in (
+        (ours, built),
+        (theirs, torch.optim.AdamW(theirs.parameters(), lr=0.1, weight_decay=0.3)),
+    ):
+        take(model, optimizer, x, y)
+    for key, value in theirs.state_dict().items():
+        torch.testing.assert_close(ours.state_dict()[key], value)

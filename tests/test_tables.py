@@ -9,7 +9,7 @@ import pytest
 from lib import files, tables
 from lib import rows as registry_rows
 from lib.inputs import READERS
-from lib.rows import Row
+from lib.row import Row
 from lib.tables import NONE, compare, verdict
 
 CE = Row("t2/ce", {"method": "CE", "target": "-"}, "ce", "t2/ce")

@@ -87,7 +87,8 @@ def test_it_learns_what_can_be_learnt(small_store, tmp_path):
     assert result["selections"]["last"]["test"]["score"] > 70
 
 
-def test_killed_anywhere_it_ends_with_the_same_bytes(stored, tmp_path):
+@pytest.mark.parametrize("changes", [{}, {"rho": 0.05, "optimizer": "adamw"}])
+def test_killed_anywhere_it_ends_with_the_same_bytes(stored, tmp_path, changes):
     """kill -9 three times, at moments that differ, then let it end."""
 
     def command(folder):
@@ -95,7 +96,7 @@ def test_killed_anywhere_it_ends_with_the_same_bytes(stored, tmp_path):
 
     def prepare(name):
         folder = tmp_path / name
-        record = {"experiment": override(SMALL, epochs=6).__dict__, "seed": 1}
+        record = {"experiment": override(SMALL, epochs=6, **changes).__dict__, "seed": 1}
         files.write_json(folder / "experiment.json", record)
         return folder
 
@@ -177,3 +178,31 @@ def test_training_answers_are_kept_where_asked_for(small_store, tmp_path):
     assert all(np.array_equal(arrays[key], fewer[key]) for key in fewer)
     last = files.read_json(folder / "result.json")["selections"]["last"]
     assert np.sum(last["train"]["confusion"]) == 24
+
+
+METHODS = {
+    "ce": {"label_smoothing": 0.1},
+    "patchmix_ce": {},
+    "patchmix_cl": {"precision": "bf16"},
+    "mixup": {"model": "resnet18", "batch": 8},
+    "supcon": {"model": "resnet18", "batch": 8, "tau": 0.1},
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_sam_works_with_every_method_and_changes_what_is_learnt(small_store, tmp_path, method):
+    plain = override(SMALL, method=method, epochs=1, keep_embeddings=False, **METHODS[method])
+    sam = override(plain, rho=0.05)
+    first, second = (make(tmp_path / str(e.rho), small_store, e) for e in (plain, sam))
+    one, other = (pd.read_csv(folder / "history.csv") for folder in (first, second))
+    assert "rise" not in one and np.isfinite(other.rise).all()
+    assert one.loss.item() != other.loss.item()
+
+
+def test_fp16_with_sam_is_what_it_is_in_fp32_within_its_precision(small_store, tmp_path):
+    found = []
+    for precision in ("fp32", "fp16"):
+        sam = override(SMALL, method="ce", epochs=1, rho=0.05, precision=precision)
+        history = pd.read_csv(make(tmp_path / precision, small_store, sam) / "history.csv")
+        found.append(history.loss.item())
+    assert found[0] == pytest.approx(found[1], rel=0.01)

@@ -29,7 +29,7 @@ def build(experiment: Experiment, frames: int, mels: int, n_classes: int = 4) ->
 
 def _build(e: Experiment, frames: int, mels: int, n_classes: int) -> nn.Module:
     if e.model == "ast":
-        return ast.AST(e.size, frames, mels, e.patch, e.stride, n_classes, e.pool)
+        return ast.AST(e.size, frames, mels, e.patch, e.stride, n_classes, e.pool, e.head)
     if e.model in cnn.TIMM:
         return cnn.TimmCNN(e.model, n_classes)
     if e.model == "cnn6":

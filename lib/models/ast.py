@@ -32,8 +32,8 @@ class AST(nn.Module):
 
     pool "all" takes the mean of all tokens instead, as the geometry-aware AST does. `embed` gives
     the patch grid before the positional embedding, `encode` turns a grid, mixed or not, into z.
-    Classifier: LayerNorm, Linear. Norms have DeiT's epsilon of 1e-6, as in the official code;
-    transformers' configuration says 1e-12.
+    Classifier: LayerNorm, Linear; head "linear" has no norm, again as the geometry-aware AST. Norms
+    have DeiT's epsilon of 1e-6, as in the official code; transformers' configuration says 1e-12.
 
     Source: Gong et al. 2021; Bae et al. 2023, section 3. Base has 85.9 M parameters at 8 s.
     """
@@ -47,6 +47,7 @@ class AST(nn.Module):
         stride: int,
         n_classes: int,
         pool: str = "special",
+        head: str = "norm",
     ) -> None:
         super().__init__()
         if size not in SIZES:
@@ -64,7 +65,9 @@ class AST(nn.Module):
             num_heads=heads,
         )
         self.vit.patch_embed.proj = nn.Conv2d(1, self.width, patch, stride)  # patches may overlap
-        self.classifier = nn.Sequential(nn.LayerNorm(self.width), nn.Linear(self.width, n_classes))
+        linear = nn.Linear(self.width, n_classes)
+        norm = nn.LayerNorm(self.width)
+        self.classifier = nn.Sequential(norm, linear) if head == "norm" else linear
 
     def embed(self, x: Tensor) -> Tensor:
         """Patch embeddings (B, width, F, T) of normalised fbanks (B, frames, mels)."""

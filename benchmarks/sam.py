@@ -1,0 +1,52 @@
+"""Group sam: what SAM's second pass costs, and what an answer costs by model size and batch."""
+
+from pathlib import Path
+
+from benchmarks import made
+from benchmarks.evaluation import scoring
+from benchmarks.measure import Case, Variant, Work
+from benchmarks.step import FRAMES
+
+MODELS = (("ast", "mini"), ("resnet18", ""), ("mn04", ""))
+METHODS = ("ce", "patchmix_cl")
+SIZES = ("mini", "tiny", "small", "base")
+BATCHES = (1, 8)
+EIGHT_SECONDS = 798
+
+
+def cases(folder: Path) -> list[Case]:
+    """Steps with and without SAM (batch 8, 3 s clips); answers of ASTs to 8 s clips; one thread."""
+    store = made.store(folder / "sam", 64, 8, FRAMES)
+    found = []
+    for model, size in MODELS:
+        for method in METHODS:
+            given = {"asked": (model, size, method), "store": store, "folder": folder}
+            variants = tuple(
+                Variant(name, steps, given | {"rho": rho})
+                for name, rho in (("plain", 0.0), ("SAM", 0.05))
+            )
+            found.append(Case(f"{model} {size}".strip() + f", {method}", variants))
+    long = made.store(folder / "sam-long", 16, 8, EIGHT_SECONDS)
+    for size in SIZES:
+        for batch in BATCHES:
+            given = {"size": size, "batch": batch, "store": long, "folder": folder}
+            one = (Variant("ours", answers, given),)
+            name = f"ast {size}, 8 s, batch {batch}"
+            found.append(Case(name, one, "s/clip", compared=False, rounds=3))
+    return found
+
+
+def steps(asked: tuple[str, str, str], rho: float, store: Path, folder: Path) -> Work:
+    """Steps as `lib.train` takes them, with SAM where rho is not 0."""
+    from benchmarks import ours
+
+    asked_for = ours.experiment(*asked, rho=rho)
+    return Work(ours.stepper(ours.prepare(asked_for, store, folder)))
+
+
+def answers(size: str, batch: int, store: Path, folder: Path) -> Work:
+    """`lib.train` scoring 8 s clips with the geometry-aware AST, published stride of 10."""
+    from benchmarks import ours
+
+    asked_for = ours.experiment("ast", size, "ce", stride=10, pool="all", head="linear")
+    return scoring(ours.prepare(asked_for, store, folder), batch, batch)

@@ -1,0 +1,124 @@
+"""What SAM does: to the Scores, to the curvature of the loss, and where it was measured."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lib import answers, geometry, stats
+from lib.rows_sam import PAIRS
+from lib.tables import NONE, stood, words
+
+SELECTIONS = {"test": "SAM − plain", "validation": "SAM − plain, honest"}
+NUMBERS = {
+    "Eigenvalue": ("eigenvalue", "{:.3g}"),
+    f"Sharpness at {geometry.RHO}": ("sharpness", "{:.3g}"),
+    "Loss": ("loss", "{:.3f}"),
+}
+TRAININGS = ("plain", "SAM")
+
+
+def effects(results: pd.DataFrame) -> pd.DataFrame:
+    """A line for each recipe: Score with SAM less that without, by who chooses the epoch.
+
+    Points, with a paired 95% interval over patients, of the seeds that both have.
+    """
+    return pd.DataFrame([_effect(results, *pair) for pair in PAIRS])
+
+
+def _effect(results: pd.DataFrame, name: str, plain: str, sam: str) -> dict[str, str]:
+    line = {"Recipe": name}
+    for selection, column in SELECTIONS.items():
+        pair = [answers.of(results, experiment, selection) for experiment in (sam, plain)]
+        line[column] = NONE
+        if answers.comparable(*pair):
+            line[column] = "{:+.2f} ({:+.2f} to {:+.2f})".format(*answers.difference(*pair))
+    made = results[results.experiment.isin((plain, sam)) & (results.selection == "test")]
+    parts = ("data", "weights", "setting")
+    return line | {
+        "Run with": "; ".join(words(made[part]) for part in parts),
+        "Status": words(stood(made)),
+    }
+
+
+def flatness(results: pd.DataFrame) -> pd.DataFrame:
+    """A line for each recipe, plain and with SAM: curvature and sharpness after the last epoch.
+
+    Mean ± std over seeds (n). Ratio: eigenvalue over that of the same seed without SAM, their
+    geometric mean. Of runs that kept them (`lib.geometry`).
+    """
+    lines = []
+    for name, *pair in PAIRS:
+        found = [_kept(results, experiment) for experiment in pair]
+        if not any(found):
+            continue
+        both = sorted(set(found[0]) & set(found[1]))
+        ratios = [found[1][s]["eigenvalue"] / found[0][s]["eigenvalue"] for s in both]
+        mean = float(np.exp(np.mean(np.log(ratios)))) if ratios and min(ratios) > 0 else np.nan
+        for training, kept in zip(TRAININGS, found, strict=True):
+            line = {"Recipe": name, "Training": training}
+            line |= {n: _spread(kept, *number) for n, number in NUMBERS.items()}
+            ratio = f"{mean:.2f}" if training == "SAM" and not np.isnan(mean) else NONE
+            made = results[results.experiment == pair[training == "SAM"]]
+            lines.append(line | {"Ratio": ratio, "Run with": words(made.setting)})
+    return pd.DataFrame(
+        lines, columns=["Recipe", "Training", *NUMBERS, "Ratio", "Run with"], dtype=object
+    )
+
+
+def slices(results: pd.DataFrame) -> pd.DataFrame:
+    """Points of `lib.plots_landscape.slices`: method, position, loss, seed."""
+    parts = [
+        pd.DataFrame(
+            {
+                "method": f"{name}, {training}",
+                "position": kept["line/position"],
+                "loss": kept["line/loss"],
+                "seed": seed,
+            }
+        )
+        for name, *pair in PAIRS
+        for training, experiment in zip(TRAININGS, pair, strict=True)
+        for seed, kept in _kept(results, experiment).items()
+    ]
+    columns = ["method", "position", "loss", "seed"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+def planes(results: pd.DataFrame) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Positions and losses (row, column) of the first recipe's two trainings, first seed."""
+    name, *pair = PAIRS[0]
+    found = {}
+    for training, experiment in zip(TRAININGS, pair, strict=True):
+        for kept in list(_kept(results, experiment).values())[:1]:
+            found[f"{name}, {training}"] = kept
+    losses = {key: kept["plane/loss"] for key, kept in found.items()}
+    positions = [kept["plane/position"] for kept in found.values()]
+    return (positions[0] if positions else np.zeros(0)), losses
+
+
+def _kept(results: pd.DataFrame, experiment: str) -> dict[int, dict[str, np.ndarray]]:
+    """What finished runs kept of their landscape, by seed."""
+    done = results[(results.experiment == experiment) & results.path.notna()]
+    done = done.drop_duplicates("seed").sort_values("seed")
+    found = {run.seed: geometry.read(Path(run.path)) for run in done.itertuples()}
+    return {seed: kept for seed, kept in found.items() if kept}
+
+
+def _spread(kept: dict[int, dict[str, np.ndarray]], key: str, form: str) -> str:
+    if not kept:
+        return "not run"
+    mean, std, n = stats.mean_std([float(one[key]) for one in kept.values()])
+    return (
+        f"{form.format(mean)} (1)" if n == 1 else f"{form.format(mean)} ± {form.format(std)} ({n})"
+    )
+
+
+def confusions(results: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Recipe and training -> matrix summed over seeds, of the first recipe, epoch as published."""
+    name, *pair = PAIRS[0]
+    found = {
+        f"{name}, {training}": answers.of(results, experiment)
+        for training, experiment in zip(TRAININGS, pair, strict=True)
+    }
+    return {key: answers.confusions(one) for key, one in found.items() if one}
