@@ -129,7 +129,8 @@ def _load(
     e: Experiment, store: Store, coded: np.ndarray, frames: int, device: torch.device
 ) -> clips.Clips:
     noise = noise_power(front_end(e), e.noise) if e.gain or e.noise else None
-    return clips.load(store, coded, frames, e.normalise, device, e.pad, e.pad_to, noise)
+    sizes = {"pad_to": e.pad_to, "stretch_to": e.stretch_to}
+    return clips.load(store, coded, frames, e.normalise, device, e.pad, noise=noise, **sizes)
 
 
 def _compiled(method: methods.Method, device: torch.device) -> methods.Method:

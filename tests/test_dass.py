@@ -6,7 +6,7 @@ import torch
 
 from lib import weights
 from lib.errors import UserError
-from lib.models import dass, loading, pretrained
+from lib.models import dass, loading
 from lib.models.dass import DASS
 from lib.models.ss2d import Blur, GaussianBlur
 from lib.settings import Experiment
@@ -103,10 +103,8 @@ def test_imagenet_file_is_loaded_with_a_report(tmp_path, monkeypatch):
     state = published("small", "vmamba")
     torch.save({"model": state}, tmp_path / "vmamba.pth")
     monkeypatch.setattr(weights, "local", lambda experiment: tmp_path / "vmamba.pth")
-    monkeypatch.setitem(pretrained.RENAME, "dass", dass.rename)
-    monkeypatch.setattr(pretrained, "RGB_STEMS", (*pretrained.RGB_STEMS, "patch_embed.0.weight"))
     model = DASS("small", 298, 128, 4)
-    asked = Experiment("x", model="dass", size="small", init="imagenet", stem="summed")
+    asked = Experiment("x", model="dass", size="small", init="imagenet")
     report = loading.load(model, asked, 298, 128).set_index("key")
     stem = report.loc["patch_embed.0.weight"]
     assert (stem.action, stem.shape_from, stem.shape_to) == (
