@@ -330,11 +330,20 @@ def _finish(run: Run, history: list[dict], kept: dict) -> None:
     epochs = {selection: chosen_epoch(history, selection) for selection in SELECTIONS}
     size = sum(p.numel() for p in run.model.parameters())
     facts = {"parameters": size, "clips": {name: len(rows) for name, rows in run.sets.items()}}
-    if run.experiment.keep_geometry:
-        seen = geometry.look(run.model, run.clips, run.cycles, run.sets, run.experiment.labels)
+    if seen := _seen_inside(run):
         runs.write_arrays(run.folder / runs.GEOMETRY, seen)
     runs.write_record(run.folder, history, arrays, epochs, facts, labels.get(run.experiment.labels))
     checkpoint.clear(run.folder)
+
+
+def _seen_inside(run: Run) -> dict[str, np.ndarray]:
+    """What an experiment wants kept of the model itself, which is not published."""
+    e, seen = run.experiment, {}
+    if e.keep_geometry:
+        seen |= geometry.look(run.model, run.clips, run.cycles, run.sets, e.labels)
+    if e.keep_spectra:
+        seen |= geometry.responses(run.model, run.clips, run.sets)
+    return seen
 
 
 def _key(*numbers: int) -> int:

@@ -1,0 +1,76 @@
+"""What Lung-SRAD claims of frequencies, in numbers; and its methods crossed with backbones."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from lib import geometry, tables
+from lib.rows_dass import BACKBONES, SPECTRA
+
+HIGH = 0.5  # normalised frequencies above this one are high ones
+POINTS = ["model", "layer", "frequency", "amplitude"]
+LAYERS = "all layers"
+
+
+def responses(results: pd.DataFrame) -> pd.DataFrame:
+    """Relative log amplitude by normalised frequency: model, layer, frequency, amplitude.
+
+    Layers in their order; a mean over the seeds that kept them (`lib.geometry.responses`).
+    """
+    parts = []
+    for model, experiment in SPECTRA.items():
+        done = results[(results.experiment == experiment) & results.path.notna()]
+        for path in done.drop_duplicates("seed").path:
+            parts += _points(model, geometry.read(Path(path)) or {})
+    if not parts:
+        return pd.DataFrame(columns=POINTS)
+    by = POINTS[:3]
+    return pd.concat(parts).groupby(by, sort=False).amplitude.mean().reset_index()
+
+
+def _points(model: str, kept: dict) -> list[pd.DataFrame]:
+    return [
+        pd.DataFrame(
+            {
+                "model": model,
+                "layer": key.split("/")[1],
+                "frequency": frequency,
+                "amplitude": kept[key.replace("/frequency", "/diagonal")],
+            }
+        )
+        for key, frequency in kept.items()
+        if key.endswith("/frequency")
+    ]
+
+
+def high(results: pd.DataFrame) -> pd.DataFrame:
+    """A line a layer: mean log amplitude of high frequencies, relative to frequency 0.
+
+    0 is as much as of frequency 0; the lower, the more the layer's map is that of a low pass.
+    After each model's layers their mean. Columns: Model, Layer, Above 0.5, Run with.
+    """
+    points = responses(results)
+    columns = ["Model", "Layer", f"Above {HIGH}", "Run with"]
+    found = points[points.frequency > HIGH].groupby(["model", "layer"], sort=False).amplitude.mean()
+    lines = []
+    for model, one in found.groupby("model", sort=False):
+        layers = [*one.droplevel("model").items(), (LAYERS, one.mean())]
+        setting = tables.words(results[results.experiment == SPECTRA[model]].setting)
+        lines += [(model, layer, f"{value:.2f}", setting) for layer, value in layers]
+    return pd.DataFrame(lines, columns=columns)
+
+
+def crossed(results: pd.DataFrame) -> pd.DataFrame:
+    """A line a method, columns the backbones: Score, and the honest one (Validation).
+
+    The epoch of the first is chosen on the test set, as published.
+    """
+    made = tables.compare(BACKBONES, results).iloc[:-1]
+    names = list(made.Architecture.unique())
+    wide = made.pivot(index="Method", columns="Architecture", values=["Score", "Validation"])
+    wide = wide.loc[made.Method.unique()]
+    cells = {"Score": "{}", "Validation": "{}, honest"}
+    columns = {
+        form.format(name): wide[kind, name] for name in names for kind, form in cells.items()
+    }
+    return pd.DataFrame(columns).reset_index()
