@@ -1,5 +1,5 @@
-"""What is kept of a trained model for the questions whether its minimum is flat, where it looks, and
-which spatial frequencies its layers hold.
+"""What is kept of a trained model: how flat its minimum is, where it looks, which spatial
+frequencies its layers hold.
 
 Made once, after the last epoch, by the process that trained the model, since weights are not
 published: geometry.npz in the run's folder (`keep_geometry`, `keep_spectra`).

@@ -1,15 +1,16 @@
-"""What Lung-SRAD claims of frequencies, in numbers; and its methods crossed with backbones."""
+"""Lung-SRAD's claim of frequencies in numbers; its methods by backbone; what weights came in."""
 
 from pathlib import Path
 
 import pandas as pd
 
-from lib import geometry, tables
+from lib import geometry, runs, tables
 from lib.rows_dass import BACKBONES, SPECTRA
 
 HIGH = 0.5  # normalised frequencies above this one are high ones
 POINTS = ["model", "layer", "frequency", "amplitude"]
 LAYERS = "all layers"
+ACTIONS = ("loaded", "resized", "initialised", "left out")
 
 
 def responses(results: pd.DataFrame) -> pd.DataFrame:
@@ -58,6 +59,23 @@ def high(results: pd.DataFrame) -> pd.DataFrame:
         setting = tables.words(results[results.experiment == SPECTRA[model]].setting)
         lines += [(model, layer, f"{value:.2f}", setting) for layer, value in layers]
     return pd.DataFrame(lines, columns=columns)
+
+
+def loaded(results: pd.DataFrame) -> pd.DataFrame:
+    """What became of the keys of pretrained weights: a line for each model, first seed.
+
+    Columns: Model, Weights, one of ACTIONS each (number of keys), Parameters.
+    """
+    lines = []
+    for model, experiment in SPECTRA.items():
+        done = results[(results.experiment == experiment) & results.path.notna()]
+        for path in done.sort_values("seed").path.iloc[:1]:
+            record = runs.read(Path(path))
+            counts = pd.read_csv(Path(path) / "weights.csv").action.value_counts()
+            line = {"Model": model, "Weights": record["weights"]["name"]}
+            line |= {action: str(counts.get(action, 0)) for action in ACTIONS}
+            lines.append(line | {"Parameters": f"{record['parameters']:,}"})
+    return pd.DataFrame(lines, columns=["Model", "Weights", *ACTIONS, "Parameters"])
 
 
 def crossed(results: pd.DataFrame) -> pd.DataFrame:

@@ -16,15 +16,18 @@ from lib import (
     profiles,
     render,
     rows,
+    rows_dass,
     runs,
     streamed,
     tables,
+    tables_dass,
     tables_faults,
     tables_sprsound,
     tables_transfer,
     tables_tuned,
 )
 from lib import results as results_of
+from lib.row import Row
 
 Results = dict[str, pd.DataFrame]  # table -> what `lib.results.of` gave
 Build = Callable[[Results, bool], pd.DataFrame]
@@ -67,6 +70,26 @@ TABLES: dict[str, Build] = {
     "children": lambda results, _: tables_transfer.methods(results["children"]),
     "sprsound_tuned": lambda *_: tables_tuned.tuned(tables_tuned.published()),
     "transfer": lambda results, _: tables_transfer.compare(results["transfer"]),
+}
+
+
+def _srad(rows_of: list[Row], view: Callable, two_class: bool = False) -> Build:
+    return lambda results, judge: view(tables.compare(rows_of, results["srad"], judge, two_class))
+
+
+TABLES |= {
+    "srad_4class": _srad(rows_dass.FOUR_CLASS, tables.headline),
+    "srad_2class": _srad(rows_dass.TWO_CLASS, tables.headline, two_class=True),
+    "srad_selections": _srad(rows_dass.FOUR_CLASS, tables.selections),
+    "srad_details": _srad(rows_dass.FOUR_CLASS, tables.details),
+    "srad_2class_details": _srad(rows_dass.TWO_CLASS, tables.details, two_class=True),
+    "srad_axis": _srad(rows_dass.AXIS, tables.headline),
+    "srad_blur": _srad(rows_dass.BLUR, tables.headline),
+    "srad_quirks": _srad(rows_dass.QUIRKS, tables.headline),
+    "srad_backbones": lambda results, _: tables_dass.crossed(results["srad"]),
+    "srad_backbones_details": _srad(rows_dass.BACKBONES, tables.headline),
+    "srad_weights": lambda results, _: tables_dass.loaded(results["srad"]),
+    "srad_frequencies": lambda results, _: tables_dass.high(results["srad"]),
 }
 
 
