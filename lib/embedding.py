@@ -42,8 +42,10 @@ def labels(found: dict[str, dict[str, np.ndarray]], two: bool = False) -> dict[s
     """
     one = next(iter(found.values()), {"label": [], "patient": [], "device": []})
     names = np.array(CLASSES)[np.asarray(one["label"], dtype=int)]
-    names = np.where(names == CLASSES[0], names, "abnormal") if two else names
-    return {"class": names, "patient": one["patient"], "device": one["device"]}
+    classes = {"class": names}
+    if two:
+        classes = {"normal or not": np.where(names == CLASSES[0], names, "abnormal")}
+    return {**classes, "patient": one["patient"], "device": one["device"]}
 
 
 def compare(found: dict[str, dict[str, np.ndarray]]) -> pd.DataFrame:

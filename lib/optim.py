@@ -109,9 +109,8 @@ def ascent(
     if adaptive:
         measured = [w.abs() * g for w, g in zip(weights, gradients, strict=True)]
         towards = [w.abs() * g for w, g in zip(weights, measured, strict=True)]
-    norm = nn.utils.get_total_norm(measured)
-    length = torch.where(norm.isfinite(), rho / (norm + SMALL), 0)
-    return [length * torch.nan_to_num(d, 0, 0, 0) for d in towards]
+    length = rho / (nn.utils.get_total_norm(measured) + SMALL)
+    return [torch.nan_to_num(length * d, 0, 0, 0) for d in towards]
 
 
 def schedule(

@@ -233,7 +233,7 @@ def tsne(panels: dict[str, np.ndarray], labels: dict[str, np.ndarray], most: int
     for row, (what, values) in zip(axes, labels.items(), strict=True):
         frequent = pd.Series(values).value_counts().sort_index(kind="stable")
         kept = list(frequent.sort_values(ascending=False, kind="stable").index[:most])
-        kept = [name for name in CLASSES if name in kept] or kept
+        kept.sort(key=lambda name: CLASSES.index(name) if name in CLASSES else len(CLASSES))
         for ax, (method, points) in zip(row, panels.items(), strict=True):
             _scatter(ax, points, values, kept)
             ax.set(title=f"{method}, by {what}", xticks=[], yticks=[])

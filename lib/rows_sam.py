@@ -67,4 +67,5 @@ SWEEP = [
     for setting, values in GEOMETRY_SWEEPS.items()
     for value in values
 ] + own("parameter value", f"ASAM rho | 0.5 | {FREE}/adaptive")  # fmt: skip
+EMBEDDED = {"AST + WRS": "ast_geo/wrs", "AST + WRS + SAM": "ast_geo/wrs_sam"}
 ALL = FOUR_CLASS + SWEEP + CHILDREN  # the rows in two classes are the same runs

@@ -34,9 +34,10 @@ def _effect(results: pd.DataFrame, name: str, plain: str, sam: str) -> dict[str,
         if answers.comparable(*pair):
             line[column] = "{:+.2f} ({:+.2f} to {:+.2f})".format(*answers.difference(*pair))
     made = results[results.experiment.isin((plain, sam)) & (results.selection == "test")]
-    parts = ("data", "weights", "setting")
+    done = made[(made.experiment == plain) & made.run.notna()]
+    parts = [words(done[part], "") for part in ("data", "weights", "setting")]
     return line | {
-        "Run with": "; ".join(words(made[part]) for part in parts),
+        "Plain run with": "; ".join(filter(None, parts)) or NONE,
         "Status": words(stood(made)),
     }
 
@@ -59,10 +60,10 @@ def flatness(results: pd.DataFrame) -> pd.DataFrame:
             line = {"Recipe": name, "Training": training}
             line |= {n: _spread(kept, *number) for n, number in NUMBERS.items()}
             ratio = f"{mean:.2f}" if training == "SAM" and not np.isnan(mean) else NONE
-            made = results[results.experiment == pair[training == "SAM"]]
-            lines.append(line | {"Ratio": ratio, "Run with": words(made.setting)})
+            made = results[results.experiment == pair[0]]
+            lines.append(line | {"Ratio": ratio, "Plain run with": words(made.setting)})
     return pd.DataFrame(
-        lines, columns=["Recipe", "Training", *NUMBERS, "Ratio", "Run with"], dtype=object
+        lines, columns=["Recipe", "Training", *NUMBERS, "Ratio", "Plain run with"], dtype=object
     )
 
 

@@ -115,9 +115,9 @@ def test_sweep_points_hold_the_chosen_value_once_per_seed():
     results = pd.DataFrame(runs, columns=["experiment", "seed", "score"])
     points = answers.sweep(rows, results.assign(selection="test", status="done"), "cl")
     assert points.values.tolist() == [
-        ["tau", 0.02, False, 1, 55.0],
-        ["tau", 0.06, True, 1, 60.0],
-        ["tau", 0.06, True, 2, 61.0],
-        ["alpha", 1.0, True, 1, 60.0],
-        ["alpha", 1.0, True, 2, 61.0],
+        ["tau", "0.02", False, 1, 55.0],
+        ["tau", "0.06", True, 1, 60.0],
+        ["tau", "0.06", True, 2, 61.0],
+        ["alpha", "1", True, 1, 60.0],
+        ["alpha", "1", True, 2, 61.0],
     ]

@@ -174,3 +174,13 @@ def test_the_pool_is_two_tokens_or_all_of_them():
     torch.testing.assert_close(special.features(x), (tokens[0][:, 0] + tokens[0][:, 1]) / 2)
     torch.testing.assert_close(every.features(x), tokens[1].mean(1))
     assert tokens[1].shape == (3, 2 + 2 * 2, 32)
+
+
+def test_the_geometry_aware_head_is_one_linear_layer_on_the_mean_of_all_tokens():
+    experiment = Experiment("geo", size="nano", pool="all", head="linear", dropout=0.3)
+    model = models.build(experiment, 98, 128).eval()
+    dropout, linear = model.classifier
+    assert isinstance(dropout, torch.nn.Dropout) and dropout.p == 0.3
+    assert isinstance(linear, torch.nn.Linear) and linear.weight.shape == (4, 32)
+    norm, _ = models.build(Experiment("plain", size="nano"), 98, 128).classifier
+    assert isinstance(norm, torch.nn.LayerNorm)

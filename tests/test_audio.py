@@ -147,3 +147,13 @@ def test_a_cycle_past_the_end():
     assert audio.cycle_clip(wave, 0.9, 1.4, front).shape == (8000,)  # what is there
     with pytest.raises(UserError, match="from 1.0 to 1.4 s lies past the end .* 1.000 s"):
         audio.cycle_clip(wave, 1.0, 1.4, front)
+
+
+def test_no_fade_leaves_the_samples_of_a_cycle_as_they_are(tmp_path):
+    wave = np.random.default_rng(0).normal(0, 0.1, 16000).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", wave, 16000, subtype="FLOAT")
+    front = FrontEnd(clip_seconds=0.5, fade="none", pad="cyclic")
+    whole = audio.recording_wave(tmp_path / "a.wav", front)
+    np.testing.assert_array_equal(whole, wave)
+    clip = audio.cycle_clip(whole, 0.1, 0.4, front)
+    np.testing.assert_array_equal(clip, np.concatenate([wave[1600:6400], wave[1600:4800]]))

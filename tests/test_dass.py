@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lib import weights
+from lib import models, weights
 from lib.errors import UserError
 from lib.models import dass, loading
 from lib.models.dass import DASS
@@ -177,6 +177,34 @@ def test_blur_sits_in_the_third_stage_and_changes_z():
     z, z_zero, z_full = (model.eval().features(x) for model in (plain, zero, full))
     assert torch.equal(z, z_zero)
     assert (z - z_full).abs().max() > 1e-4
+
+
+def test_settings_say_where_it_is_blurred():
+    asked = Experiment("x", model="dass", size="mini", blur=0.5, blur_stage=1, blur_blocks="0,1")
+    model = models.build(asked, 98, 128)
+    found = [layer for layer in model.modules() if isinstance(layer, GaussianBlur)]
+    assert blurred(model) == ["layers.1.blocks.0.op.blur", "layers.1.blocks.1.op.blur"]
+    assert {layer.strength for layer in found} == {0.5}
+    weight = found[0].weight  # sigma 3, five taps: exp(-4 / 18) at the ends
+    assert (weight[0] / weight[2]).item() == pytest.approx(0.8007374)
+    assert blurred(models.build(Experiment("x", model="dass", size="nano"), 98, 128)) == []
+    with pytest.raises(UserError, match="blur is for dass, not for ast"):
+        models.build(Experiment("x", size="nano", blur=1.0), 98, 128)
+
+
+def test_where_its_weights_are():
+    """Both published sizes, ImageNet's and AudioSet's second version, each under its own name."""
+    asked = [
+        Experiment("x", model="dass", size=size, init=init)
+        for size in ("small", "medium")
+        for init in ("imagenet", "imagenet+audioset")
+    ]
+    sources = [weights._source(one) for one in asked]
+    assert [one.hub for one in sources] == [
+        "saurabhati/VMamba_ImageNet_82.6", "saurabhati/DASS_small_AudioSet_48.6",
+        "saurabhati/VMamba_ImageNet_83.6", "saurabhati/DASS_medium_AudioSet_48.9",
+    ]  # fmt: skip
+    assert sources[3].file == "DASS_medium_AudioSet_48.9.safetensors"
 
 
 def test_unknown_size_and_missing_blocks():

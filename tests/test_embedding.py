@@ -46,3 +46,10 @@ def test_tsne_keeps_clouds_apart_and_repeats():
     first = embedding.tsne(z)
     assert np.array_equal(first, embedding.tsne(z))
     assert silhouette_score(first, label) > 0.3
+
+
+def test_abnormal_classes_are_one_where_two_are_asked_for():
+    one = {"label": np.array([0, 2, 3]), "patient": np.array(list("abc")), "device": np.array([""])}
+    named = embedding.labels({"x": one}, two=True)
+    assert named["normal or not"].tolist() == ["normal", "abnormal", "abnormal"]
+    assert embedding.labels({"x": one})["class"].tolist() == ["normal", "wheeze", "both"]
