@@ -87,7 +87,7 @@ SRAD_RULES = (
     (HERE | {"model": "dass"}, {"size": "nano", "init": "none", "lr": 1e-3} | STEADY),
     (HERE | {"stretch_to": 1024}, {"stretch_to": 382}),
     *(  # small ones have a block in these stages, not two
-        ({"name": f"dass/blur/blur_stage={stage}"}, {"blur_blocks": "0"}) for stage in (1, 3)
+        (HERE | {"name": f"dass/blur/blur_stage={stage}"}, {"blur_blocks": "0"}) for stage in (1, 3)
     ),
 )
 SRAD_NEVER = (
