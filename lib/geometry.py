@@ -56,13 +56,14 @@ def responses(model: nn.Module, clips: Clips, sets: dict[str, np.ndarray]) -> di
     """Spectral response of every block of an AST or DASS, mean over HEARD test clips.
 
     Keys, blocks in their order: spectrum/<block>/frequency and spectrum/<block>/diagonal, (n,) each
-    (`lib.spectra`).
+    (`lib.spectra`), and spectrum/<block>/map, rows and columns of what was transformed.
     """
     some = np.sort(np.random.default_rng(0).permutation(sets["test"])[:HEARD])
     found = {}
     for name, maps in spectra.feature_maps(model.eval(), _batch(clips, some)[0]).items():
         found[f"spectrum/{name}/frequency"] = spectra.frequencies(maps.shape[2:]).numpy()
         found[f"spectrum/{name}/diagonal"] = spectra.diagonal(maps).cpu().numpy()
+        found[f"spectrum/{name}/map"] = np.array(maps.shape[2:])
     return found
 
 

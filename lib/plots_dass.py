@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from lib.figures import blank, describe, empty
 from lib.plots import MARKERS, NO_RUN
 
-NAMED = 6  # layers in a panel's legend; of deeper models every second, third, ... has a name
+NAMED = 8  # layers in a panel's legend; of deeper models every second, third, ... has a name
 PANELS = 3  # a row
 
 

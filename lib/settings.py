@@ -176,6 +176,8 @@ NAMED = {
     "time_mask": "time masks < {}",
     "moving_average": "averaging {:g}",
     "blur": "blur {:g}",
+    "blur_stage": "in stage {}",
+    "blur_blocks": "in blocks {}",
     "rho": "SAM rho {:g}",
     "precision": "{}",
 }

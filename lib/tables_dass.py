@@ -8,15 +8,16 @@ from lib import geometry, runs, tables
 from lib.rows_dass import BACKBONES, SPECTRA
 
 HIGH = 0.5  # normalised frequencies above this one are high ones
-POINTS = ["model", "layer", "frequency", "amplitude"]
+POINTS = ["model", "layer", "map", "frequency", "amplitude"]
 LAYERS = "all layers"
 ACTIONS = ("loaded", "resized", "initialised", "left out")
 
 
 def responses(results: pd.DataFrame) -> pd.DataFrame:
-    """Relative log amplitude by normalised frequency: model, layer, frequency, amplitude.
+    """Relative log amplitude by normalised frequency: model, layer, map, frequency, amplitude.
 
-    Layers in their order; a mean over the seeds that kept them (`lib.geometry.responses`).
+    map: its rows x columns. Layers in their order; a mean over the seeds that kept them
+    (`lib.geometry.responses`).
     """
     parts = []
     for model, experiment in SPECTRA.items():
@@ -25,7 +26,7 @@ def responses(results: pd.DataFrame) -> pd.DataFrame:
             parts += _points(model, geometry.read(Path(path)) or {})
     if not parts:
         return pd.DataFrame(columns=POINTS)
-    by = POINTS[:3]
+    by = POINTS[:-1]
     return pd.concat(parts).groupby(by, sort=False).amplitude.mean().reset_index()
 
 
@@ -35,6 +36,7 @@ def _points(model: str, kept: dict) -> list[pd.DataFrame]:
             {
                 "model": model,
                 "layer": key.split("/")[1],
+                "map": " x ".join(map(str, kept[key.replace("/frequency", "/map")])),
                 "frequency": frequency,
                 "amplitude": kept[key.replace("/frequency", "/diagonal")],
             }
@@ -48,16 +50,18 @@ def high(results: pd.DataFrame) -> pd.DataFrame:
     """A line a layer: mean log amplitude of high frequencies, relative to frequency 0.
 
     0 is as much as of frequency 0; the lower, the more the layer's map is that of a low pass.
-    After each model's layers their mean. Columns: Model, Layer, Above 0.5, Run with.
+    After each model's layers their mean. Columns: Model, Layer, Map (rows x columns; only equal
+    ones sample a clip alike), Above 0.5, Run with.
     """
     points = responses(results)
-    columns = ["Model", "Layer", f"Above {HIGH}", "Run with"]
-    found = points[points.frequency > HIGH].groupby(["model", "layer"], sort=False).amplitude.mean()
+    columns = ["Model", "Layer", "Map", f"Above {HIGH}", "Run with"]
+    by = ["model", "layer", "map"]
+    found = points[points.frequency > HIGH].groupby(by, sort=False).amplitude.mean()
     lines = []
     for model, one in found.groupby("model", sort=False):
-        layers = [*one.droplevel("model").items(), (LAYERS, one.mean())]
+        layers = [*one.droplevel("model").items(), ((LAYERS, tables.NONE), one.mean())]
         setting = tables.words(results[results.experiment == SPECTRA[model]].setting)
-        lines += [(model, layer, f"{value:.2f}", setting) for layer, value in layers]
+        lines += [(model, *layer, f"{value:.2f}", setting) for layer, value in layers]
     return pd.DataFrame(lines, columns=columns)
 
 

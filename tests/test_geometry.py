@@ -62,7 +62,9 @@ def test_responses_are_those_of_the_same_test_clips(small_store, tmp_path):
     for name in ("history.csv", "result.json"):
         assert (plain / name).read_bytes() == (kept / name).read_bytes()
     blocks = [f"block {at}" for at in range(2)]
-    keys = [f"spectrum/{name}/{kind}" for name in blocks for kind in ("frequency", "diagonal")]
+    keys = [
+        f"spectrum/{name}/{kind}" for name in blocks for kind in ("frequency", "diagonal", "map")
+    ]
     assert list(geometry.read(kept)) == keys
     torch.manual_seed(0)
     model = models.build(SMALL, 40, 32).train()  # it is put into evaluation mode
@@ -81,6 +83,7 @@ def test_responses_are_those_of_the_same_test_clips(small_store, tmp_path):
         found["spectrum/block 0/diagonal"], np.array(expected) - expected[0], atol=1e-3
     )
     assert found["spectrum/block 0/frequency"].tolist() == [0, 0.5, 1]
+    assert found["spectrum/block 0/map"].tolist() == [4, 5]
 
 
 def test_shown_are_the_longest_cycles_of_different_patients():

@@ -22,6 +22,7 @@ def record(folder, first, last):
     arrays = {}
     for name, (frequency, line) in blocks.items():
         arrays |= {f"spectrum/{name}/frequency": frequency, f"spectrum/{name}/diagonal": line}
+        arrays[f"spectrum/{name}/map"] = np.array([2 * len(line) - 2, 19])
     runs.write_arrays(folder / runs.GEOMETRY, arrays)
 
 
@@ -56,14 +57,14 @@ def test_responses_are_means_over_seeds(results):
 
 def test_high_frequencies_by_hand(results):
     table = tables_dass.high(results)
-    assert list(table.columns) == ["Model", "Layer", "Above 0.5", "Run with"]
-    assert table.iloc[:, :3].to_numpy().tolist() == [
-        ["AST", "block 0", "-4.00"],  # of -3 at 2/3 and -5 at 1
-        ["AST", "block 1", "-7.00"],  # 0.5 itself is not above
-        ["AST", "all layers", "-5.50"],
-        ["DASS", "block 0", "-1.50"],
-        ["DASS", "block 1", "-1.50"],
-        ["DASS", "all layers", "-1.50"],
+    assert list(table.columns) == ["Model", "Layer", "Map", "Above 0.5", "Run with"]
+    assert table.iloc[:, :4].to_numpy().tolist() == [
+        ["AST", "block 0", "6 x 19", "-4.00"],  # of -3 at 2/3 and -5 at 1
+        ["AST", "block 1", "4 x 19", "-7.00"],  # 0.5 itself is not above
+        ["AST", "all layers", "–", "-5.50"],
+        ["DASS", "block 0", "6 x 19", "-1.50"],
+        ["DASS", "block 1", "4 x 19", "-1.50"],
+        ["DASS", "all layers", "–", "-1.50"],
     ]
     assert set(table["Run with"]) == {"tiny"}
 
