@@ -180,13 +180,15 @@ def test_blur_sits_in_the_third_stage_and_changes_z():
 
 
 def test_settings_say_where_it_is_blurred():
-    asked = Experiment("x", model="dass", size="mini", blur=0.5, blur_stage=1, blur_blocks="0,1")
+    asked = Experiment(
+        "x", model="dass", size="mini", blur=0.5, blur_stage=1, blur_blocks="0,1", blur_sigma=2.0
+    )
     model = models.build(asked, 98, 128)
     found = [layer for layer in model.modules() if isinstance(layer, GaussianBlur)]
     assert blurred(model) == ["layers.1.blocks.0.op.blur", "layers.1.blocks.1.op.blur"]
     assert {layer.strength for layer in found} == {0.5}
-    weight = found[0].weight  # sigma 3, five taps: exp(-4 / 18) at the ends
-    assert (weight[0] / weight[2]).item() == pytest.approx(0.8007374)
+    weight = found[0].weight  # sigma 2, five taps: exp(-4 / 8) at the ends
+    assert (weight[0] / weight[2]).item() == pytest.approx(0.6065307)
     assert blurred(models.build(Experiment("x", model="dass", size="nano"), 98, 128)) == []
     with pytest.raises(UserError, match="blur is for dass, not for ast"):
         models.build(Experiment("x", size="nano", blur=1.0), 98, 128)

@@ -70,6 +70,7 @@ def test_responses_are_those_of_the_same_test_clips(small_store, tmp_path):
     model = models.build(SMALL, 40, 32).train()  # it is put into evaluation mode
     loaded = clips.load(small_store, np.zeros(48, int), 40, "store", torch.device("cpu"))
     found = geometry.responses(model, loaded, {"test": np.arange(10, 48)})
+    assert not model.training
     rows = 10 + np.sort(np.random.default_rng(0).permutation(38)[:16])
     x = torch.from_numpy(small_store.features[rows].astype(np.float32)) / 2  # mean 0, std 1
     tokens = model.embed(x).flatten(2).transpose(1, 2)
