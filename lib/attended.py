@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib import attention, audio, geometry, registry, runs
+from lib import attention, audio, explore, geometry, registry, runs
 from lib.data import Source, icbhi
 from lib.features import FrontEnd, clip_frames
 from lib.profiles import apply
@@ -22,6 +22,7 @@ class Attended:
     label: str
     spectrogram: np.ndarray  # (frames, mels), zeros that were added included
     maps: dict[str, np.ndarray]  # method and kind of map -> (frames, mels)
+    frames: int  # without the zeros
 
 
 def cycles(here: Study, results: pd.DataFrame, methods: dict[str, str]) -> list[Attended]:
@@ -39,20 +40,21 @@ def cycles(here: Study, results: pd.DataFrame, methods: dict[str, str]) -> list[
     rows = pd.Series(store.cycles.index, runs.cycle_ids(store.cycles))
     shown = []
     for at, cycle in enumerate(next(iter(kept.values()))["attention/cycle"]):
-        x = np.asarray(store.features[rows[cycle]], np.float32)
-        x = np.pad(x, ((0, max(0, experiment.pad_to - len(x))), (0, 0)))
+        own = np.asarray(store.features[rows[cycle]], np.float32)
+        x = np.pad(own, ((0, max(0, experiment.pad_to - len(own))), (0, 0)))
         maps = {
             f"{name}: {kind}": drawn(found[f"attention/{kind}"][at], x.shape, experiment)
             for name, found in kept.items()
             for kind in ("last", "rollout")
         }
-        shown.append(Attended(str(cycle), str(store.cycles.label[rows[cycle]]), x, maps))
+        label = str(store.cycles.label[rows[cycle]])
+        shown.append(Attended(str(cycle), label, x, maps, len(own)))
     return shown
 
 
 def sounds(source: Source, shown: list[Attended]) -> list[np.ndarray]:
-    """The cycles as samples at 16 kHz, where their recordings are here; to be heard."""
-    if source.kind == "none":
+    """What the pictures show as samples at 16 kHz; empty where the recordings are not here."""
+    if not explore.has_recordings(source):
         return []
     paths, table = icbhi.audio_files(source.root), icbhi.cycles(source.root)
     table = table.set_index(runs.cycle_ids(table))
@@ -61,7 +63,8 @@ def sounds(source: Source, shown: list[Attended]) -> list[np.ndarray]:
     for one in shown:
         cycle = table.loc[one.cycle]
         wave = audio.recording_wave(paths[cycle.recording], front)
-        found.append(audio.excerpt(wave, cycle.start, cycle.end, front.rate_hz))
+        sound = audio.excerpt(wave, cycle.start, cycle.end, front.rate_hz)
+        found.append(sound[: one.frames * front.hop])
     return found
 
 
@@ -96,7 +99,7 @@ def on_zeros(here: Study, results: pd.DataFrame, methods: dict[str, str]) -> pd.
 
 def _first(results: pd.DataFrame, experiment: str) -> dict[str, np.ndarray] | None:
     done = results[(results.experiment == experiment) & results.path.notna()]
-    for path in done.sort_values("seed").path.iloc[:1]:
+    for path in done.sort_values("seed", kind="stable").path.iloc[:1]:
         found = geometry.read(Path(path))
         return found if found and "attention/last" in found else None
     return None

@@ -23,8 +23,8 @@ GROUPS = {
     "tried": "What was tried on a CPU, each against ours as it stands: batch 8, 3 s clips.",
     "evaluation": "Scoring a set of clips, by model and batch.",
     "stream": "SPRSound's stream, a window of 3 s each second: features and answer, one thread.",
-    "sam": "A step with SAM and without (batch 8, 3 s clips); an AST's answer to a clip of 8 s, "
-    "stride 10, by size and batch; one thread.",
+    "sam": "A step with SAM and without (batch 8, 3 s clips); an AST's answer to a clip of "
+    "8 s and its zeros, by size and batch; one thread.",
     "scan": "The selective scan of state-space models, forward and backward, against step loops; "
     "one clip, one thread.",
     "dass": "DASS beside AST on the same clips: a step (batch 8, 3 s clips), an answer (3 s; 8 s "

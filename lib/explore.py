@@ -136,13 +136,25 @@ def facts(fbanks: torch.Tensor, tokens: tuple[int, int]) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["fact", "paper", "ours"])
 
 
-def wave_error(breaths: list[Breath], front: FrontEnd, gain: float, noise: float) -> pd.DataFrame:
+def has_recordings(source: Source) -> bool:
+    """Whether sounds are here, or only features or records of them."""
+    return (source.root / "ICBHI_final_database").is_dir()
+
+
+ERRORS = ["change of samples", "its size", "mean error", "largest"]
+
+
+def wave_error(source: Source, front: FrontEnd, gain: float, noise: float) -> pd.DataFrame:
     """How far changing features is from changing samples: log-mel energies, mean and largest error.
 
     gain: the factor on the samples; noise: the standard deviation that is added to them. Beside
-    the error, how much the change itself is worth (mean of its size).
+    the error, how much the change itself is worth (mean of its size). Of a crackle and a wheeze;
+    empty where no recordings are here.
     """
-    clips = torch.from_numpy(np.stack([clip(breath, front) for breath in breaths]))
+    if not has_recordings(source):
+        return pd.DataFrame(columns=ERRORS)
+    found = breaths(source, cycles(source), ("crackle", "wheeze"))
+    clips = torch.from_numpy(np.stack([clip(breath, front) for breath in found]))
     generator = torch.Generator().manual_seed(0)
     heard = torch.randn(clips.shape, generator=generator) * noise
     before, power = fbank(clips, front), noise_power(front, noise)
@@ -158,4 +170,4 @@ def wave_error(breaths: list[Breath], front: FrontEnd, gain: float, noise: float
         change = (wanted - before).abs().mean()
         numbers = (change, error.mean(), error.max())
         lines.append((name, *(f"{float(number):.4f}" for number in numbers)))
-    return pd.DataFrame(lines, columns=["change of samples", "its size", "mean error", "largest"])
+    return pd.DataFrame(lines, columns=ERRORS)

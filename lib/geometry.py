@@ -15,9 +15,9 @@ from torch import nn
 from lib import attention, landscape, runs, spectra
 from lib.clips import Clips
 
-CLIPS = 64  # training clips on which the loss is measured, the same for every run of a split
+CLIPS = 32  # training clips on which the loss is measured, the same for every run of a split
 RHO = 0.05  # the published radius, whatever a run was trained with
-LINE_STEPS, PLANE_STEPS = 21, 9
+LINE_STEPS, PLANE_STEPS = 17, 7
 SPAN = 1.0  # slices go from -1 to 1 filter norms
 HEARD = 16  # test clips whose maps are transformed, the same for every run of a split
 SHOWN = {"crackle": 2, "wheeze": 2}  # test cycles whose attention is kept, by class

@@ -18,6 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy
 
 BATCH = 16
+PRODUCT_BATCH = 4  # for Hessian products: base keeps some 7 GB a clip of 1,214 tokens
 LANCZOS = 8  # vectors that ARPACK keeps: 2.8 GB of host memory for AST base
 TOLERANCE = 1e-2  # of the eigenvalue
 HEAD = "projector."  # of contrastive methods; cross-entropy does not see it
@@ -123,15 +124,15 @@ def _weights(model: nn.Module) -> Weights:
     return {name: w for name, w in found if w.requires_grad and not name.startswith(HEAD)}
 
 
-def _batches(x: Tensor, y: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    return zip(x.split(BATCH), y.split(BATCH), strict=True)
+def _batches(x: Tensor, y: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    return zip(x.split(size), y.split(size), strict=True)
 
 
 @torch.no_grad()
 def _loss(model: nn.Module, weights: Weights, x: Tensor, y: Tensor) -> float:
     """The mean over all clips, with these weights in the place of the model's own."""
     total = 0.0
-    for clips, labels in _batches(x, y):
+    for clips, labels in _batches(x, y, BATCH):
         logits = functional_call(model, weights, (clips,))  # (B, n_classes)
         total += cross_entropy(logits, labels, reduction="sum").item()
     return total / len(x)
@@ -147,7 +148,7 @@ def _slope(loss: Tensor, weights: list[Tensor], again: bool = False) -> Tensor:
 def _gradient(model: nn.Module, weights: list[Tensor], x: Tensor, y: Tensor) -> Tensor:
     """Gradient (W,) of the mean over all clips."""
     total = 0
-    for clips, labels in _batches(x, y):
+    for clips, labels in _batches(x, y, BATCH):
         total += _slope(cross_entropy(model(clips), labels, reduction="sum") / len(x), weights)
     return total
 
@@ -157,7 +158,7 @@ def _hessian_product(
 ) -> Tensor:
     """Hessian of the mean over all clips times a vector (W,)."""
     total = 0
-    for clips, labels in _batches(x, y):
+    for clips, labels in _batches(x, y, PRODUCT_BATCH):
         with sdpa_kernel(SDPBackend.MATH):  # the fast kernels have no second derivative
             loss = cross_entropy(model(clips), labels, reduction="sum") / len(x)
         total += _slope(_slope(loss, weights, again=True) @ vector, weights)

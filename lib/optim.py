@@ -91,11 +91,13 @@ def _climbed(
     before = [[value.detach().clone() for value in values] for values in (weights, buffers)]
     with torch.no_grad():
         torch._foreach_add_(weights, ascent(weights, [w.grad for w in weights], rho, adaptive))
-    yield
-    with torch.no_grad():
-        for values, kept in zip((weights, buffers), before, strict=True):
-            for value, old in zip(values, kept, strict=True):
-                value.copy_(old)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for values, kept in zip((weights, buffers), before, strict=True):
+                for value, old in zip(values, kept, strict=True):
+                    value.copy_(old)
 
 
 def ascent(
@@ -103,6 +105,7 @@ def ascent(
 ) -> list[Tensor]:
     """SAM's e = rho g / |g|, or ASAM's rho w^2 g / |w g| (Kwon et al. 2021, Eq. 3 with p = 2).
 
+    ASAM is that of the common code: without the paper's eta beside |w|, biases scaled too.
     Any factor on the gradients, such as a loss scale, drops out. Where fp16 overflowed, e is 0.
     """
     towards, measured = gradients, gradients

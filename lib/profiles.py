@@ -76,7 +76,8 @@ LENGTHS = tuple(
 SAM_SWEEPS = tuple(name for name in registry.EXPERIMENTS if name.startswith(f"{registry.FREE}/"))
 SAM_EXTRAS = (
     *SAM_SWEEPS,
-    *("ast_geo/wrs_patchmix_cl", "ast_geo/wrs_patchmix_cl_sam", "ast_in_as/ce/rho=0.05"),
+    *("ast_geo/wrs/pad_to=0", "ast_geo/wrs_patchmix_cl", "ast_geo/wrs_patchmix_cl_sam"),
+    "ast_in_as/ce/rho=0.05",
     *("mn04_as/ce/rho=0.05@mel", "ast_in_as/ce/rho=0.05@sprsound"),
 )
 
@@ -291,10 +292,7 @@ SMOKE = Profile(
         ),
         *(({"name": name}, "costs too much for smoke") for name in SAM_EXTRAS),
         *_srad_left_out(SRAD_SMOKE, "costs too much for smoke"),
-        *(
-            ({"name": name}, "costs too much for smoke")
-            for name in ("ast_geo/ce", "ast_geo/wrs/pad_to=0", registry.FREE)
-        ),
+        *(({"name": name}, "costs too much for smoke") for name in ("ast_geo/ce", registry.FREE)),
         (SPRSOUND | {"validation_draw": "balanced"}, "costs too much for smoke"),
         (SPRSOUND | {"scale": "minmax"}, "costs too much for smoke"),
         (SPRSOUND | {"clip_seconds": 15.0}, "costs too much for the smoke profile"),

@@ -191,7 +191,7 @@ RADIUS = 0.05
 _WRS = override(GEOMETRY, sampler="balanced")
 _WRS_CL = override(_WRS, method="patchmix_cl")
 _kept = {"keep_geometry": True}
-_add(GEOMETRY, "ast_geo/ce", **_kept)
+_add(GEOMETRY, "ast_geo/ce")
 _add(_WRS, "ast_geo/wrs", **_kept, keep_embeddings=True)
 _add(_WRS, "ast_geo/wrs_sam", **_kept, keep_embeddings=True, rho=RADIUS)
 _add(_WRS, "ast_geo/wrs/pad_to=0", **_kept, pad_to=0)
@@ -215,8 +215,9 @@ for _key, _values in GEOMETRY_SWEEPS.items():
     for _value in _values:
         if _key == "clip_seconds" or _value != getattr(_free, _key):  # profiles shorten the base
             _more = {"fade": "recording"} if _value == "repeat" else {}
-            _add(_swept, f"{FREE}/{_key}={_value}", **{_key: _value}, **_more)
-_add(_swept, f"{FREE}/adaptive", adaptive=True, rho=0.5)  # radius of Kwon et al. 2021
+            _same = {"keep_geometry": _value == _free.clip_seconds}  # in `paper` it is the base
+            _add(_swept, f"{FREE}/{_key}={_value}", **{_key: _value}, **_more | _same)
+_add(_swept, f"{FREE}/adaptive", adaptive=True, rho=0.5)  # a larger ball, as its authors take
 
 # Generalisation: one data set's model on the other's recordings, in ICBHI's four classes. Clips are
 # normalised one by one, so that the mean and the spread of neither data set matter.
@@ -292,6 +293,7 @@ _add(_mn04, "mn04_as/dual_axis", method="dual_axis_cl", class_weights=False)
 _add(_mn04, "mn04_as/ce/rho=0.05", rho=RADIUS)
 
 MAIN |= {"ast_in_as/ce", "ast_in_as/patchmix_cl", "ast_geo/wrs", "ast_geo/wrs_sam"}
+MAIN |= {"ast_in_as/ce/rho=0.05", "ast_in_as/patchmix_cl/rho=0.05"}
 MAIN |= {"dass/ce", "dass/srad"}
 GPU |= {"resnet18/ce@mel", "ast_small/ce@mel", "ast_small/patchmix_cl@mel"}
 SEEDS |= {name: (1, 2) for name in EXPERIMENTS if name.startswith("mn04") and "@mel" in name}

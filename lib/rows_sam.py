@@ -60,7 +60,7 @@ PAIRS = (
 SWEEP = [
     Row(
         f"sam/{setting}={value}",
-        {"parameter": setting, "value": str(value)},
+        {"parameter": setting, "value": "repeat + fade" if value == "repeat" else str(value)},
         FREE if (setting, value) in (("rho", 0.05), ("pad", "cyclic"))
         else f"{FREE}/{setting}={value}",
     )

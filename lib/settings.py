@@ -93,6 +93,9 @@ class Experiment:
         for key, allowed in CHOICES.items():
             if getattr(self, key) not in allowed:
                 raise unknown(key, getattr(self, key), allowed)
+        for key in ("gain", "noise", "pad_to", "stretch_to"):
+            if self.features != "fbank" and getattr(self, key):
+                raise UserError(f"{self.name}: {key} is for fbank; set it to 0")
         if self.epochs < 1 or self.batch < 2 or not 0 <= self.validation_patients < 1:
             raise UserError(
                 f"{self.name}: needs epochs >= 1, batch >= 2 and validation_patients in [0, 1)"

@@ -17,6 +17,7 @@ from lib.settings import SELECTIONS, Experiment, override
 
 MEL_STORE = "icbhi-mel-pictures"  # the name such a store carries in its meta.json
 HOLD_OUT = 0.2
+LEAN = dict.fromkeys(("keep_embeddings", "keep_geometry", "keep_spectra"), False)
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ def _variants(profile: Profile, row: Row) -> list[tuple[Experiment, tuple[str, .
         return [(experiment, SELECTIONS)]
     variants = [(experiment, ("test", "last"))]
     if row.experiment in registry.MAIN:
-        held_out = override(experiment, validation_patients=HOLD_OUT, keep_embeddings=False)
+        held_out = override(experiment, validation_patients=HOLD_OUT, **LEAN)
         variants.append((held_out, ("validation",)))
     return variants
 

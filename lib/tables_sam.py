@@ -9,7 +9,12 @@ from lib import answers, geometry, stats
 from lib.rows_sam import PAIRS
 from lib.tables import NONE, stood, words
 
-SELECTIONS = {"test": "SAM − plain", "validation": "SAM − plain, honest"}
+DIFFERENCES = {
+    "4 classes": ("test", "score"),
+    "4 classes, honest": ("validation", "score"),
+    "2 classes": ("test", "score2"),
+    "2 classes, honest": ("validation", "score2"),
+}
 NUMBERS = {
     "Eigenvalue": ("eigenvalue", "{:.3g}"),
     f"Sharpness at {geometry.RHO}": ("sharpness", "{:.3g}"),
@@ -19,20 +24,22 @@ TRAININGS = ("plain", "SAM")
 
 
 def effects(results: pd.DataFrame) -> pd.DataFrame:
-    """A line for each recipe: Score with SAM less that without, by who chooses the epoch.
+    """A line for each recipe: Score with SAM less that without, in four classes and in two.
 
-    Points, with a paired 95% interval over patients, of the seeds that both have.
+    Points, with a paired 95% interval over patients, of the seeds that both have. The epoch is the
+    best four-class Score on the test set, or, honest, on held-out patients.
     """
     return pd.DataFrame([_effect(results, *pair) for pair in PAIRS])
 
 
 def _effect(results: pd.DataFrame, name: str, plain: str, sam: str) -> dict[str, str]:
     line = {"Recipe": name}
-    for selection, column in SELECTIONS.items():
+    for column, (selection, metric) in DIFFERENCES.items():
         pair = [answers.of(results, experiment, selection) for experiment in (sam, plain)]
         line[column] = NONE
         if answers.comparable(*pair):
-            line[column] = "{:+.2f} ({:+.2f} to {:+.2f})".format(*answers.difference(*pair))
+            found = answers.difference(*pair, metric)
+            line[column] = "{:+.2f} ({:+.2f} to {:+.2f})".format(*found)
     made = results[results.experiment.isin((plain, sam)) & (results.selection == "test")]
     done = made[(made.experiment == plain) & made.run.notna()]
     parts = [words(done[part], "") for part in ("data", "weights", "setting")]
@@ -45,26 +52,24 @@ def _effect(results: pd.DataFrame, name: str, plain: str, sam: str) -> dict[str,
 def flatness(results: pd.DataFrame) -> pd.DataFrame:
     """A line for each recipe, plain and with SAM: curvature and sharpness after the last epoch.
 
-    Mean ± std over seeds (n). Ratio: eigenvalue over that of the same seed without SAM, their
-    geometric mean. Of runs that kept them (`lib.geometry`).
+    Mean ± std over seeds (n) of runs that kept them (`lib.geometry`). Ratio: eigenvalue over that
+    of the same seed without SAM, their geometric mean.
     """
     lines = []
     for name, *pair in PAIRS:
         found = [_kept(results, experiment) for experiment in pair]
-        if not any(found):
-            continue
         both = sorted(set(found[0]) & set(found[1]))
         ratios = [found[1][s]["eigenvalue"] / found[0][s]["eigenvalue"] for s in both]
         mean = float(np.exp(np.mean(np.log(ratios)))) if ratios and min(ratios) > 0 else np.nan
         for training, kept in zip(TRAININGS, found, strict=True):
             line = {"Recipe": name, "Training": training}
-            line |= {n: _spread(kept, *number) for n, number in NUMBERS.items()}
+            made = results[results.experiment == pair[training == "SAM"]]
+            none = "not kept" if made.path.notna().any() else "not run"
+            line |= {n: _spread(kept, *number) if kept else none for n, number in NUMBERS.items()}
             ratio = f"{mean:.2f}" if training == "SAM" and not np.isnan(mean) else NONE
-            made = results[results.experiment == pair[0]]
-            lines.append(line | {"Ratio": ratio, "Plain run with": words(made.setting)})
-    return pd.DataFrame(
-        lines, columns=["Recipe", "Training", *NUMBERS, "Ratio", "Plain run with"], dtype=object
-    )
+            plain = results[results.experiment == pair[0]]
+            lines.append(line | {"Ratio": ratio, "Plain run with": words(plain.setting)})
+    return pd.DataFrame(lines)
 
 
 def slices(results: pd.DataFrame) -> pd.DataFrame:
@@ -107,8 +112,6 @@ def _kept(results: pd.DataFrame, experiment: str) -> dict[int, dict[str, np.ndar
 
 
 def _spread(kept: dict[int, dict[str, np.ndarray]], key: str, form: str) -> str:
-    if not kept:
-        return "not run"
     mean, std, n = stats.mean_std([float(one[key]) for one in kept.values()])
     return (
         f"{form.format(mean)} (1)" if n == 1 else f"{form.format(mean)} ± {form.format(std)} ({n})"

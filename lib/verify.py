@@ -76,10 +76,14 @@ TABLES: dict[str, Build] = {
     "children": lambda results, _: tables_transfer.methods(results["children"]),
     "sam_effects": lambda results, _: tables_sam.effects(results["sam"]),
     "sam_flatness": lambda results, _: tables_sam.flatness(results["sam"]),
-    "sam_sweeps": _own("sam", rows_sam.SWEEP, tables.selections),
+    "sam_sweeps": _own(
+        "sam", rows_sam.SWEEP, lambda table: tables.selections(table).assign(Setting=table.Setting)
+    ),
     "sam_children": _own("sam", rows_sam.CHILDREN, tables.selections),
     "sam_2class": _own("sam", rows_sam.TWO_CLASS, tables.headline, two_class=True),
+    "sam_2class_details": _own("sam", rows_sam.TWO_CLASS, tables.details, two_class=True),
     "sam_4class": _own("sam", rows_sam.FOUR_CLASS, tables.headline),
+    "sam_4class_details": _own("sam", rows_sam.FOUR_CLASS, tables.details),
     "sam_selections": _own("sam", rows_sam.FOUR_CLASS, tables.selections),
     "sam_neighbours": lambda results, _: embedding.compare(
         embedding.of(results["sam"], rows_sam.EMBEDDED)

@@ -48,7 +48,7 @@ def results(tmp_path, small_store):
 def test_maps_lie_over_the_spectrogram_and_its_zeros(here, results, small_store):
     (one,) = attended.cycles(here, results, METHODS)
     assert one.label == "wheeze" and one.cycle.endswith(":2")
-    assert one.spectrogram.shape == (64, 32)
+    assert one.spectrogram.shape == (64, 32) and one.frames == 40
     np.testing.assert_array_equal(one.spectrogram[:40], small_store.features[-2])
     assert not one.spectrogram[40:].any()
     assert list(one.maps) == ["plain: last", "plain: rollout", "SAM: last", "SAM: rollout"]
@@ -73,5 +73,8 @@ def test_sounds_are_the_annotated_seconds(tmp_path):
     source = data.source(tmp_path)
     cycle = icbhi.cycles(tmp_path).iloc[1]
     name = f"{cycle.recording}:{cycle.cycle}"
-    (sound,) = attended.sounds(source, [attended.Attended(name, "", np.zeros((1, 1)), {})])
-    assert len(sound) == pytest.approx(16000 * (cycle.end - cycle.start), abs=1)
+    (sound,) = attended.sounds(source, [attended.Attended(name, "", np.zeros((1, 1)), {}, 20)])
+    assert len(sound) == 20 * 160  # what the picture shows of it
+    heard = attended.Attended(name, "", np.zeros((1, 1)), {}, 9999)
+    (whole,) = attended.sounds(source, [heard])
+    assert len(whole) == pytest.approx(16000 * (cycle.end - cycle.start), abs=1)

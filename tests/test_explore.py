@@ -92,16 +92,17 @@ def test_facts_of_the_published_grid():
 
 
 def test_how_far_changed_features_are_from_changed_samples(source):
-    breaths = explore.breaths(source, explore.cycles(source), ("crackle", "wheeze"))
     front = FrontEnd(clip_seconds=1.0, pad="cyclic", fade="none")
     table = (
-        explore.wave_error(breaths, front, 1.1, 1e-4).set_index("change of samples").astype(float)
+        explore.wave_error(source, front, 1.1, 1e-4).set_index("change of samples").astype(float)
     )
     gain, noise = table.loc["gain 1.1"], table.loc["noise 0.0001"]
     assert gain["its size"] == pytest.approx(2 * np.log(1.1), abs=0.02)  # floored bins stay
     assert gain["mean error"] < 0.02
     assert 0 < noise["mean error"] <= noise["largest"]
-    louder = explore.wave_error(breaths, front, 1.1, 1e-2).iloc[1]
+    louder = explore.wave_error(source, front, 1.1, 1e-2).iloc[1]
     assert float(louder["its size"]) > noise["its size"]
+    nowhere = data.Source("icbhi", source.root / "store", "partial", "")
+    assert explore.wave_error(nowhere, front, 1.1, 1e-4).empty
     # what is left is the chance of noise: a chi-square's logarithm, not its mean
     assert float(louder["mean error"]) < 0.6 * float(louder["its size"])

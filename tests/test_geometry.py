@@ -99,4 +99,8 @@ def test_shown_are_the_longest_cycles_of_different_patients():
 
 
 def test_it_is_published_with_the_record(small_store, tmp_path, few):
-    assert runs.GEOMETRY in runs.RECORD and runs.RECORD[-1] == "result.json"
+    kept = make(tmp_path / "kept", small_store, override(SMALL, keep_geometry=True))
+    (copy,) = runs.publish([kept])
+    found, published = geometry.read(kept), geometry.read(copy)
+    assert found.keys() == published.keys()
+    assert all(np.array_equal(found[key], published[key]) for key in found)

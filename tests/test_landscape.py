@@ -205,6 +205,7 @@ def test_batches_do_not_matter(measure, monkeypatch):
     found = []
     for batch in (7, 16, 100):
         monkeypatch.setattr(landscape, "BATCH", batch)
+        monkeypatch.setattr(landscape, "PRODUCT_BATCH", batch)
         sizes = []
         hook = model.register_forward_pre_hook(lambda _, x, sizes=sizes: sizes.append(len(x[0])))
         found.append(measure(model, x, y))

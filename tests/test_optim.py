@@ -251,3 +251,30 @@ def test_a_projector_that_is_not_trained_stays_and_hands_gradients_on():
     trained = models.build(asked, 40, 32)
     models.add_projector(trained, Experiment("x", size="nano", method="dual_axis_cl"))
     assert all(value.requires_grad for value in trained.parameters())
+
+
+def test_a_scaled_loss_climbs_as_far_and_an_overflow_skips_the_step():
+    """fp16's loss scale, on a CPU: the step by hand, and none where either pass overflows."""
+
+    def scaled(factors):
+        bowl = Bowl([3.0, 2.0], [1.0, 2.0])
+        optimizer = torch.optim.SGD(bowl.parameters(), lr=0.1)
+        scaler = torch.amp.GradScaler("cpu", init_scale=2.0**16)
+        passes = iter(factors)
+        optim.step(bowl, optimizer, scaler, lambda: (bowl() * next(passes), {}), rho=0.5)
+        return bowl.w.tolist()
+
+    assert scaled([1, 1]) == pytest.approx([2.67, 1.52], abs=1e-9)
+    assert scaled([1, math.inf]) == [3.0, 2.0]  # the scaler skips it
+    assert scaled([math.inf, 1]) == pytest.approx([2.7, 1.6], abs=1e-9)  # a plain step
+
+
+def test_a_pass_that_fails_leaves_the_weights_where_they_were():
+    bowl = Bowl([3.0, 2.0], [1.0, 2.0])
+    optimizer = torch.optim.SGD(bowl.parameters(), lr=0.1)
+    passes = iter([lambda: (bowl(), {}), lambda: 1 / 0])
+    with pytest.raises(ZeroDivisionError):
+        optim.step(
+            bowl, optimizer, torch.amp.GradScaler(enabled=False), lambda: next(passes)(), rho=0.5
+        )
+    assert bowl.w.tolist() == [3.0, 2.0]

@@ -251,3 +251,25 @@ def test_profiles_say_what_they_leave_out_of_lung_srad():
     assert len(SRAD) - len(left_out(profiles.SMOKE)) == 3
     seeds = {name: profiles.seeds(profiles.CPU, registry.get(name)) for name in SRAD}
     assert seeds["dass/srad"] == (1, 2) and seeds["dass/patchmix_cl/mix=f_patch"] == (1,)
+
+
+@pytest.mark.parametrize("keep", ["keep_geometry", "keep_spectra"])
+def test_rows_that_are_one_run_agree_on_what_it_keeps(keep):
+    """A run is made once, for whichever row asks last; what it keeps is not in its hash."""
+    for profile in profiles.PROFILES.values():
+        kept = {}
+        for name, experiment in registry.EXPERIMENTS.items():
+            applied = profiles.apply(profile, experiment)
+            if getattr(applied, keep) and not profiles.why_not(profile, applied):
+                kept[str(identity(applied))] = name
+        for name, experiment in registry.EXPERIMENTS.items():
+            applied = profiles.apply(profile, experiment)
+            same = kept.get(str(identity(applied)))
+            if same and not profiles.why_not(profile, applied):
+                assert getattr(applied, keep), (profile.name, name, same)
+
+
+def test_changes_of_the_samples_are_for_filter_banks():
+    for key, value in {"gain": 0.1, "noise": 1e-4, "pad_to": 400, "stretch_to": 400}.items():
+        with pytest.raises(UserError, match=f"{key} is for fbank"):
+            override(registry.get("cnn2/ce@t11"), **{key: value})

@@ -1,5 +1,7 @@
 """SAM's tables from made-up records, every cell recomputed by hand."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -41,7 +43,8 @@ def results(tmp_path):
 
 
 def test_flatness_by_hand(results):
-    plain, sam = tables_sam.flatness(results).to_dict("records")
+    plain, sam, *others = tables_sam.flatness(results).to_dict("records")
+    assert len(others) == 2 * (len(PAIRS) - 1) and others[0]["Eigenvalue"] == "not run"
     assert (plain["Recipe"], plain["Training"], sam["Training"]) == (NAME, "plain", "SAM")
     assert plain["Eigenvalue"] == "5 ± 4.24 (2)" and sam["Eigenvalue"] == "1.5 ± 0.707 (2)"
     assert plain["Ratio"] == "–"
@@ -52,10 +55,14 @@ def test_flatness_by_hand(results):
 
 def test_flatness_of_what_was_not_run(results):
     alone = results[results.experiment == PLAIN]
-    plain, sam = tables_sam.flatness(alone).to_dict("records")
+    plain, sam = tables_sam.flatness(alone).to_dict("records")[:2]
     assert plain["Eigenvalue"] == "5 ± 4.24 (2)"
     assert (sam["Eigenvalue"], sam["Ratio"]) == ("not run", "–")
-    assert tables_sam.flatness(results.assign(path=None)).empty
+    for folder in results.path.unique():
+        (Path(folder) / runs.GEOMETRY).rename(Path(folder) / "moved")
+    assert (tables_sam.flatness(results).Loss[:2] == "not kept").all()
+    for folder in results.path.unique():
+        (Path(folder) / "moved").rename(Path(folder) / runs.GEOMETRY)
     one = tables_sam.flatness(results[results.seed == 1]).iloc[0]
     assert one["Eigenvalue"] == "8 (1)"
 
@@ -64,8 +71,9 @@ def test_effects_by_hand(results):
     table = tables_sam.effects(results).set_index("Recipe")
     assert len(table) == len(PAIRS)
     first = table.loc[NAME]
-    assert first["SAM − plain"].startswith("+50.00 (")  # Sp 100 against 0, Se 100 both
-    assert first["SAM − plain, honest"] == "–"
+    assert first["4 classes"].startswith("+50.00 (")  # Sp 100 against 0, Se 100 both
+    assert first["2 classes"].startswith("+50.00 (")
+    assert first["4 classes, honest"] == first["2 classes, honest"] == "–"
     assert first["Plain run with"] == "made up; none; tiny" and first["Status"] == "done"
     assert table.iloc[1]["Plain run with"] == "–"
 
