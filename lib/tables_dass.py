@@ -51,7 +51,7 @@ def high(results: pd.DataFrame) -> pd.DataFrame:
 
     0 is as much as of frequency 0; the lower, the more the layer's map is that of a low pass.
     After each model's layers their mean. Columns: Model, Layer, Map (rows x columns; only equal
-    ones sample a clip alike), Above 0.5, Run with.
+    ones sample a clip alike), Above 0.5, Run with (of the mean alone).
     """
     points = responses(results)
     columns = ["Model", "Layer", "Map", f"Above {HIGH}", "Run with"]
@@ -61,7 +61,11 @@ def high(results: pd.DataFrame) -> pd.DataFrame:
     for model, one in found.groupby("model", sort=False):
         layers = [*one.droplevel("model").items(), ((LAYERS, tables.NONE), one.mean())]
         setting = tables.words(results[results.experiment == SPECTRA[model]].setting)
-        lines += [(model, *layer, f"{value:.2f}", setting) for layer, value in layers]
+        said = [tables.NONE] * len(one) + [setting]
+        lines += [
+            (model, *layer, f"{value:.2f}", words)
+            for (layer, value), words in zip(layers, said, strict=True)
+        ]
     return pd.DataFrame(lines, columns=columns)
 
 
