@@ -13,7 +13,10 @@ import torch
 from benchmarks import gpu_step, measure, table
 from lib.errors import UserError, unknown
 
-GROUPS = ("features", "step", "tried", "evaluation", "stream", "sam", "report", "scaling", "gpu")
+GROUPS = (
+    *("features", "step", "tried", "evaluation", "stream", "sam", "scan", "dass", "report"),
+    *("scaling", "gpu"),
+)
 
 
 def main(arguments: list[str]) -> int:

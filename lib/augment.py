@@ -126,8 +126,8 @@ def draw_mix(
 ) -> Mix:
     """Draw lam ~ Beta(b, b), a permutation and the patches to replace (Bae et al. 2023, 4.2).
 
-    `patch` replaces k = int(n (1 - lam)) of the n = F x T patches, `t_patch` k of the T columns;
-    lam becomes the share that was really kept, 1 - k / n.
+    `patch` replaces k = int(n (1 - lam)) of the n = F x T patches, `t_patch` k of the T columns,
+    `f_patch` k of the F rows; lam becomes the share that was really kept, 1 - k / n.
     """
     lam = rng.beta(beta, beta)
     index = rng.permutation(batch)
@@ -136,8 +136,8 @@ def draw_mix(
         count = int(mask.size * (1 - lam))
         mask.flat[rng.choice(mask.size, count, replace=False)] = True
     else:
-        count = int(grid[1] * (1 - lam))
-        mask[:, rng.choice(grid[1], count, replace=False)] = True
+        lines = mask.T if mix == "t_patch" else mask
+        lines[rng.choice(len(lines), int(len(lines) * (1 - lam)), replace=False)] = True
     kept = torch.tensor(1 - mask.sum() / mask.size, dtype=torch.float64)
     return Mix(torch.from_numpy(index), torch.from_numpy(mask), kept)
 

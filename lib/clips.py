@@ -36,13 +36,14 @@ class Clips:
     by_clip: bool
     cyclic: bool = False  # whether a shorter cycle is repeated, not set among zeros
     blank: int = 0  # frames of zeros after each clip, which are normalised with it
+    stretched: int = 0  # frames to which clips are stretched, if not 0
     noise: Tensor | None = None  # (mels,) what noise adds to the power
     spread: float = 2.0  # x ends with a std of 1 / spread: AST's code halves, a z-score does not
 
     @property
     def shape(self) -> tuple[int, int]:
         """Frames and bins of a clip in a batch."""
-        return self.frames + self.blank, self.features.shape[-1]
+        return self.stretched or self.frames + self.blank, self.features.shape[-1]
 
     def batch(
         self, rows: Tensor, at: Tensor | None = None, wave: Wave | None = None
@@ -57,7 +58,9 @@ class Clips:
         if self.offset is None:
             x = self.features[rows, : self.frames].float()
             x = x if wave is None else augment.change_wave(x, wave, self.noise)
-            return self._fixed(F.pad(x, (0, 0, 0, self.blank))), self.labels[rows]
+            x = F.pad(x, (0, 0, 0, self.blank))
+            x = stretch(x, self.stretched) if self.stretched else x
+            return self._fixed(x), self.labels[rows]
         middle = torch.full((len(rows),), 0.5, device=rows.device)
         return self._window(rows, middle if at is None else at), self.labels[rows]
 
@@ -92,18 +95,22 @@ def load(
     pad: str = "zero",
     pad_to: int = 0,
     noise: Tensor | None = None,
+    stretch_to: int = 0,
 ) -> Clips:
     """The clips of a store on a device.
 
     pad: of a ragged store's shorter cycles; "cyclic" repeats them, all else leaves zeros. pad_to:
     frames up to which clips get zeros before they are normalised. noise: (mels,) what the noise of
-    `augment.change_wave` adds. Raises `UserError` for an unknown normalisation, and for zeros or
-    noise where clips are ragged.
+    `augment.change_wave` adds. stretch_to: frames to which clips are stretched before they are
+    normalised. Raises `UserError` for an unknown normalisation, and for zeros, noise or stretching
+    where clips are ragged.
     """
     if normalise not in NORMALISE:
         raise unknown("normalise", normalise, NORMALISE)
-    if store.features.ndim == 2 and (pad_to or noise is not None):
-        raise UserError(f"{store.path}: pad_to, gain and noise are for clips of one length; set 0")
+    if store.features.ndim == 2 and (pad_to or stretch_to or noise is not None):
+        raise UserError(
+            f"{store.path}: pad_to, stretch_to, gain and noise are for clips of one length; set 0"
+        )
     if noise is not None and len(noise) != store.features.shape[-1]:
         raise UserError(
             f"{store.path}: {store.features.shape[-1]} bins, but gain and noise are known for "
@@ -131,9 +138,15 @@ def load(
         by_clip=by_clip,
         cyclic=pad == "cyclic",
         blank=max(0, pad_to - frames),
+        stretched=stretch_to,
         noise=None if noise is None else noise.to(device),
         spread=1.0 if normalise == "zscore" else 2.0,
     )
+
+
+def stretch(x: Tensor, frames: int) -> Tensor:
+    """Clips (B, frames, bins) stretched linearly in time, as the Lung-SRAD code does for DASS."""
+    return F.interpolate(x.transpose(1, 2), frames, mode="linear").transpose(1, 2)
 
 
 def _statistics(store: Store) -> np.ndarray:

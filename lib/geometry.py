@@ -1,7 +1,8 @@
-"""What is kept of a trained model for the question whether its minimum is flat, and where it looks.
+"""What is kept of a trained model: how flat its minimum is, where it looks, which spatial
+frequencies its layers hold.
 
 Made once, after the last epoch, by the process that trained the model, since weights are not
-published: geometry.npz in the run's folder (`keep_geometry`).
+published: geometry.npz in the run's folder (`keep_geometry`, `keep_spectra`).
 """
 
 from pathlib import Path
@@ -11,13 +12,14 @@ import pandas as pd
 import torch
 from torch import nn
 
-from lib import attention, landscape, runs
+from lib import attention, landscape, runs, spectra
 from lib.clips import Clips
 
 CLIPS = 32  # training clips on which the loss is measured, the same for every run of a split
 RHO = 0.05  # the published radius, whatever a run was trained with
 LINE_STEPS, PLANE_STEPS = 17, 7
 SPAN = 1.0  # slices go from -1 to 1 filter norms
+HEARD = 16  # test clips whose maps are transformed, the same for every run of a split
 SHOWN = {"crackle": 2, "wheeze": 2}  # test cycles whose attention is kept, by class
 
 
@@ -48,6 +50,21 @@ def look(
     if hasattr(model, "vit"):
         found |= _attention(model, clips, cycles, _shown(cycles.loc[sets["test"]], column))
     return {key: np.asarray(value) for key, value in found.items()}
+
+
+def responses(model: nn.Module, clips: Clips, sets: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Spectral response of every block of an AST or DASS, mean over HEARD test clips.
+
+    Keys, blocks in their order: spectrum/<block>/frequency and spectrum/<block>/diagonal, (n,) each
+    (`lib.spectra`), and spectrum/<block>/map, rows and columns of what was transformed.
+    """
+    some = np.sort(np.random.default_rng(0).permutation(sets["test"])[:HEARD])
+    found = {}
+    for name, maps in spectra.feature_maps(model.eval(), _batch(clips, some)[0]).items():
+        found[f"spectrum/{name}/frequency"] = spectra.frequencies(maps.shape[2:]).numpy()
+        found[f"spectrum/{name}/diagonal"] = spectra.diagonal(maps).cpu().numpy()
+        found[f"spectrum/{name}/map"] = np.array(maps.shape[2:])
+    return found
 
 
 def read(folder: Path) -> dict[str, np.ndarray] | None:

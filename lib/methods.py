@@ -23,6 +23,7 @@ from lib.settings import Experiment
 Batch = tuple[Tensor, Tensor]
 Drawn = dict[str, Mix | Pairs]
 Logs = dict[str, Tensor]
+AXES = {"time": "t_patch", "frequency": "f_patch"}  # each with its own lam and partners
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def patchmix_ce(
 ) -> tuple[Tensor, Logs]:
     """Patch-Mix with Mixup's loss: one pass on the mix (Bae et al. 2023, section 4.2)."""
     (x, y), mix = batch, drawn["mix"]
-    _, mixed, encode = clean_and_mixed(model, x, mix, mix_at)
+    (_, mixed), encode = clean_and_mixed(model, x, [mix], mix_at)
     z_mix = encode(mixed)
     logits = model.classifier(z_mix)
     loss = losses.mixed_cross_entropy(logits, y, mix.index, mix.lam, cross_entropy)
@@ -71,6 +72,7 @@ def patchmix_cl(
     tau: float,
     alpha: float,
     together: bool,
+    mixes: tuple[str, ...] = ("mix",),
     cross_entropy: CrossEntropy = F.cross_entropy,
 ) -> tuple[Tensor, Logs]:
     """Patch-Mix contrastive learning: L_CE + alpha L_CL (Bae et al. 2023, section 4.3, Eq. 2).
@@ -78,21 +80,24 @@ def patchmix_cl(
     Clean clips give z and the cross-entropy; mixed ones give z~, whose projection h(z~) must tell
     how much of each clip it holds. The target is z or h(z), with or without stop-gradient.
 
-    together: in one pass of 2 B clips, which is the same where clips do not see one another; batch
-    norm ties them, so there it takes two passes, as published.
+    mixes: which draws; of two, AXES, L_CL is the sum of both (Dual-Axis Patch-Mix CL, Lung-SRAD).
+    together: in one pass of 2 B clips, or 3 B, which is the same where clips do not see one
+    another; batch norm ties them, so there it takes a pass for each, as published.
     """
-    (x, y), mix = batch, drawn["mix"]
-    clean, mixed, encode = clean_and_mixed(model, x, mix, mix_at)
+    (x, y), found = batch, [drawn[name] for name in mixes]
+    clips, encode = clean_and_mixed(model, x, found, mix_at)
     if together:
-        z, z_mix = encode(torch.cat([clean, mixed])).chunk(2)  # (B, D) each
+        z, *z_mixed = encode(torch.cat(clips)).chunk(len(clips))  # (B, D) each
     else:
-        z, z_mix = encode(clean), encode(mixed)
-    h_mix = model.projector(z_mix)  # (B, D)
+        z, *z_mixed = map(encode, clips)
+    h_mixed = [model.projector(z_mix) for z_mix in z_mixed]  # (B, D) each
     aim = model.projector(z) if "h(z)" in target else z
     aim = aim.detach() if target.startswith("stop") else aim
     loss_ce = cross_entropy(model.classifier(z), y)
-    loss_cl = losses.patch_mix_contrastive(
-        h_mix, aim, mix.index, mix.lam, tau, y if negatives == "diff_y" else None
+    of_labels = y if negatives == "diff_y" else None
+    loss_cl = sum(
+        losses.patch_mix_contrastive(h_mix, aim, mix.index, mix.lam, tau, of_labels)
+        for h_mix, mix in zip(h_mixed, found, strict=True)
     )
     return loss_ce + alpha * loss_cl, {"ce": loss_ce.detach(), "cl": loss_cl.detach()}
 
@@ -119,16 +124,16 @@ def supcon(
 
 
 def clean_and_mixed(
-    model: nn.Module, x: Tensor, mix: Mix, mix_at: str
-) -> tuple[Tensor, Tensor, Callable[[Tensor], Tensor]]:
-    """What is mixed, before and after, and what turns either into features (B, D).
+    model: nn.Module, x: Tensor, mixes: list[Mix], mix_at: str
+) -> tuple[list[Tensor], Callable[[Tensor], Tensor]]:
+    """What is mixed, before and after each mix, and what turns any of it into features (B, D).
 
     That is patch embeddings (B, D, F, T), or the clips themselves (B, frames, mels).
     """
     if mix_at == "tokens":
         clean = model.embed(x)
-        return clean, augment.mix_grid(clean, mix), model.encode
-    return x, augment.mix_input(x, mix), model.features
+        return [clean, *(augment.mix_grid(clean, mix) for mix in mixes)], model.encode
+    return [x, *(augment.mix_input(x, mix) for mix in mixes)], model.features
 
 
 def build(
@@ -162,15 +167,19 @@ def _patch_mix(
     e: Experiment, model: nn.Module, shape: tuple[int, int], entropy: CrossEntropy
 ) -> Method:
     grid = _mix_grid(e, model, shape)
+    kinds = AXES if e.method == "dual_axis_cl" else {"mix": e.mix}
 
     def draw(rng: np.random.Generator, batch: int) -> Drawn:
-        return {"mix": augment.draw_mix(rng, batch, grid, e.mix, e.beta)}
+        draws = {}
+        for name, kind in kinds.items():
+            draws[name] = augment.draw_mix(rng, batch, grid, kind, e.beta)
+        return draws
 
     if e.method == "patchmix_ce":
         return Method(draw, partial(patchmix_ce, mix_at=e.mix_at, cross_entropy=entropy))
     settings = {key: getattr(e, key) for key in ("mix_at", "negatives", "target", "tau", "alpha")}
-    together = not _has_batch_norm(model)
-    return Method(draw, partial(patchmix_cl, **settings, together=together, cross_entropy=entropy))
+    settings |= {"together": not _has_batch_norm(model), "mixes": tuple(kinds)}
+    return Method(draw, partial(patchmix_cl, **settings, cross_entropy=entropy))
 
 
 def _mix_grid(experiment: Experiment, model: nn.Module, shape: tuple[int, int]) -> tuple[int, int]:

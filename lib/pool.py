@@ -37,9 +37,9 @@ def gpus() -> list[str]:
 
 def gpu_share(experiment: Experiment) -> float:
     """The part of a GPU that one run gets. Chosen by the models' sizes, not measured."""
-    if experiment.model != "ast":
+    if experiment.model not in ("ast", "dass"):
         return 0.25
-    return {"base": 1.0, "small": 0.5}.get(experiment.size, 0.25)
+    return {"base": 1.0, "medium": 1.0, "small": 0.5}.get(experiment.size, 0.25)
 
 
 def process(words: list[str], log: Path, environment: dict[str, str]) -> subprocess.Popen:

@@ -47,7 +47,7 @@ PAPER = Profile(
     seeds=(1, 2, 3, 4, 5),
     verdict=True,
     needs_gpu=True,
-    rules=((HERE | {"model": "ast"}, {"precision": "bf16"}),),
+    rules=tuple((HERE | {"model": name}, {"precision": "bf16"}) for name in ("ast", "dass")),
 )
 
 # Mixing methods weight their cross-entropy too: without it such small models always answer normal.
@@ -81,6 +81,50 @@ SAM_EXTRAS = (
     *("mn04_as/ce/rho=0.05@mel", "ast_in_as/ce/rho=0.05@sprsound"),
 )
 
+# Lung-SRAD's recipe has batches of 16. Its DASS from scratch, on maps of 4 x 4 patches, costs four
+# times an AST: fewer epochs, AST's too.
+SRAD_EPOCHS = (HERE | {"batch": 16}, {"epochs": 3})
+SRAD_RULES = (
+    (HERE | {"model": "dass"}, {"size": "nano", "init": "none", "lr": 1e-3} | STEADY),
+    (HERE | {"stretch_to": 1024}, {"stretch_to": 382}),
+    *(  # small ones have a block in these stages, not two
+        (HERE | {"name": f"dass/blur/blur_stage={stage}"}, {"blur_blocks": "0"}) for stage in (1, 3)
+    ),
+)
+SRAD_NEVER = (
+    ({"name": "dass/srad/normalise=audioset"}, "every clip is normalised by itself here"),
+    ({"name": "dass/blur/blur_blocks=18,19"}, "not applicable: a small DASS has 4 blocks"),
+)
+SRAD_EXTRAS = tuple(
+    name
+    for name in registry.EXPERIMENTS
+    if name.startswith(("dass/", "ast_srad/"))
+    or name in ("mn04_as/dual_axis", "mn04_as/ce/rho=0.05")
+)
+SRAD_QUICK = (
+    *("dass/ce", "dass/blur", "dass/patchmix_cl", "dass/srad"),
+    *("ast_srad/ce", "ast_srad/dual_axis"),
+)
+SRAD_TWICE = (*SRAD_QUICK, "dass/dual_axis")
+SRAD_ONCE = tuple(  # what two cores make in 40 minutes, with the above on two seeds
+    name for name in SRAD_EXTRAS if not name.startswith("ast_srad/") and name not in SRAD_TWICE
+)
+SRAD_SMOKE = ("dass/ce", "dass/srad", "ast_srad/dual_axis")
+SRAD_SECONDS = (
+    ({"model": "dass", "method": "dual_axis_cl"}, 95),
+    ({"model": "dass", "method": "patchmix_cl"}, 66),
+    ({"model": "dass"}, 41),
+    ({"model": "ast", "method": "dual_axis_cl"}, 25),
+    ({"model": "mn04", "method": "dual_axis_cl"}, 45),
+)
+
+
+def _srad_left_out(run: tuple[str, ...], reason: str) -> tuple[tuple[Match, str], ...]:
+    """Lung-SRAD's rows but for those that are `run`."""
+    left = [({"name": name}, reason) for name in SRAD_EXTRAS if name not in run]
+    return *SRAD_NEVER, *left
+
+
 EVENTS = ("t11", "t12", "w11", "w12")  # SPRSound's tasks whose clips are events, not records
 
 QUICK = Profile(
@@ -91,11 +135,13 @@ QUICK = Profile(
     verdict=False,
     rules=(
         (HERE, SMALL | {"subset": "sc", "epochs": 4, "time_mask": 60}),
+        SRAD_EPOCHS,
         (
             HERE | {"model": "ast"},
             {"size": "mini", "stride": 16, "init": "none", "batch": 16, "lr": 5e-4} | STEADY,
         ),
         *GEOMETRY_RULES,
+        *SRAD_RULES,
         (HERE | {"name": "ast/ce"}, {"keep_embeddings": True}),  # the same run as ast_in_as/ce
         (HERE | {"model": "resnet18"}, {"batch": 32, "epochs": 2}),
         (HERE | {"model": "mn04"}, {"batch": 32, "lr": 5e-4, "epochs": 3}),
@@ -113,6 +159,7 @@ QUICK = Profile(
         ({"model": "efficientnet_lite0"}, "costs too much for the quick profile"),
         ({"model": "cnn6"}, "costs too much for the quick profile"),
         *(({"name": name}, "costs too much for the quick profile") for name in SAM_EXTRAS),
+        *_srad_left_out(SRAD_QUICK, "costs too much for the quick profile"),
         *(
             (SPRSOUND | {"model": "resnet18", "labels": labels}, "costs too much for quick: events")
             for labels in EVENTS
@@ -136,6 +183,7 @@ QUICK = Profile(
         (WHOLE | {"model": "ast"}, 14),
         (WHOLE | {"method": "patchmix_cl"}, 26),
         (WHOLE, 17),
+        *SRAD_SECONDS,
         (ALONE | {"model": "mn04", "method": "patchmix_cl"}, 23),
         (ALONE | {"model": "mn04"}, 14),
         ({"model": "ast", "method": "patchmix_cl"}, 17),
@@ -153,7 +201,7 @@ CPU = replace(
     about="as quick, but two seeds, and SPRSound's tables on all its clips with the epochs that "
     "two cores make in an hour, ResNet18 in bf16",
     seeds=(1, 2),
-    one_seed=(*SAM_SWEEPS, "mn04_as/ce/rho=0.05@mel"),
+    one_seed=(*SAM_SWEEPS, "mn04_as/ce/rho=0.05@mel", *SRAD_ONCE),
     rules=(
         *(rule for rule in QUICK.rules if rule[0].get("dataset") == "icbhi"),
         *LENGTHS,
@@ -177,6 +225,7 @@ CPU = replace(
             for labels in ("t12", "t22")
         ),
         (SPRSOUND | {"model": "resnet18", "labels": "w12"}, "task 12 costs as much again"),
+        *SRAD_NEVER,
         (SPRSOUND | {"clip_seconds": 15.0}, "costs hours more on a CPU"),
     ),
     seconds=(
@@ -213,6 +262,7 @@ SMOKE = Profile(
         ),
         *GEOMETRY_RULES,
         (HERE | {"pad_to": 382}, {"pad_to": 254}),
+        *SRAD_RULES,
         (HERE | {"name": "ast/ce"}, {"keep_embeddings": True}),  # the same run as ast_in_as/ce
         (HERE | {"model": "mn04"}, {"batch": 32, "lr": 5e-4}),
         (ALONE | {"model": "mn04"}, {"init": "none"}),
@@ -241,6 +291,7 @@ SMOKE = Profile(
             for data in ("icbhi", "icbhi/on=sprsound", "sprsound", "sprsound/on=icbhi")
         ),
         *(({"name": name}, "costs too much for smoke") for name in SAM_EXTRAS),
+        *_srad_left_out(SRAD_SMOKE, "costs too much for smoke"),
         *(({"name": name}, "costs too much for smoke") for name in ("ast_geo/ce", registry.FREE)),
         (SPRSOUND | {"validation_draw": "balanced"}, "costs too much for smoke"),
         (SPRSOUND | {"scale": "minmax"}, "costs too much for smoke"),

@@ -4,7 +4,7 @@ The published rows and their labels stand in `lib.paper`; here they get their ex
 of our own follow them.
 """
 
-from lib import paper_sprsound, rows_sam
+from lib import paper_sprsound, rows_dass, rows_sam
 from lib.errors import unknown
 from lib.registry import CL, SWEEPS
 from lib.row import Row, own, published
@@ -185,6 +185,7 @@ TABLES = {
     "sprsound_faults": FAULTS,
     "sprsound2": WINDOWS,
     "sam": rows_sam.ALL,
+    "srad": rows_dass.ALL,
     "children": CHILDREN,
     "transfer": TRANSFER,
 }
@@ -211,6 +212,7 @@ NOTEBOOKS = {
     "08": ("sprsound3", "sprsound1", "sprsound_faults", "sprsound2"),
     "09": ("children", "transfer"),
     "10": ("sam",),
+    "11": ("srad",),
 }
 COSTS = "20"  # the notebook that draws the benchmarks
 SEARCHES = "08"  # the notebook that shows what the searches found

@@ -32,6 +32,7 @@ class Experiment:
     scale: str = "zero_mean"  # zero_mean (the paper) | minmax (the published code)
     normalise: str = "audioset"  # audioset | store | clip | zscore (clip, not halved)
     pad_to: int = 0  # frames up to which zeros are added before normalising; 0 = none
+    stretch_to: int = 0  # frames to which clips are stretched before normalising; 0 = none
     # model
     model: str = "ast"
     size: str = "base"
@@ -45,11 +46,15 @@ class Experiment:
     head: str = "norm"  # norm (AST: LayerNorm, Linear) | linear
     dropout: float = 0.0  # before the classifier
     freeze: bool = False  # train the classifier alone, on normalised features
+    blur: float = 0.0  # strength of a Gaussian blur inside DASS's SS2D; 0 = none
+    blur_stage: int = 2  # from 0
+    blur_blocks: str = "2,3"  # of that stage, from 0
+    blur_sigma: float = 3.0
     # method
-    method: str = "ce"  # ce | patchmix_ce | patchmix_cl | mixup | supcon | none (nothing is learnt)
+    method: str = "ce"  # and those of CHOICES; with "none" nothing is learnt
     class_weights: bool = True  # 1/n weights of the cross-entropy on clean clips
     label_smoothing: float = 0.0
-    mix: str = "patch"  # patch | t_patch
+    mix: str = "patch"  # patch | t_patch | f_patch: columns or rows of the grid
     mix_at: str = "tokens"  # tokens | input
     negatives: str = "all"  # all | diff_y
     target: str = "stop(z)"  # stop(z) | z | stop(h(z)) | h(z)
@@ -57,6 +62,7 @@ class Experiment:
     alpha: float = 1.0
     beta: float = 1.0
     projector: int = 768
+    train_projector: bool = True  # False: it stays as it was initialised
     base_tau: float = 0.07  # SupCon's loss is multiplied by tau / base_tau, as in its common code
     sampler: str = "shuffle"  # shuffle | balanced (1 / class count, with replacement)
     flip: float = 0.0  # probability that a clip is reversed in time
@@ -81,13 +87,15 @@ class Experiment:
     keep_train: bool = False  # answers on the training clips too
     keep_weights: bool = False  # of the epoch chosen on validation, else of the last one
     keep_geometry: bool = False  # sharpness, slices of the loss and attention after the last epoch
+    keep_spectra: bool = False  # spectral response of every block after the last epoch
 
     def __post_init__(self) -> None:
         for key, allowed in CHOICES.items():
             if getattr(self, key) not in allowed:
                 raise unknown(key, getattr(self, key), allowed)
-        if self.features != "fbank" and (self.gain or self.noise or self.pad_to):
-            raise UserError(f"{self.name}: gain, noise and pad_to are for fbank; set them to 0")
+        for key in ("gain", "noise", "pad_to", "stretch_to"):
+            if self.features != "fbank" and getattr(self, key):
+                raise UserError(f"{self.name}: {key} is for fbank; set it to 0")
         if self.epochs < 1 or self.batch < 2 or not 0 <= self.validation_patients < 1:
             raise UserError(
                 f"{self.name}: needs epochs >= 1, batch >= 2 and validation_patients in [0, 1)"
@@ -114,8 +122,8 @@ CHOICES = {
     "stem": ("random", "summed"),
     "pos_embed": ("official", "aligned"),
     "head": ("norm", "linear"),
-    "method": ("ce", "patchmix_ce", "patchmix_cl", "mixup", "supcon", "none"),
-    "mix": ("patch", "t_patch"),
+    "method": ("ce", "patchmix_ce", "patchmix_cl", "dual_axis_cl", "mixup", "supcon", "none"),
+    "mix": ("patch", "t_patch", "f_patch"),
     "mix_at": ("tokens", "input"),
     "negatives": ("all", "diff_y"),
     "target": ("stop(z)", "z", "stop(h(z))", "h(z)"),
@@ -124,7 +132,7 @@ CHOICES = {
 # What a parent was is in the hash all the same, as the fingerprint of the weights (`lib.runs`).
 NOT_HASHED = (
     *("name", "parent", "keep_embeddings", "keep_train", "keep_weights"),
-    "keep_geometry",
+    *("keep_geometry", "keep_spectra"),
 )
 
 
@@ -167,8 +175,12 @@ NAMED = {
     "train_clips": "{} training clips",
     "normalise": "normalised by {}",
     "pad_to": "filled up to {} frames",
+    "stretch_to": "stretched to {} frames",
     "time_mask": "time masks < {}",
     "moving_average": "averaging {:g}",
+    "blur": "blur {:g}",
+    "blur_stage": "in stage {}",
+    "blur_blocks": "in blocks {}",
     "rho": "SAM rho {:g}",
     "precision": "{}",
 }
@@ -180,9 +192,9 @@ def describe(experiment: Experiment) -> str:
     On MFCC what is published for SPRSound goes without saying, learning rate and batch too.
     """
     published = PUBLISHED[experiment.features]
-    ast, mixed = experiment.model == "ast", experiment.method != "ce"
-    words = [f"{experiment.model} {experiment.size}" if ast else experiment.model]
-    if ast and experiment.stride != published.stride:
+    sized, mixed = experiment.model in ("ast", "dass"), experiment.method != "ce"
+    words = [f"{experiment.model} {experiment.size}" if sized else experiment.model]
+    if experiment.model == "ast" and experiment.stride != published.stride:
         words.append(f"stride {experiment.stride}")
     words += [
         f"{experiment.epochs} epoch{'s' * (experiment.epochs > 1)}",

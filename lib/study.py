@@ -17,7 +17,7 @@ from lib.settings import SELECTIONS, Experiment, override
 
 MEL_STORE = "icbhi-mel-pictures"  # the name such a store carries in its meta.json
 HOLD_OUT = 0.2
-LEAN = {"keep_embeddings": False, "keep_geometry": False}
+LEAN = dict.fromkeys(("keep_embeddings", "keep_geometry", "keep_spectra"), False)
 
 
 @dataclass(frozen=True)

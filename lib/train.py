@@ -129,7 +129,8 @@ def _load(
     e: Experiment, store: Store, coded: np.ndarray, frames: int, device: torch.device
 ) -> clips.Clips:
     noise = noise_power(front_end(e), e.noise) if e.gain or e.noise else None
-    return clips.load(store, coded, frames, e.normalise, device, e.pad, e.pad_to, noise)
+    sizes = {"pad_to": e.pad_to, "stretch_to": e.stretch_to}
+    return clips.load(store, coded, frames, e.normalise, device, e.pad, noise=noise, **sizes)
 
 
 def _compiled(method: methods.Method, device: torch.device) -> methods.Method:
@@ -329,11 +330,20 @@ def _finish(run: Run, history: list[dict], kept: dict) -> None:
     epochs = {selection: chosen_epoch(history, selection) for selection in SELECTIONS}
     size = sum(p.numel() for p in run.model.parameters())
     facts = {"parameters": size, "clips": {name: len(rows) for name, rows in run.sets.items()}}
-    if run.experiment.keep_geometry:
-        seen = geometry.look(run.model, run.clips, run.cycles, run.sets, run.experiment.labels)
+    if seen := _seen_inside(run):
         runs.write_arrays(run.folder / runs.GEOMETRY, seen)
     runs.write_record(run.folder, history, arrays, epochs, facts, labels.get(run.experiment.labels))
     checkpoint.clear(run.folder)
+
+
+def _seen_inside(run: Run) -> dict[str, np.ndarray]:
+    """What an experiment wants kept of the model itself, which is not published."""
+    e, seen = run.experiment, {}
+    if e.keep_geometry:
+        seen |= geometry.look(run.model, run.clips, run.cycles, run.sets, e.labels)
+    if e.keep_spectra:
+        seen |= geometry.responses(run.model, run.clips, run.sets)
+    return seen
 
 
 def _key(*numbers: int) -> int:

@@ -48,7 +48,13 @@ def answer(
     hardware.settle(device)
     coded = np.zeros(len(store.cycles), dtype=np.int64)
     loaded = clips.load(
-        store, coded, frames, experiment.normalise, device, pad_to=experiment.pad_to
+        store,
+        coded,
+        frames,
+        experiment.normalise,
+        device,
+        pad_to=experiment.pad_to,
+        stretch_to=experiment.stretch_to,
     )
     model = models.build(experiment, *loaded.shape, len(labels.get(experiment.labels).classes))
     _load(model, weights)

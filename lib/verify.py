@@ -16,10 +16,12 @@ from lib import (
     profiles,
     render,
     rows,
+    rows_dass,
     rows_sam,
     runs,
     streamed,
     tables,
+    tables_dass,
     tables_faults,
     tables_sam,
     tables_sprsound,
@@ -39,8 +41,8 @@ def _view(rows_of: str, results_of: str, view: Callable, two_class: bool = False
     )
 
 
-def _sam(of: list[Row], view: Callable, two_class: bool = False) -> Build:
-    return lambda results, judge: view(tables.compare(of, results["sam"], judge, two_class))
+def _own(name: str, of: list[Row], view: Callable, two_class: bool = False) -> Build:
+    return lambda results, judge: view(tables.compare(of, results[name], judge, two_class))
 
 
 # Every table that notebooks make of results, by the name of its file.
@@ -74,18 +76,30 @@ TABLES: dict[str, Build] = {
     "children": lambda results, _: tables_transfer.methods(results["children"]),
     "sam_effects": lambda results, _: tables_sam.effects(results["sam"]),
     "sam_flatness": lambda results, _: tables_sam.flatness(results["sam"]),
-    "sam_sweeps": _sam(
-        rows_sam.SWEEP, lambda table: tables.selections(table).assign(Setting=table.Setting)
+    "sam_sweeps": _own(
+        "sam", rows_sam.SWEEP, lambda table: tables.selections(table).assign(Setting=table.Setting)
     ),
-    "sam_children": _sam(rows_sam.CHILDREN, tables.selections),
-    "sam_2class": _sam(rows_sam.TWO_CLASS, tables.headline, two_class=True),
-    "sam_2class_details": _sam(rows_sam.TWO_CLASS, tables.details, two_class=True),
-    "sam_4class": _sam(rows_sam.FOUR_CLASS, tables.headline),
-    "sam_4class_details": _sam(rows_sam.FOUR_CLASS, tables.details),
-    "sam_selections": _sam(rows_sam.FOUR_CLASS, tables.selections),
+    "sam_children": _own("sam", rows_sam.CHILDREN, tables.selections),
+    "sam_2class": _own("sam", rows_sam.TWO_CLASS, tables.headline, two_class=True),
+    "sam_2class_details": _own("sam", rows_sam.TWO_CLASS, tables.details, two_class=True),
+    "sam_4class": _own("sam", rows_sam.FOUR_CLASS, tables.headline),
+    "sam_4class_details": _own("sam", rows_sam.FOUR_CLASS, tables.details),
+    "sam_selections": _own("sam", rows_sam.FOUR_CLASS, tables.selections),
     "sam_neighbours": lambda results, _: embedding.compare(
         embedding.of(results["sam"], rows_sam.EMBEDDED)
     ),
+    "srad_4class": _own("srad", rows_dass.FOUR_CLASS, tables.headline),
+    "srad_2class": _own("srad", rows_dass.TWO_CLASS, tables.headline, two_class=True),
+    "srad_selections": _own("srad", rows_dass.FOUR_CLASS, tables.selections),
+    "srad_details": _own("srad", rows_dass.FOUR_CLASS, tables.details),
+    "srad_2class_details": _own("srad", rows_dass.TWO_CLASS, tables.details, two_class=True),
+    "srad_axis": _own("srad", rows_dass.AXIS, tables.headline),
+    "srad_blur": _own("srad", rows_dass.BLUR, tables.headline),
+    "srad_quirks": _own("srad", rows_dass.QUIRKS, tables.headline),
+    "srad_backbones": lambda results, _: tables_dass.crossed(results["srad"]),
+    "srad_backbones_details": _own("srad", rows_dass.BACKBONES, tables.headline),
+    "srad_weights": lambda results, _: tables_dass.loaded(results["srad"]),
+    "srad_frequencies": lambda results, _: tables_dass.high(results["srad"]),
     "sprsound_tuned": lambda *_: tables_tuned.tuned(tables_tuned.published()),
     "transfer": lambda results, _: tables_transfer.compare(results["transfer"]),
 }

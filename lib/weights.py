@@ -31,6 +31,10 @@ def _timm(name: str) -> Source:
     return Source(f"{name}.safetensors", hub=f"timm/{name}")
 
 
+def _dass(name: str) -> Source:
+    return Source(f"{name}.safetensors", hub=f"saurabhati/{name}")
+
+
 # ResNet18 and EfficientNet-B0 are the very weights that the official code takes from torchvision.
 SOURCES = {
     ("ast-tiny", "imagenet"): _timm("deit_tiny_distilled_patch16_224.fb_in1k"),
@@ -40,6 +44,11 @@ SOURCES = {
         "ast-finetuned-audioset-10-10-0.4593.safetensors",
         hub="MIT/ast-finetuned-audioset-10-10-0.4593",
     ),
+    # DASS starts from VMamba's ImageNet weights; AudioSet's are the second version, as Lung-SRAD's.
+    ("dass-small", "imagenet"): _dass("VMamba_ImageNet_82.6"),
+    ("dass-medium", "imagenet"): _dass("VMamba_ImageNet_83.6"),
+    ("dass-small", "imagenet+audioset"): _dass("DASS_small_AudioSet_48.6"),
+    ("dass-medium", "imagenet+audioset"): _dass("DASS_medium_AudioSet_48.9"),
     ("resnet18", "imagenet"): _timm("resnet18.tv_in1k"),
     ("efficientnet_b0", "imagenet"): _timm("efficientnet_b0.ra_in1k"),
     ("efficientnet_lite0", "imagenet"): Source(
@@ -101,7 +110,8 @@ def fingerprint(experiment: Experiment) -> str:
 
 
 def _name(experiment: Experiment) -> str:
-    return f"ast-{experiment.size}" if experiment.model == "ast" else experiment.model
+    sized = experiment.model in ("ast", "dass")
+    return f"{experiment.model}-{experiment.size}" if sized else experiment.model
 
 
 def _source(experiment: Experiment) -> Source | None:

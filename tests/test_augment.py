@@ -67,7 +67,7 @@ def test_spec_augment_takes_clips_shorter_than_the_mask():
     assert y.shape == (3, 10, 8)
 
 
-@pytest.mark.parametrize("mix", ["patch", "t_patch"])
+@pytest.mark.parametrize("mix", ["patch", "t_patch", "f_patch"])
 def test_patch_mix_equals_a_plain_loop(mix):
     x = torch.randn(6, 4, 3, 5)
     mixed = augment.draw_mix(np.random.default_rng(2), 6, (3, 5), mix, 1.0)
@@ -79,7 +79,7 @@ def test_patch_mix_equals_a_plain_loop(mix):
                 assert torch.equal(got[i, :, f, t], x[source, :, f, t])
 
 
-@pytest.mark.parametrize(("mix", "units"), [("patch", 12 * 79), ("t_patch", 79)])
+@pytest.mark.parametrize(("mix", "units"), [("patch", 12 * 79), ("t_patch", 79), ("f_patch", 12)])
 def test_lam_is_the_share_that_was_kept(mix, units):
     for seed in range(20):
         rng = np.random.default_rng(seed)
@@ -91,10 +91,10 @@ def test_lam_is_the_share_that_was_kept(mix, units):
         assert sorted(mixed.index.tolist()) == list(range(8))
 
 
-def test_t_patch_replaces_whole_columns():
-    mixed = augment.draw_mix(np.random.default_rng(0), 4, (12, 79), "t_patch", 1.0)
-    columns = mixed.mask.sum(0)
-    assert set(columns.tolist()) == {0, 12}
+@pytest.mark.parametrize(("mix", "axis", "length"), [("t_patch", 0, 12), ("f_patch", 1, 79)])
+def test_columns_are_times_and_rows_are_frequencies(mix, axis, length):
+    mixed = augment.draw_mix(np.random.default_rng(0), 4, (12, 79), mix, 1.0)
+    assert set(mixed.mask.sum(axis).tolist()) == {0, length}
 
 
 def test_lam_follows_the_beta_distribution():

@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import features, flops, gpu_step, made, measure, ours, plain, stream, table
+from benchmarks import __main__ as commands
+from benchmarks import dass, features, flops, gpu_step, made, measure, ours, plain, stream, table
 from benchmarks.measure import Case, Unavailable, Variant, Work
 from lib import augment, costs, losses, methods, models, optim, runs
 from lib.data.icbhi import cycles
@@ -246,3 +247,26 @@ def test_a_stream_s_cost_is_that_of_all_its_windows():
     work = stream.windows("cnn2/mixup@w12")
     assert work.units == 30 and "real-time factor 0.0" in work.note
     work.run(1)
+
+
+def test_every_group_is_described():
+    assert set(commands.GROUPS) == set(costs.GROUPS)
+
+
+def test_dass_beside_ast_on_the_same_clips(tmp_path):
+    """Variants of a case differ in the model alone; what is measured says how large it is."""
+    found = {case.name: {v.name: v for v in case.variants} for case in dass.cases(tmp_path)}
+    step = found["step, dual_axis_cl"]
+    assert list(step) == ["AST mini", "DASS nano", "DASS mini", "DASS nano, blur"]
+    for case in found.values():
+        assert len({str(v.settings["store"]) for v in case.values()}) == 1
+    blurred = step["DASS nano, blur"]
+    run = dass._prepared(blurred.settings["asked"], "dual_axis_cl", *_folders(blurred))
+    assert run.experiment.blur == 1 and run.experiment.mix_at == "tokens"
+    assert run.clips.shape == (298, 128) and run.experiment.batch == 8
+    one = found["answer, 3 s, batch 1"]["AST mini"]
+    assert one.make(**one.settings).note == "487,012 parameters"
+
+
+def _folders(variant):
+    return variant.settings["store"], variant.settings["folder"]

@@ -121,12 +121,26 @@ def test_zeros_are_added_before_normalising_and_noise_before_the_zeros(stored):
     np.testing.assert_allclose(plain[0, :15], (raw + 4.2677393) / (2 * 4.5689974), atol=1e-5)
 
 
+def test_clips_are_stretched_before_they_are_normalised(stored):
+    """Twice as long: a frame's halves lie a quarter towards its neighbours; ends stay (by hand)."""
+    found = clips.load(stored, np.arange(6), 15, "clip", CPU, stretch_to=30)
+    assert found.shape == (30, 8)
+    x, _ = found.batch(torch.tensor([4]))
+    raw = np.asarray(stored.features[4, :15], np.float64)
+    before = np.concatenate([raw[:1], raw[:-1]])
+    after = np.concatenate([raw[1:], raw[-1:]])
+    halves = (0.75 * raw + 0.25 * before, 0.75 * raw + 0.25 * after)
+    expected = np.stack(halves, 1).reshape(30, 8)
+    expected = (expected - expected.mean()) / (2 * expected.std())
+    np.testing.assert_allclose(x[0], expected, atol=1e-4)
+
+
 def test_noise_of_other_filters_is_refused(stored):
     with pytest.raises(UserError, match="8 bins, but gain and noise are known for 128 mels"):
         clips.load(stored, np.arange(6), 15, "store", CPU, noise=torch.ones(128))
 
 
 def test_ragged_clips_take_no_zeros_and_no_noise(ragged):
-    for wrong in ({"pad_to": 9}, {"noise": torch.ones(8)}):
+    for wrong in ({"pad_to": 9}, {"noise": torch.ones(8)}, {"stretch_to": 9}):
         with pytest.raises(UserError, match="clips of one length"):
             clips.load(ragged, np.arange(2), 4, "store", CPU, **wrong)

@@ -55,6 +55,38 @@ def test_the_loss_is_that_of_the_same_training_clips_in_evaluation_mode(small_st
     assert found["loss"] == pytest.approx(expected.item(), rel=1e-4)
 
 
+def test_responses_are_those_of_the_same_test_clips(small_store, tmp_path):
+    """Park and Kim's curve of each block by NumPy, on test clips drawn alike for every run."""
+    kept = make(tmp_path / "kept", small_store, override(SMALL, keep_spectra=True))
+    plain = make(tmp_path / "plain", small_store, SMALL)
+    for name in ("history.csv", "result.json"):
+        assert (plain / name).read_bytes() == (kept / name).read_bytes()
+    blocks = [f"block {at}" for at in range(2)]
+    keys = [
+        f"spectrum/{name}/{kind}" for name in blocks for kind in ("frequency", "diagonal", "map")
+    ]
+    assert list(geometry.read(kept)) == keys
+    torch.manual_seed(0)
+    model = models.build(SMALL, 40, 32).train()  # it is put into evaluation mode
+    loaded = clips.load(small_store, np.zeros(48, int), 40, "store", torch.device("cpu"))
+    found = geometry.responses(model, loaded, {"test": np.arange(10, 48)})
+    assert not model.training
+    rows = 10 + np.sort(np.random.default_rng(0).permutation(38)[:16])
+    x = torch.from_numpy(small_store.features[rows].astype(np.float32)) / 2  # mean 0, std 1
+    tokens = model.embed(x).flatten(2).transpose(1, 2)
+    special = torch.cat([model.vit.cls_token, model.vit.dist_token], 1).expand(16, -1, -1)
+    with torch.no_grad():
+        tokens = model.vit.blocks[0](torch.cat([special, tokens], 1) + model.vit.pos_embed)
+    maps = tokens[:, 2:].reshape(16, 4, 5, -1).numpy()  # 4 x 5 patches
+    amplitude = np.log(np.abs(np.fft.fft2(maps, axes=(1, 2))) + 1e-6).mean((0, 3))
+    expected = [amplitude[0, 0], amplitude[1, 1], amplitude[2, 2]]  # 0, 1/2 and 1 of 2 and 2.5
+    np.testing.assert_allclose(
+        found["spectrum/block 0/diagonal"], np.array(expected) - expected[0], atol=1e-3
+    )
+    assert found["spectrum/block 0/frequency"].tolist() == [0, 0.5, 1]
+    assert found["spectrum/block 0/map"].tolist() == [4, 5]
+
+
 def test_shown_are_the_longest_cycles_of_different_patients():
     test = pd.DataFrame(
         [

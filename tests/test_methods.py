@@ -76,6 +76,7 @@ def plain_loss(model, x, y, mixed, experiment):
 VARIANTS = [
     {},
     {"mix": "t_patch"},
+    {"mix": "f_patch"},
     {"negatives": "diff_y"},
     {"target": "z"},
     {"target": "stop(h(z))"},
@@ -97,6 +98,50 @@ def test_patchmix_cl_loss_and_gradients(changes):
     torch.testing.assert_close(loss, expected, rtol=1e-10, atol=1e-12)
     assert loss.item() == pytest.approx((logs["ce"] + experiment.alpha * logs["cl"]).item())
     for (name, a), b in zip(ours.named_parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(a.grad, b.grad, rtol=1e-8, atol=1e-12, msg=name)
+
+
+def plain_dual_loss(model, x, y, drawn, tau):
+    """CE on clean clips and, for each axis on its own, Eq. 2 with a target that is not trained."""
+    grid = model.embed(x)
+    z = model.encode(grid)
+    total = F.cross_entropy(model.classifier(z), y)
+    for axis in ("time", "frequency"):
+        mix, mixed = drawn[axis], grid.clone()
+        for f in range(8):
+            for t in range(10):
+                if mix.mask[f, t]:
+                    mixed[:, :, f, t] = grid[mix.index][:, :, f, t]
+        h_mix = model.projector(model.encode(mixed))
+        for i in range(len(x)):
+            s = torch.stack([F.cosine_similarity(h_mix[i], a, dim=0) for a in z.detach()]) / tau
+            aim = mix.lam * s[i] + (1 - mix.lam) * s[mix.index[i]]
+            total = total - (aim - torch.logsumexp(s, 0)) / len(x)
+    return total
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_dual_axis_is_ce_and_one_term_for_each_axis(tied):
+    """Together in one pass, and in three where a batch norm ties clips."""
+    experiment = override(CL, method="dual_axis_cl", tau=0.2)
+    x, y = batch()
+    ours, plain = Toy(), Toy()
+    if tied:
+        ours.unused, plain.unused = nn.BatchNorm1d(2), nn.Identity()
+    method = methods.build(experiment, ours, (40, 32), None)
+    drawn = method.draw(np.random.default_rng(5), len(x))
+    time, frequency = drawn["time"], drawn["frequency"]
+    assert set(time.mask.sum(0).tolist()) == {0, 8} and set(frequency.mask.sum(1).tolist()) == {
+        0, 10,
+    }  # fmt: skip
+    assert time.lam != frequency.lam and not torch.equal(time.index, frequency.index)
+    loss, logs = method.loss(ours, (x, y), drawn)
+    expected = plain_dual_loss(plain, x, y, drawn, 0.2)
+    loss.backward()
+    expected.backward()
+    torch.testing.assert_close(loss, expected, rtol=1e-10, atol=1e-12)
+    assert loss.item() == pytest.approx((logs["ce"] + logs["cl"]).item())
+    for (name, a), b in zip(plain.named_parameters(), ours.parameters(), strict=False):
         torch.testing.assert_close(a.grad, b.grad, rtol=1e-8, atol=1e-12, msg=name)
 
 
@@ -179,7 +224,7 @@ def test_a_step_can_be_taken_twice_with_the_same_draws():
     assert first == again != other
 
 
-@pytest.mark.parametrize("method", ["ce", "patchmix_ce", "patchmix_cl"])
+@pytest.mark.parametrize("method", ["ce", "patchmix_ce", "patchmix_cl", "dual_axis_cl"])
 @pytest.mark.parametrize("mix_at", ["tokens", "input"])
 def test_a_step_is_one_graph_without_a_look_at_the_host(method, mix_at):
     """torch.compile refuses a graph that reads a number from the device; results stay equal."""

@@ -3,11 +3,12 @@
 import copy
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from lib import optim
+from lib import methods, models, optim
 from lib.settings import Experiment
 
 
@@ -223,6 +224,33 @@ def test_adamw_is_torchs():
         take(model, optimizer, x, y)
     for key, value in theirs.state_dict().items():
         torch.testing.assert_close(ours.state_dict()[key], value)
+
+
+def test_a_projector_that_is_not_trained_stays_and_hands_gradients_on():
+    """As the published code, whose optimiser never gets it: alpha alone moves the encoder."""
+    asked = Experiment(
+        "x", size="nano", patch=8, stride=8, method="dual_axis_cl", train_projector=False
+    )
+    torch.manual_seed(0)
+    model = models.build(asked, 40, 32)
+    models.add_projector(model, asked)
+    optimizer = optim.build(model, asked)
+    held = {id(w) for group in optimizer.param_groups for w in group["params"]}
+    before = {name: value.clone() for name, value in model.named_parameters()}
+    method = methods.build(asked, model, (40, 32), None)
+    drawn = method.draw(np.random.default_rng(0), 4)
+    x, y = torch.randn(4, 40, 32), torch.arange(4)
+    loss, logs = method.loss(model, (x, y), drawn)
+    (loss - torch.nn.functional.cross_entropy(model(x), y)).backward()  # the contrastive terms
+    assert model.vit.patch_embed.proj.weight.grad.abs().sum() > 0.01
+    optimizer.step()
+    for name, value in model.named_parameters():
+        moved = not torch.equal(value, before[name])
+        assert (id(value) in held) != name.startswith("projector."), name
+        assert not moved or not name.startswith("projector."), name
+    trained = models.build(asked, 40, 32)
+    models.add_projector(trained, Experiment("x", size="nano", method="dual_axis_cl"))
+    assert all(value.requires_grad for value in trained.parameters())
 
 
 def test_a_scaled_loss_climbs_as_far_and_an_overflow_skips_the_step():

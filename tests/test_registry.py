@@ -2,14 +2,14 @@
 
 import pytest
 
-from lib import paper, paper_sprsound, profiles, registry, rows, rows_sam
+from lib import models, paper, paper_sprsound, profiles, registry, rows, rows_dass, rows_sam
 from lib.errors import UserError
 from lib.features import front_end
 from lib.settings import Experiment, identity, override
 
 
 def published(key):
-    return (paper_sprsound if key.startswith("s") else paper).get(key)
+    return (paper_sprsound if key in paper_sprsound.PUBLISHED else paper).get(key)
 
 
 def test_every_row_has_an_experiment_or_is_quoted():
@@ -180,22 +180,96 @@ def test_dear_rows_on_given_features_are_left_out_too():
     assert not profiles.why_not(profiles.QUICK, registry.get("mn04_as/ce@mel"))
 
 
-def test_rows_that_are_one_run_agree_on_what_it_keeps():
+def test_lung_srad_is_the_published_recipe():
+    full = registry.get("dass/srad")
+    facts = {
+        "model": "dass", "size": "medium", "init": "imagenet+audioset", "optimizer": "adam",
+        "lr": 5e-5, "weight_decay": 1e-6, "batch": 16, "epochs": 50, "schedule": "cosine",
+        "moving_average": 0.5, "class_weights": False, "spec_augment": 0.841, "tau": 0.2,
+        "alpha": 1.0, "beta": 1.0, "projector": 768, "target": "stop(z)", "normalise": "clip",
+        "blur": 1.0, "blur_stage": 2, "blur_blocks": "2,3", "blur_sigma": 3.0,
+        "method": "dual_axis_cl", "train_projector": True, "stretch_to": 0,
+    }  # fmt: skip
+    assert {key: getattr(full, key) for key in facts} == facts
+    plain = override(full, method="ce", blur=0.0)
+    assert identity(plain) == identity(registry.get("dass/ce"))
+    assert identity(override(plain, blur=1.0)) == identity(registry.get("dass/blur"))
+    ast = override(plain, model="ast", size="base")
+    assert identity(ast) == identity(registry.get("ast_srad/ce"))
+    assert {"dass/ce", "dass/srad"} <= registry.MAIN
+
+
+def test_names_of_lung_srad_say_what_differs():
+    for base, names in (("dass/blur", registry.BLURS), ("dass/srad", registry.SRAD_QUIRKS)):
+        known = identity(registry.get(base))
+        for name in names:
+            changed = identity(registry.get(f"{base}/{name}"))
+            different = {k for k in known | changed if known.get(k) != changed.get(k)}
+            assert different - {"blur_blocks"} <= {name.split("=")[0]} and different, name
+
+
+def test_backbones_and_methods_cross():
+    for row in rows_dass.BACKBONES:
+        e = registry.get(row.experiment)
+        assert {"AST": "ast", "DASS": "dass", "mn04": "mn04"}[row.label["architecture"]] == e.model
+        method = {"Cross-entropy": "ce", "Patch-Mix CE": "patchmix_ce",
+                  "Patch-Mix CL": "patchmix_cl", "Dual-Axis Patch-Mix CL": "dual_axis_cl",
+                  "Cross-entropy + SAM": "ce"}[row.label["method"]]  # fmt: skip
+        assert e.method == method and e.rho == (0.05 if "SAM" in row.label["method"] else 0)
+        assert e.blur == 0
+
+
+SRAD = [name for name in registry.EXPERIMENTS if name.startswith(("dass/", "ast_srad/"))]
+
+
+def test_profiles_run_lung_srad_small():
+    for profile in (profiles.QUICK, profiles.CPU):
+        for name in SRAD:
+            e = profiles.apply(profile, registry.get(name))
+            assert (e.epochs, e.class_weights, e.init, e.normalise) == (3, True, "none", "clip")
+            assert e.size == ("nano" if e.model == "dass" else "mini")
+            share = e.stretch_to / front_end(e).frames
+            assert not e.stretch_to or share == pytest.approx(1024 / 798, abs=0.002)
+            assert profiles.why_not(profile, e) or profiles.seconds(profile, e)
+            if not profiles.why_not(profile, e):
+                models.build(e, 40, 32)  # a small model has the blocks that are blurred
+
+
+def test_profiles_say_what_they_leave_out_of_lung_srad():
+    def left_out(profile):
+        return {name for name in SRAD if profiles.why_not(profile, registry.get(name))}
+
+    quick = [profiles.apply(profiles.QUICK, registry.get(name)) for name in SRAD]
+    quick = [e for e in quick if e.name not in left_out(profiles.QUICK)]
+    assert {e.name for e in quick} == {
+        "dass/ce", "dass/blur", "dass/patchmix_cl", "dass/srad",
+        "ast_srad/ce", "ast_srad/dual_axis",
+    }  # fmt: skip
+    assert sum(profiles.seconds(profiles.QUICK, e) for e in quick) < 2 * 8 * 60
+    never = {"dass/blur/blur_blocks=18,19", "dass/srad/normalise=audioset"}
+    assert left_out(profiles.CPU) == never
+    assert len(SRAD) - len(left_out(profiles.SMOKE)) == 3
+    seeds = {name: profiles.seeds(profiles.CPU, registry.get(name)) for name in SRAD}
+    assert seeds["dass/srad"] == (1, 2) and seeds["dass/patchmix_cl/mix=f_patch"] == (1,)
+
+
+@pytest.mark.parametrize("keep", ["keep_geometry", "keep_spectra"])
+def test_rows_that_are_one_run_agree_on_what_it_keeps(keep):
     """A run is made once, for whichever row asks last; what it keeps is not in its hash."""
     for profile in profiles.PROFILES.values():
         kept = {}
         for name, experiment in registry.EXPERIMENTS.items():
             applied = profiles.apply(profile, experiment)
-            if applied.keep_geometry and not profiles.why_not(profile, applied):
+            if getattr(applied, keep) and not profiles.why_not(profile, applied):
                 kept[str(identity(applied))] = name
         for name, experiment in registry.EXPERIMENTS.items():
             applied = profiles.apply(profile, experiment)
             same = kept.get(str(identity(applied)))
             if same and not profiles.why_not(profile, applied):
-                assert applied.keep_geometry, (profile.name, name, same)
+                assert getattr(applied, keep), (profile.name, name, same)
 
 
 def test_changes_of_the_samples_are_for_filter_banks():
-    for wrong in ({"gain": 0.1}, {"noise": 1e-4}, {"pad_to": 400}):
-        with pytest.raises(UserError, match="gain, noise and pad_to are for fbank"):
-            override(registry.get("cnn2/ce@t11"), **wrong)
+    for key, value in {"gain": 0.1, "noise": 1e-4, "pad_to": 400, "stretch_to": 400}.items():
+        with pytest.raises(UserError, match=f"{key} is for fbank"):
+            override(registry.get("cnn2/ce@t11"), **{key: value})

@@ -3,12 +3,13 @@
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from lib.errors import unknown
+from lib.errors import UserError, unknown
 from lib.losses import Projector
-from lib.models import ast, cnn, efficientat
+from lib.models import ast, cnn, dass, efficientat
+from lib.models.ss2d import Blur
 from lib.settings import Experiment
 
-MODELS = ("ast", *cnn.TIMM, "cnn6", "cnn2", "mn04")
+MODELS = ("ast", "dass", *cnn.TIMM, "cnn6", "cnn2", "mn04")
 
 
 def build(experiment: Experiment, frames: int, mels: int, n_classes: int = 4) -> nn.Module:
@@ -16,8 +17,11 @@ def build(experiment: Experiment, frames: int, mels: int, n_classes: int = 4) ->
 
     Every model has `width`, `features(x) -> z (B, width)`, `classifier` (z -> logits) and
     `forward(x) = classifier(features(x))` for x (B, frames, mels). Pretrained weights are put in
-    afterwards by `lib.weights.load`. Raises `UserError` for an unknown model or size.
+    afterwards by `lib.weights.load`. Raises `UserError` for an unknown model or size, and for a
+    blur where it has no place.
     """
+    if experiment.blur and experiment.model != "dass":
+        raise UserError(f"blur is for dass, not for {experiment.model}; set it to 0")
     model = _build(experiment, frames, mels, n_classes)
     if experiment.dropout:
         model.classifier = nn.Sequential(nn.Dropout(experiment.dropout), model.classifier)
@@ -30,6 +34,8 @@ def build(experiment: Experiment, frames: int, mels: int, n_classes: int = 4) ->
 def _build(e: Experiment, frames: int, mels: int, n_classes: int) -> nn.Module:
     if e.model == "ast":
         return ast.AST(e.size, frames, mels, e.patch, e.stride, n_classes, e.pool, e.head)
+    if e.model == "dass":
+        return dass.DASS(e.size, frames, mels, n_classes, _blur(e))
     if e.model in cnn.TIMM:
         return cnn.TimmCNN(e.model, n_classes)
     if e.model == "cnn6":
@@ -41,10 +47,16 @@ def _build(e: Experiment, frames: int, mels: int, n_classes: int) -> nn.Module:
     raise unknown("model", e.model, MODELS)
 
 
+def _blur(e: Experiment) -> Blur | None:
+    blocks = tuple(map(int, e.blur_blocks.split(",")))
+    return Blur(e.blur, e.blur_stage, blocks, sigma=e.blur_sigma) if e.blur else None
+
+
 def add_projector(model: nn.Module, experiment: Experiment) -> None:
     """Give a model the head of its contrastive method, if it has one."""
-    if experiment.method == "patchmix_cl":
+    if experiment.method in ("patchmix_cl", "dual_axis_cl"):
         model.projector = Projector(model.width, experiment.projector)
+        model.projector.requires_grad_(experiment.train_projector)
     if experiment.method == "supcon":
         head = nn.Linear(model.width, experiment.projector)
         model.projector = nn.Sequential(nn.Dropout(experiment.dropout), head)

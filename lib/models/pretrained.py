@@ -2,12 +2,13 @@
 
 from torch import Tensor
 
-from lib.models import ast, cnn, efficientat
+from lib.models import ast, cnn, dass, efficientat
 from lib.settings import Experiment
 
 # A published state dict under our keys; what has no place with us keeps a name of its own.
 RENAME = {
     "ast": ast.rename,
+    "dass": dass.rename,
     "resnet18": cnn.rename,
     "efficientnet_b0": cnn.rename,
     "efficientnet_lite0": cnn.rename_lite,
@@ -15,6 +16,7 @@ RENAME = {
     "mn04": efficientat.rename,
 }
 RGB_STEMS = ("trunk.conv1.weight", "trunk.conv_stem.weight")
+SUMMED = (*RGB_STEMS, "vit.patch_embed.proj.weight", "patch_embed.0.weight")
 
 
 def fresh(key: str, experiment: Experiment) -> str:
@@ -37,6 +39,6 @@ def fit(
         rows = ast.AUDIOSET_ROWS if "audioset" in experiment.init else None
         target = ast.grid(frames, mels, experiment.patch, experiment.stride)
         return ast.resize_positions(value, rows, target, experiment.pos_embed)
-    if key in (*RGB_STEMS, "vit.patch_embed.proj.weight") and value.shape[1] == 3:
+    if key in SUMMED and value.shape[1] == 3:
         return value.sum(1, keepdim=True), "resized", "summed over the RGB channels"
     return value, "loaded", ""

@@ -1,0 +1,66 @@
+"""Group dass: DASS beside AST on the same clips: parameters, steps, answers, memory."""
+
+from pathlib import Path
+
+from benchmarks import made
+from benchmarks.evaluation import scoring
+from benchmarks.measure import Case, Variant, Work
+from benchmarks.sam import EIGHT_SECONDS
+from benchmarks.step import FRAMES
+
+SMALL = {"AST mini": ("ast", "mini"), "DASS nano": ("dass", "nano"), "DASS mini": ("dass", "mini")}
+LARGE = {"AST base": ("ast", "base"), "DASS small": ("dass", "small"),
+         "DASS medium": ("dass", "medium")}  # fmt: skip
+METHODS = ("ce", "patchmix_cl", "dual_axis_cl")
+
+
+def cases(folder: Path) -> list[Case]:
+    """Steps (batch 8, 3 s clips) and answers (3 s; 8 s, AST's stride 10), float32, one thread."""
+    store = made.store(folder / "dass", 64, 8, FRAMES)
+    long = made.store(folder / "dass-long", 16, 8, EIGHT_SECONDS)
+    found = []
+    for method in METHODS:
+        variants = [_variant(name, steps, store, folder, method, 16) for name in SMALL]
+        variants.append(_variant("DASS nano", steps, store, folder, method, 16, blur=1.0))
+        found.append(Case(f"step, {method}", tuple(variants)))
+    for batch in (1, 8):
+        short = [_variant(name, answers, store, folder, batch, 16) for name in SMALL]
+        found.append(Case(f"answer, 3 s, batch {batch}", tuple(short), "s/clip", rounds=3))
+    large = [_variant(name, answers, long, folder, 1, 10) for name in LARGE]
+    found.append(Case("answer, 8 s, batch 1", tuple(large), "s/clip", rounds=3))
+    return found
+
+
+def _variant(
+    name: str, make: object, store: Path, folder: Path, how: object, stride: int, blur: float = 0.0
+) -> Variant:
+    asked = *(SMALL | LARGE)[name], stride, blur
+    given = {"asked": asked, "how": how, "store": store, "folder": folder}
+    return Variant(f"{name}, blur" if blur else name, make, given)
+
+
+def steps(asked: tuple, how: str, store: Path, folder: Path) -> Work:
+    """Steps as `lib.train` takes them, by this method."""
+    from benchmarks import ours
+
+    run = _prepared(asked, how, store, folder)
+    return Work(ours.stepper(run), note=_size(run))
+
+
+def answers(asked: tuple, how: int, store: Path, folder: Path) -> Work:
+    """`lib.train` scoring clips at this batch."""
+    run = _prepared(asked, "ce", store, folder)
+    work = scoring(run, how, how)
+    return Work(work.run, work.units, note=_size(run))
+
+
+def _prepared(asked: tuple, method: str, store: Path, folder: Path) -> object:
+    from benchmarks import ours
+
+    model, size, stride, blur = asked
+    changes = {"stride": stride, "blur": blur, "mix_at": "tokens"}
+    return ours.prepare(ours.experiment(model, size, method, **changes), store, folder)
+
+
+def _size(run: object) -> str:
+    return f"{sum(one.numel() for one in run.model.parameters()):,} parameters"

@@ -1,0 +1,125 @@
+"""The selective scan against a step-by-step loop in float64."""
+
+import pytest
+import torch
+from torch.autograd import gradcheck, gradgradcheck
+
+from benchmarks import scan as benchmark
+from lib.models.scan import linear_recurrence, selective_scan
+
+NAMES = ("x", "dt", "A", "B", "C", "D")
+
+
+def plain_scan(x, dt, A, B, C, D):
+    """One step after another; autograd goes back through the loop."""
+    each = x.shape[1] // B.shape[1]
+    h = torch.zeros(*x.shape[:2], A.shape[1], dtype=x.dtype)
+    ys = []
+    for x_t, dt_t, B_t, C_t in zip(*(part.unbind(-1) for part in (x, dt, B, C)), strict=True):
+        b, c = (part.repeat_interleave(each, 1) for part in (B_t, C_t))  # (batch, G * dim, N)
+        h = (dt_t[..., None] * A).exp() * h + dt_t[..., None] * b * x_t[..., None]
+        ys.append((h * c).sum(2) + D * x_t)
+    return torch.stack(ys, 2)
+
+
+def inputs(length, states=1, batch=2, groups=2, dim=3, decay=(-6, 0), dtype=torch.float64, seed=0):
+    """Random arguments; dt * A lies log-uniformly between -10**decay[0] and -10**decay[1]."""
+    rng = torch.Generator().manual_seed(seed)
+    x, dt = torch.randn(2, batch, groups * dim, length, generator=rng, dtype=torch.float64)
+    A = -torch.rand(groups * dim, states, generator=rng, dtype=torch.float64) - 0.5
+    dt = 10 ** (decay[0] + (decay[1] - decay[0]) * torch.rand(dt.shape, generator=rng))
+    B, C = torch.randn(2, batch, groups, states, length, generator=rng, dtype=torch.float64)
+    D = torch.randn(groups * dim, generator=rng, dtype=torch.float64)
+    # The reference gets the very numbers that the scan gets.
+    made = (part.to(dtype) for part in (x, dt.double(), A, B, C, D))
+    return [part.detach().requires_grad_() for part in made]
+
+
+def values_and_gradients(scan, arguments):
+    y = scan(*arguments)
+    weight = torch.cos(torch.arange(y.numel(), dtype=y.dtype)).view(y.shape)
+    return [y.detach(), *torch.autograd.grad((weight * y).sum(), arguments)]
+
+
+def assert_close(arguments, tolerance):
+    expected = values_and_gradients(
+        plain_scan, [p.detach().double().requires_grad_() for p in arguments]
+    )
+    found = values_and_gradients(selective_scan, arguments)
+    for name, one, other in zip(("y", *NAMES), found, expected, strict=True):
+        assert one.dtype == arguments[0].dtype and one.shape == other.shape, name
+        worst, size = (one.double() - other).abs().max(), other.abs().max()
+        assert worst <= tolerance * size, f"{name}: {worst:.1e} of {size:.1e}"
+
+
+@pytest.mark.parametrize("states", [1, 4])
+@pytest.mark.parametrize("length", [1, 2, 7, 1000])
+def test_equals_a_loop_in_float64(length, states):
+    assert_close(inputs(length, states), 1e-12)
+
+
+@pytest.mark.parametrize(
+    "length, states, decay",  # dt A from about -1e-6 to -50
+    [
+        *((1000, 4, decay) for decay in [(-6, -6), (-3, -3), (-6, 1.7), (1.7, 1.7)]),
+        *((8192, 1, decay) for decay in [(-6, -6), (-6, 1.7)]),
+    ],
+)
+def test_float32_is_within_1e5_at_every_decay(length, states, decay):
+    """Equal steps are the hard case: the decay's rounding is then the same in every step."""
+    assert_close(inputs(length, states, decay=decay, dtype=torch.float32), 1e-5)
+
+
+@pytest.mark.parametrize("length, states", [(1, 1), (5, 1), (7, 2)])
+def test_first_and_second_derivatives(length, states):
+    arguments = inputs(length, states, batch=1, dim=1, decay=(-2, 0))
+    assert gradcheck(selective_scan, arguments)
+    assert gradgradcheck(selective_scan, arguments)
+
+
+def test_the_transposed_recurrence_is_the_transpose():
+    log_a = -torch.rand(7, 1, dtype=torch.float64)
+    columns = [linear_recurrence(log_a, one[:, None], False) for one in torch.eye(7).double()]
+    rows = [linear_recurrence(log_a, one[:, None], True) for one in torch.eye(7).double()]
+    torch.testing.assert_close(torch.cat(rows, 1), torch.cat(columns, 1).T)
+    assert columns[2][5] == pytest.approx(log_a[3:6].sum().exp().item())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_autocast_changes_nothing(dtype):
+    arguments = inputs(100, dtype=torch.float32)
+    expected = selective_scan(*arguments)
+    with torch.autocast("cpu", dtype):
+        assert torch.equal(selective_scan(*arguments), expected)
+        low = selective_scan(*(part.to(dtype) for part in arguments))
+    assert low.dtype == torch.float32
+    assert torch.equal(low, selective_scan(*(part.to(dtype).float() for part in arguments)))
+
+
+def test_same_bytes_every_time():
+    arguments = inputs(1000, 2, dtype=torch.float32)
+    first, second = (values_and_gradients(selective_scan, arguments) for _ in range(2))
+    assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+
+
+def test_compiles_as_a_whole():
+    arguments = inputs(50, dtype=torch.float32)
+    compiled = torch.compile(selective_scan, backend="aot_eager", fullgraph=True)
+    found, expected = (values_and_gradients(f, arguments) for f in (compiled, selective_scan))
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_the_operator_keeps_its_promises():
+    log_a, b = -torch.rand(10, 3), torch.randn(10, 3)
+    for transposed in (False, True):
+        given = (log_a.clone().requires_grad_(), b.clone().requires_grad_(), transposed)
+        torch.library.opcheck(linear_recurrence, given)
+
+
+@pytest.mark.parametrize("loop", [benchmark.sliced_loop, benchmark.unbound_loop])
+def test_loops_of_the_benchmark_compute_the_same(loop):
+    arguments = inputs(9, 2)
+    expected = values_and_gradients(plain_scan, arguments)
+    for one, other in zip(values_and_gradients(loop, arguments), expected, strict=True):
+        torch.testing.assert_close(one, other)
