@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 from torch.utils.data import default_collate
@@ -22,8 +21,8 @@ from lib import (
     checkpoint,
     clips,
     files,
-    geometry,
     hardware,
+    kept,
     labels,
     losses,
     methods,
@@ -33,10 +32,9 @@ from lib import (
 )
 from lib.errors import RunFault
 from lib.features import front_end, noise_power
-from lib.metrics import choose_epoch
 from lib.models import loading
 from lib.sets import balanced, split_sets
-from lib.settings import SELECTIONS, Experiment
+from lib.settings import Experiment
 from lib.store import Store
 
 EVALUATION_BATCH = {"cpu": 8, "cuda": 512}  # what was fastest, benchmarks/evaluation.py
@@ -69,7 +67,7 @@ def fit(experiment: Experiment, seed: int, store: Store, frames: int, folder: Pa
     TensorBoard events and, last, result.json. Raises UserError when the loss is not finite.
     """
     run = _prepare(experiment, seed, store, frames, folder)
-    history, kept = _resume(run)
+    history, chosen = _resume(run)
     writer = SummaryWriter(str(folder / "events"), purge_step=len(history) + 1)
     while len(history) < experiment.epochs:
         epoch = len(history) + 1
@@ -77,15 +75,15 @@ def fit(experiment: Experiment, seed: int, store: Store, frames: int, folder: Pa
         logs = _train_epoch(run, epoch)
         evaluated = {name: _evaluate(run, name) for name in ("validation", "test")}
         history.append({"epoch": epoch, **logs, **_epoch_scores(run, evaluated)})
-        _keep_chosen(run, kept, history, evaluated)
-        _keep_weights(run, history)
+        kept.keep_chosen(run, chosen, history, evaluated, _evaluate)
+        kept.keep_weights(run, history)
         run.scheduler.step()
-        _save(run, history, kept)
+        _save(run, history, chosen)
         for key, value in history[-1].items():
             writer.add_scalar(key, value, epoch)
         print(f"epoch {epoch} took {time.monotonic() - start:.1f} s", flush=True)
     writer.close()
-    _finish(run, history, kept)
+    kept.finish(run, history, chosen)
 
 
 def _prepare(experiment: Experiment, seed: int, store: Store, frames: int, folder: Path) -> Run:
@@ -260,51 +258,9 @@ def _epoch_scores(run: Run, evaluated: dict[str, dict[str, Tensor]]) -> dict[str
     return result
 
 
-def _keep_chosen(run: Run, kept: dict[str, dict], history: list[dict], evaluated: dict) -> None:
-    """Keep this epoch's predictions for each selection that would choose it so far."""
-    epoch = history[-1]["epoch"]
-    chosen = [name for name in SELECTIONS if chosen_epoch(history, name) == epoch]
-    if chosen and run.experiment.keep_train:
-        evaluated = evaluated | {"train": _evaluate(run, "train")}
-    for selection in chosen:
-        kept[selection] = {
-            f"{name}/{key}": value
-            for name, found in evaluated.items()
-            for key, value in found.items()
-            if key == "logits" or (run.experiment.keep_embeddings and name in _drawn(run))
-        }
-
-
-def _drawn(run: Run) -> tuple[str, ...]:
-    """The sets whose embeddings are drawn: of SPRSound's tasks the held-out one alone."""
-    challenge = labels.get(run.experiment.labels).challenge
-    return ("validation",) if challenge else ("validation", "test")
-
-
-def _keep_weights(run: Run, history: list[dict]) -> None:
-    """Write the weights of this epoch if it is the one that whoever starts from them wants."""
-    wanted = chosen_epoch(history, "validation") or chosen_epoch(history, "last")  # none qualifies
-    if run.experiment.keep_weights and wanted == history[-1]["epoch"]:
-        with files.aside(run.folder / runs.WEIGHTS) as part:
-            state = {key: value.contiguous() for key, value in run.model.state_dict().items()}
-            save_file(state, part)
-
-
-def chosen_epoch(history: list[dict], selection: str) -> int | None:
-    """The epoch a selection rule takes: the last one, or the best on validation or test."""
-    if selection == "last":
-        return history[-1]["epoch"]
-    if f"{selection}_score" not in history[-1]:
-        return None
-    best = choose_epoch(
-        [{"se": row[f"{selection}_se"], "score": row[f"{selection}_score"]} for row in history]
-    )
-    return None if best is None else history[best]["epoch"]
-
-
-def _save(run: Run, history: list[dict], kept: dict) -> None:
+def _save(run: Run, history: list[dict], chosen: dict) -> None:
     parts = {name: getattr(run, name).state_dict() for name in RESTORED}
-    checkpoint.save(run.folder, len(history), {"history": history, "kept": kept, **parts})
+    checkpoint.save(run.folder, len(history), {"history": history, "kept": chosen, **parts})
 
 
 def _resume(run: Run) -> tuple[list[dict], dict]:
@@ -315,35 +271,6 @@ def _resume(run: Run) -> tuple[list[dict], dict]:
     for name in RESTORED:
         getattr(run, name).load_state_dict(state[name])
     return state["history"], state["kept"]
-
-
-def _finish(run: Run, history: list[dict], kept: dict) -> None:
-    arrays = {}
-    for name in ("train", "validation", "test"):
-        if any(f"{name}/" in key for found in kept.values() for key in found):
-            arrays |= runs.describe_set(name, run.cycles.loc[run.sets[name]], run.labels)
-    shown = "test" if "test" in kept else "last"  # one selection's embeddings are enough to draw
-    for selection, found in kept.items():
-        for key, value in found.items():
-            if key.endswith("logits") or selection == shown:
-                arrays[f"{selection}/{key}"] = value.cpu().numpy()
-    epochs = {selection: chosen_epoch(history, selection) for selection in SELECTIONS}
-    size = sum(p.numel() for p in run.model.parameters())
-    facts = {"parameters": size, "clips": {name: len(rows) for name, rows in run.sets.items()}}
-    if seen := _seen_inside(run):
-        runs.write_arrays(run.folder / runs.GEOMETRY, seen)
-    runs.write_record(run.folder, history, arrays, epochs, facts, labels.get(run.experiment.labels))
-    checkpoint.clear(run.folder)
-
-
-def _seen_inside(run: Run) -> dict[str, np.ndarray]:
-    """What an experiment wants kept of the model itself, which is not published."""
-    e, seen = run.experiment, {}
-    if e.keep_geometry:
-        seen |= geometry.look(run.model, run.clips, run.cycles, run.sets, e.labels)
-    if e.keep_spectra:
-        seen |= geometry.responses(run.model, run.clips, run.sets)
-    return seen
 
 
 def _key(*numbers: int) -> int:
