@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from lib import files, labels, models, runs
+from lib import files, hardware, labels, models, runs
 from lib.clips import FLAT, Clips
 from lib.data import sprsound
 from lib.errors import UserError
@@ -98,6 +98,7 @@ def evaluate(root: Path, run: Path, step_seconds: float = STEP_SECONDS) -> pd.Da
     answers t21, w12 answers t22. About 9 windows a record, 734 records: a
     minute on one core with the small CNN.
     """
+    hardware.settle(torch.device("cpu"))  # with two threads, and others at work, six times as slow
     classify, audio = load(run), sprsound.audio_files(root)
     task = TASKS[classify.experiment.labels]
     table = sprsound.records(root)
