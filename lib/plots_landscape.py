@@ -33,7 +33,7 @@ def slices(found: pd.DataFrame) -> Figure:
         ends = mean.iloc[[0, len(mean) // 2, -1]]
         parts.append(f"{method}: {listing([f'at {at:g}' for at in ends.index], ends, 2)}")
     ax.set(xlabel="position along the direction (1: as long as the weights)", ylabel="loss")
-    fig.legend(loc="outside lower center", ncols=3, frameon=False)
+    fig.legend(loc="outside lower center", ncols=2, frameon=False)
     return describe(fig, f"Mean loss along random directions. {'; '.join(parts)}.")
 
 
