@@ -5,7 +5,7 @@ from pathlib import Path
 from benchmarks import made
 from benchmarks.evaluation import scoring
 from benchmarks.measure import Case, Variant, Work
-from benchmarks.step import FRAMES
+from benchmarks.step import FRAMES, our_steps
 
 MODELS = (("ast", "mini"), ("resnet18", ""), ("mn04", ""))
 METHODS = ("ce", "patchmix_cl")
@@ -22,7 +22,7 @@ def cases(folder: Path) -> list[Case]:
         for method in METHODS:
             given = {"asked": (model, size, method), "store": store, "folder": folder}
             variants = tuple(
-                Variant(name, steps, given | {"rho": rho})
+                Variant(name, our_steps, given | {"rho": rho})
                 for name, rho in (("plain", 0.0), ("SAM", 0.05))
             )
             found.append(Case(f"{model} {size}".strip() + f", {method}", variants))
@@ -34,14 +34,6 @@ def cases(folder: Path) -> list[Case]:
             name = f"ast {size}, 1,214 tokens, batch {batch}"
             found.append(Case(name, one, "s/clip", compared=False, rounds=3))
     return found
-
-
-def steps(asked: tuple[str, str, str], rho: float, store: Path, folder: Path) -> Work:
-    """Steps as `lib.train` takes them, with SAM where rho is not 0."""
-    from benchmarks import ours
-
-    asked_for = ours.experiment(*asked, rho=rho)
-    return Work(ours.stepper(ours.prepare(asked_for, store, folder)))
 
 
 def answers(size: str, batch: int, store: Path, folder: Path) -> Work:

@@ -22,11 +22,11 @@ def cases(folder: Path) -> list[Case]:
     return found
 
 
-def our_steps(asked: tuple[str, str, str], store: Path, folder: Path) -> Work:
-    """Steps as `lib.train` takes them."""
+def our_steps(asked: tuple[str, str, str], store: Path, folder: Path, rho: float = 0.0) -> Work:
+    """Steps as `lib.train` takes them, with SAM where rho is not 0."""
     from benchmarks import ours
 
-    return Work(ours.stepper(ours.prepare(ours.experiment(*asked), store, folder)))
+    return Work(ours.stepper(ours.prepare(ours.experiment(*asked, rho=rho), store, folder)))
 
 
 def plain_steps(asked: tuple[str, str, str], store: Path, folder: Path) -> Work:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from lib import attention, audio, explore, geometry, registry, runs
 from lib.data import Source, icbhi
@@ -70,8 +71,6 @@ def sounds(source: Source, shown: list[Attended]) -> list[np.ndarray]:
 
 def drawn(found: np.ndarray, shape: tuple[int, int], experiment: Experiment) -> np.ndarray:
     """A map (F, T) of patches as a picture (frames, mels)."""
-    import torch
-
     patches = experiment.patch, experiment.stride
     return attention.to_spectrogram(torch.from_numpy(found), *shape, *patches).numpy()
 

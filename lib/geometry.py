@@ -33,14 +33,13 @@ def look(
     plane/loss (row, column); of an AST also attention/cycle, attention/last and attention/rollout
     (cycles, F, T).
     """
-    some = np.sort(np.random.default_rng(0).permutation(sets["train"])[:CLIPS])
-    x, y = _batch(clips, some)
+    x, y = _batch(clips, _some(sets["train"], CLIPS))
     eigenvalue, products = landscape.largest_eigenvalue(model, x, y)
     found = {
         "eigenvalue": eigenvalue,
         "products": products,
         "sharpness": landscape.sharpness(model, x, y, RHO),
-        "clips": len(some),
+        "clips": len(x),
     }
     slices = {"line": landscape.line(model, x, y, LINE_STEPS, SPAN, seed=0)}
     slices["plane"] = landscape.plane(model, x, y, PLANE_STEPS, SPAN, seed=0)
@@ -58,9 +57,9 @@ def responses(model: nn.Module, clips: Clips, sets: dict[str, np.ndarray]) -> di
     Keys, blocks in their order: spectrum/<block>/frequency and spectrum/<block>/diagonal, (n,) each
     (`lib.spectra`), and spectrum/<block>/map, rows and columns of what was transformed.
     """
-    some = np.sort(np.random.default_rng(0).permutation(sets["test"])[:HEARD])
+    x, _ = _batch(clips, _some(sets["test"], HEARD))
     found = {}
-    for name, maps in spectra.feature_maps(model.eval(), _batch(clips, some)[0]).items():
+    for name, maps in spectra.feature_maps(model.eval(), x).items():
         found[f"spectrum/{name}/frequency"] = spectra.frequencies(maps.shape[2:]).numpy()
         found[f"spectrum/{name}/diagonal"] = spectra.diagonal(maps).cpu().numpy()
         found[f"spectrum/{name}/map"] = np.array(maps.shape[2:])
@@ -71,6 +70,19 @@ def read(folder: Path) -> dict[str, np.ndarray] | None:
     """What a run kept, or None."""
     path = folder / runs.GEOMETRY
     return runs.read_arrays(path) if path.exists() else None
+
+
+def of(results: pd.DataFrame, experiment: str) -> dict[int, dict[str, np.ndarray]]:
+    """What an experiment's finished runs kept, by seed; those that kept nothing are left out."""
+    done = results[(results.experiment == experiment) & results.path.notna()]
+    done = done.drop_duplicates("seed").sort_values("seed")
+    found = {run.seed: read(Path(run.path)) for run in done.itertuples()}
+    return {seed: kept for seed, kept in found.items() if kept}
+
+
+def _some(rows: np.ndarray, count: int) -> np.ndarray:
+    """The same rows of a set for every run."""
+    return np.sort(np.random.default_rng(0).permutation(rows)[:count])
 
 
 def _batch(clips: Clips, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:

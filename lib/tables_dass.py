@@ -21,9 +21,8 @@ def responses(results: pd.DataFrame) -> pd.DataFrame:
     """
     parts = []
     for model, experiment in SPECTRA.items():
-        done = results[(results.experiment == experiment) & results.path.notna()]
-        for path in done.drop_duplicates("seed").path:
-            parts += _points(model, geometry.read(Path(path)) or {})
+        for kept in geometry.of(results, experiment).values():
+            parts += _points(model, kept)
     if not parts:
         return pd.DataFrame(columns=POINTS)
     by = POINTS[:-1]

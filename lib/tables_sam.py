@@ -1,7 +1,5 @@
 """What SAM does: to the Scores, to the curvature of the loss, and where it was measured."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
@@ -57,7 +55,7 @@ def flatness(results: pd.DataFrame) -> pd.DataFrame:
     """
     lines = []
     for name, *pair in PAIRS:
-        found = [_kept(results, experiment) for experiment in pair]
+        found = [geometry.of(results, experiment) for experiment in pair]
         both = sorted(set(found[0]) & set(found[1]))
         ratios = [found[1][s]["eigenvalue"] / found[0][s]["eigenvalue"] for s in both]
         mean = float(np.exp(np.mean(np.log(ratios)))) if ratios and min(ratios) > 0 else np.nan
@@ -85,7 +83,7 @@ def slices(results: pd.DataFrame) -> pd.DataFrame:
         )
         for name, *pair in PAIRS
         for training, experiment in zip(TRAININGS, pair, strict=True)
-        for seed, kept in _kept(results, experiment).items()
+        for seed, kept in geometry.of(results, experiment).items()
     ]
     columns = ["method", "position", "loss", "seed"]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
@@ -96,19 +94,11 @@ def planes(results: pd.DataFrame) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     name, *pair = PAIRS[0]
     found = {}
     for training, experiment in zip(TRAININGS, pair, strict=True):
-        for kept in list(_kept(results, experiment).values())[:1]:
+        for kept in list(geometry.of(results, experiment).values())[:1]:
             found[f"{name}, {training}"] = kept
     losses = {key: kept["plane/loss"] for key, kept in found.items()}
     positions = [kept["plane/position"] for kept in found.values()]
     return (positions[0] if positions else np.zeros(0)), losses
-
-
-def _kept(results: pd.DataFrame, experiment: str) -> dict[int, dict[str, np.ndarray]]:
-    """What finished runs kept of their landscape, by seed."""
-    done = results[(results.experiment == experiment) & results.path.notna()]
-    done = done.drop_duplicates("seed").sort_values("seed")
-    found = {run.seed: geometry.read(Path(run.path)) for run in done.itertuples()}
-    return {seed: kept for seed, kept in found.items() if kept}
 
 
 def _spread(kept: dict[int, dict[str, np.ndarray]], key: str, form: str) -> str:

@@ -36,9 +36,7 @@ Build = Callable[[Results, bool], pd.DataFrame]
 
 
 def _view(rows_of: str, results_of: str, view: Callable, two_class: bool = False) -> Build:
-    return lambda results, judge: view(
-        tables.compare(rows.table(rows_of), results[results_of], judge, two_class)
-    )
+    return _own(results_of, rows.table(rows_of), view, two_class)
 
 
 def _own(name: str, of: list[Row], view: Callable, two_class: bool = False) -> Build:
