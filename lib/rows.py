@@ -6,7 +6,7 @@ of our own follow them.
 
 from lib import paper_sprsound, rows_dass, rows_sam
 from lib.errors import unknown
-from lib.registry import CL, SWEEPS
+from lib.experiments.patchmix import CL, SWEEPS
 from lib.row import Row, own, published
 
 CL_NAME = "ast_in_as/patchmix_cl"

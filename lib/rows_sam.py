@@ -4,7 +4,7 @@ Its one published number counts any abnormal answer, so the rows stand in both c
 beside Bae et al.'s numbers in the same one.
 """
 
-from lib.registry import FREE, GEOMETRY_SWEEPS
+from lib.experiments.geometry import FREE, GEOMETRY_SWEEPS
 from lib.row import Row, own, published
 
 _OURS = {

@@ -41,8 +41,9 @@ def copy_project(folder: Path, extra: str = "") -> Path:
         shutil.copytree(PROJECT / name, folder / name, ignore=ignored)
     shutil.copy(PROJECT / "requirements.txt", folder)
     longer = f"replace(SMOKE, rules=(*SMOKE.rules, (HERE, {{'epochs': {EPOCHS}}})))"
-    text = f"\nfrom dataclasses import replace\n\nPROFILES['smoke'] = {longer}\n"
-    with open(folder / "lib/profiles.py", "a") as out:
+    imports = "from dataclasses import replace\nfrom lib.profiles.shared import HERE"
+    text = f"\n{imports}\n\nPROFILES['smoke'] = {longer}\n"
+    with open(folder / "lib/profiles/__init__.py", "a") as out:
         out.write(text)
     with open(folder / "lib/rows.py", "a") as out:
         out.write(extra)

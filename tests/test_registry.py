@@ -4,6 +4,7 @@ import pytest
 
 from lib import models, paper, paper_sprsound, profiles, registry, rows, rows_dass, rows_sam
 from lib.errors import UserError
+from lib.experiments import geometry, patchmix, srad
 from lib.features import front_end
 from lib.settings import Experiment, identity, override
 
@@ -58,13 +59,13 @@ def test_a_row_takes_the_profile_s_seeds_unless_it_has_its_own():
     mel, ours = registry.get("mn04_as/ce@mel"), registry.get("cnn2/ce@t11")
     assert profiles.seeds(profiles.QUICK, mel) == (1, 2)
     assert profiles.seeds(profiles.QUICK, ours) == (1,)
-    dear = registry.get(f"{registry.FREE}/rho=0.1")
+    dear = registry.get(f"{geometry.FREE}/rho=0.1")
     assert profiles.seeds(profiles.CPU, ours) == (1, 2)
     assert profiles.seeds(profiles.CPU, dear) == (1,)
     assert profiles.seeds(profiles.PAPER, dear) == (1, 2, 3, 4, 5)
     assert profiles.seeds(profiles.CPU, ours) == (1, 2)
     assert profiles.seeds(profiles.PAPER, ours) == (1, 2, 3, 4, 5)
-    assert profiles.seeds(profiles.PAPER, registry.CE) == (1, 2, 3, 4, 5)
+    assert profiles.seeds(profiles.PAPER, patchmix.CE) == (1, 2, 3, 4, 5)
 
 
 def test_what_quick_leaves_out_of_sprsound_says_why():
@@ -89,7 +90,7 @@ def test_published_settings_of_the_main_method():
 
 
 def test_names_say_what_differs():
-    base = identity(registry.CL)
+    base = identity(patchmix.CL)
     for name, experiment in registry.EXPERIMENTS.items():
         assert experiment.name == name
         if name.startswith("ast_in_as/patchmix_cl/"):
@@ -100,7 +101,7 @@ def test_names_say_what_differs():
 
 
 def test_figure_2_contains_the_chosen_values_once():
-    values = {s: [r.experiment for r in rows.sweep(s)] for s in registry.SWEEPS}
+    values = {s: [r.experiment for r in rows.sweep(s)] for s in patchmix.SWEEPS}
     assert all(v.count(rows.CL_NAME) == 1 for v in values.values())
 
 
@@ -157,11 +158,11 @@ def test_each_pair_differs_in_the_radius_alone():
 
 
 def test_sweeps_of_the_clip_keep_it_in_every_profile_that_runs_them():
-    for value in registry.GEOMETRY_SWEEPS["clip_seconds"]:
-        swept = registry.get(f"{registry.FREE}/clip_seconds={value}")
+    for value in geometry.GEOMETRY_SWEEPS["clip_seconds"]:
+        swept = registry.get(f"{geometry.FREE}/clip_seconds={value}")
         assert profiles.why_not(profiles.QUICK, swept)
         assert profiles.apply(profiles.CPU, swept).clip_seconds == value
-    repeated = registry.get(f"{registry.FREE}/pad=repeat")
+    repeated = registry.get(f"{geometry.FREE}/pad=repeat")
     assert (repeated.pad, repeated.fade) == ("repeat", "recording")  # as the main paper's clips
 
 
@@ -200,7 +201,7 @@ def test_lung_srad_is_the_published_recipe():
 
 
 def test_names_of_lung_srad_say_what_differs():
-    for base, names in (("dass/blur", registry.BLURS), ("dass/srad", registry.SRAD_QUIRKS)):
+    for base, names in (("dass/blur", srad.BLURS), ("dass/srad", srad.SRAD_QUIRKS)):
         known = identity(registry.get(base))
         for name in names:
             changed = identity(registry.get(f"{base}/{name}"))
