@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import costs, plots
+from lib import costs, plots_costs
 from lib.figures import alt_text
 
 MACHINE = {"cpu": "A CPU", "cores": 2, "torch": "2.11", "gpu": "none"}
@@ -76,8 +76,11 @@ def test_without_a_file_everything_says_so():
         table = costs.table(found, group)
         assert table["case"].tolist() == ["not run"] and "python -m benchmarks" in table["note"][0]
     assert "not run" in costs.fits(found).to_numpy() and len(costs.clips_per_second(found)) == 1
-    for fig in (plots.speeds(costs.speeds(found, "step")), plots.cost_lines(costs.lines(found))):
-        assert alt_text(fig) == plots.NO_COST
+    for fig in (
+        plots_costs.speeds(costs.speeds(found, "step")),
+        plots_costs.cost_lines(costs.lines(found)),
+    ):
+        assert alt_text(fig) == plots_costs.NO_COST
 
 
 def test_the_files_are_read_as_they_were_written(tmp_path, monkeypatch):

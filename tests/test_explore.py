@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lib import data, explore, figures, paper, plots
+from lib import data, explore, figures, paper, plots_data
 from lib.data import synthetic
 from lib.features import FrontEnd
 from lib.models.ast import grid
@@ -47,7 +47,7 @@ def test_a_few_patients_make_half_of_the_cycles(official):
     table = explore.by_patient(official)
     assert len(table) == 126 and table.to_numpy().sum() == 6898
     assert table.sum(axis=1).is_monotonic_decreasing
-    alt = figures.alt_text(plots.patients(table))
+    alt = figures.alt_text(plots_data.patients(table))
     total, half = 0, 0
     for cycles in table.sum(axis=1):
         total, half = total + cycles, half + 1

@@ -8,32 +8,6 @@ from lib import plots
 from lib.data.icbhi import CLASSES
 from lib.figures import alt_text, png
 
-PAPER = pd.DataFrame([[2063, 1215, 501, 363], [1579, 649, 385, 143]], ["train", "test"], CLASSES)
-
-
-def test_class_counts_draws_every_count():
-    fig = plots.class_counts(PAPER // 2, PAPER)
-    for ax, split in zip(fig.axes, PAPER.index, strict=True):
-        heights = [bar.get_height() for bar in ax.patches]
-        assert heights == [*PAPER.loc[split], *(PAPER.loc[split] // 2)]
-    assert "paper normal 2063, crackle 1215" in alt_text(fig)
-
-
-def test_durations_counts_every_cycle():
-    seconds = {"normal": np.array([0.2, 3.0, 9.0]), "crackle": np.array([1.0])}
-    fig = plots.durations(seconds, 8.0)
-    assert max(bar.get_y() + bar.get_height() for bar in fig.axes[0].patches) >= 1
-    assert sum(bar.get_height() for bar in fig.axes[0].patches) == 4
-    assert "1 are longer" in alt_text(fig) and "0.20 to 9.00 s" in alt_text(fig)
-
-
-def test_device_classes_shows_counts_and_shares_of_the_device():
-    counts = pd.DataFrame([[3, 1, 0, 0], [0, 0, 0, 0]], ["Meditron", "Litt3200"], CLASSES)
-    fig = plots.device_classes(counts)
-    texts = [text.get_text() for text in fig.axes[0].texts]
-    assert texts[:2] == ["3 (75%)", "1 (25%)"] and texts[-1] == "0 (0%)"
-    assert "Meditron: normal 3" in alt_text(fig)
-
 
 def test_history_leaves_out_what_a_run_lacks():
     full = pd.DataFrame({"epoch": [1, 2], "loss": [1.0, 0.5], "test_score": [50.0, 52.0]})
@@ -93,29 +67,6 @@ def test_tsne_colours_every_point_once_in_each_panel():
     assert names == list(CLASSES)
     assert len(fig.axes[3].get_legend().get_texts()) == 6  # five patients and "other"
     assert "60 test clips" in alt_text(fig)
-
-
-def test_speeds_draw_every_ratio_and_name_the_base():
-    columns = ["case", "variant", "base", "faster", "faster_q1", "faster_q3"]
-    rows = [("ast", "bf16", "ours", 1.2, 1.1, 1.3), ("mn04", "bf16", "ours", 0.5, 0.4, 0.6)]
-    rows.append(("ast", "compiled", "ours", 1.5, 1.5, 1.5))
-    fig = plots.speeds(pd.DataFrame(rows, columns=columns))
-    ax = fig.axes[0]
-    widths = {round(bar.get_y() + bar.get_height() / 2): bar.get_width() for bar in ax.patches}
-    assert widths == {2: 1.2, 1: 0.5, 0: 1.5}  # by variant, from the top
-    names = dict(zip(ax.get_yticks(), (t.get_text() for t in ax.get_yticklabels()), strict=True))
-    assert names == {2: "bf16 · ast", 1: "bf16 · mn04", 0: "compiled · ast"}
-    assert ax.get_xlabel() == "times as fast as: ours"
-    assert "bf16 · mn04 0.50" in alt_text(fig)
-
-
-def test_cost_lines_draw_points_and_the_fitted_line():
-    rows = [("clips, an epoch", "s/epoch", x, 1 + 2 * x, 2 * x, 2 + 2 * x) for x in (1.0, 2.0, 4.0)]
-    fig = plots.cost_lines(pd.DataFrame(rows, columns=["case", "unit", "x", "median", "q1", "q3"]))
-    points, line = fig.axes[0].lines[0], fig.axes[0].lines[-1]
-    assert list(points.get_ydata()) == [3, 5, 9]
-    assert list(line.get_xdata()) == [0, 4] and line.get_ydata() == pytest.approx([1, 9])
-    assert "clips, an epoch: 1 3.000, 2 5.000, 4 9.000 s" in alt_text(fig)
 
 
 def test_nothing_finished_is_said():
