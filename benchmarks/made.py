@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib import files, runs
+from lib import files, runs, scored
 from lib.data.icbhi import CLASSES
 from lib.settings import SELECTIONS, Experiment
 
@@ -69,7 +69,7 @@ def records(count: int, clips: int = 2756) -> None:
     for seed in range(count):
         wanted = runs.Wanted(Experiment("made"), seed, "0" * 64, "")
         folder = runs.start(wanted, {"name": "made", "note": ""}, "none")
-        arrays = runs.describe_set("test", table, labels)
+        arrays = scored.describe_set("test", table, labels)
         for selection in epochs:
             arrays[f"{selection}/test/logits"] = rng.normal(size=(clips, 4)).astype(np.float32)
         history = [{"epoch": 1, "loss": 1.0}]

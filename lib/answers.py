@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib import labels, runs, stats
+from lib import labels, runs, scored, stats
 from lib.errors import UserError
 from lib.labels import Labelling
 from lib.metrics import confusion
@@ -46,7 +46,7 @@ def of_runs(done: pd.DataFrame) -> Answers | None:
         return None
     kept = [runs.predictions(Path(path)) for path in done.path]
     first = {key: kept[0][f"test/{key}"] for key in ("label", "patient", "device", "cycle")}
-    part = runs.kept_parts(kept[0], "test")
+    part = scored.kept_parts(kept[0], "test")
     labelling = labels.get(runs.read_started(Path(done.path.iloc[0]))["experiment"]["labels"])
     for path, arrays in zip(done.path, kept, strict=True):
         if not np.array_equal(arrays["test/cycle"], first["cycle"]):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lib import attention, audio, explore, geometry, registry, runs
+from lib import attention, audio, explore, geometry, registry, scored
 from lib.data import Source, icbhi
 from lib.features import FrontEnd, clip_frames
 from lib.profiles import apply
@@ -38,7 +38,7 @@ def cycles(here: Study, results: pd.DataFrame, methods: dict[str, str]) -> list[
     store = here.store(experiment)
     if store is None:
         return []
-    rows = pd.Series(store.cycles.index, runs.cycle_ids(store.cycles))
+    rows = pd.Series(store.cycles.index, scored.cycle_ids(store.cycles))
     shown = []
     for at, cycle in enumerate(next(iter(kept.values()))["attention/cycle"]):
         own = np.asarray(store.features[rows[cycle]], np.float32)
@@ -58,7 +58,7 @@ def sounds(source: Source, shown: list[Attended]) -> list[np.ndarray]:
     if not explore.has_recordings(source):
         return []
     paths, table = icbhi.audio_files(source.root), icbhi.cycles(source.root)
-    table = table.set_index(runs.cycle_ids(table))
+    table = table.set_index(scored.cycle_ids(table))
     front = FrontEnd(fade="none")
     found = []
     for one in shown:

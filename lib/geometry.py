@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from lib import attention, landscape, runs, spectra
+from lib import attention, landscape, runs, scored, spectra
 from lib.clips import Clips
 
 CLIPS = 32  # training clips on which the loss is measured, the same for every run of a split
@@ -107,4 +107,4 @@ def _attention(
     chosen = cycles.loc[rows]
     maps = attention.maps(model, _batch(clips, rows)[0]) if len(rows) else {}
     found = {f"attention/{key}": value.float().cpu().numpy() for key, value in maps.items()}
-    return found | {"attention/cycle": runs.cycle_ids(chosen)}
+    return found | {"attention/cycle": scored.cycle_ids(chosen)}

@@ -9,7 +9,7 @@ import numpy as np
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lib import checkpoint, files, geometry, labels, runs
+from lib import checkpoint, files, geometry, labels, runs, scored
 from lib.metrics import choose_epoch
 from lib.settings import SELECTIONS
 
@@ -72,7 +72,7 @@ def finish(run: Run, history: list[dict], kept: dict) -> None:
     arrays = {}
     for name in ("train", "validation", "test"):
         if any(f"{name}/" in key for found in kept.values() for key in found):
-            arrays |= runs.describe_set(name, run.cycles.loc[run.sets[name]], run.labels)
+            arrays |= scored.describe_set(name, run.cycles.loc[run.sets[name]], run.labels)
     shown = "test" if "test" in kept else "last"  # one selection's embeddings are enough to draw
     for selection, found in kept.items():
         for key, value in found.items():

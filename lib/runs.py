@@ -13,17 +13,16 @@ import time
 import zipfile
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from lib import files, labels
-from lib.data import icbhi
+from lib import files, labels, scored
 from lib.errors import UserError
 from lib.labels import Labelling
-from lib.settings import SELECTIONS, Experiment, identity
+from lib.settings import Experiment, identity
 
 GEOMETRY = "geometry.npz"  # of a run that keeps it (`lib.geometry`)
 RECORD = (
@@ -32,7 +31,6 @@ RECORD = (
 )
 WEIGHTS = "weights.safetensors"  # of a run that others start from; never published
 PROGRESS_SECONDS = 1.0
-ICBHI = labels.get("label")
 
 
 @dataclass(frozen=True)
@@ -143,44 +141,18 @@ def start(wanted: Wanted, data: dict, weights: str) -> Path:
     return folder
 
 
-def parts(cycles: pd.DataFrame) -> np.ndarray:
-    """The part of a scored set that each clip is of: SPRSound's inter, intra or 2023, else one."""
-    return cycles.part.to_numpy(dtype=str) if "part" in cycles else np.zeros(len(cycles), dtype=str)
-
-
-def kept_parts(arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
-    """`parts` of a set whose answers were kept."""
-    return arrays.get(f"{name}/part", np.zeros(len(arrays[f"{name}/label"]), dtype=str))
-
-
-def cycle_ids(cycles: pd.DataFrame) -> np.ndarray:
-    """The name of each cycle: recording:cycle."""
-    return (cycles.recording + ":" + cycles.cycle.astype(str)).to_numpy(dtype=str)
-
-
-def describe_set(name: str, cycles: pd.DataFrame, label: np.ndarray) -> dict[str, np.ndarray]:
-    """Who is who in a scored set: label, cycle id, patient and device, in the logits' order."""
-    known = {f"{name}/part": parts(cycles)} if "part" in cycles else {}
-    return known | {
-        f"{name}/label": label[cycles.index].astype(np.int8),
-        f"{name}/cycle": cycle_ids(cycles),
-        f"{name}/patient": cycles.patient.to_numpy(dtype=str),
-        f"{name}/device": cycles.device.to_numpy(dtype=str),
-    }
-
-
 def write_record(
     folder: Path,
     history: list[dict],
     arrays: dict[str, np.ndarray],
     epochs: dict[str, int | None],
     facts: dict,
-    labelling: Labelling = ICBHI,
+    labelling: Labelling = scored.ICBHI,
 ) -> None:
     """Write history, predictions and, last, the result computed from those predictions."""
     files.write_text(folder / "history.csv", pd.DataFrame(history).to_csv(index=False))
     write_arrays(folder / "predictions.npz", arrays)
-    result = {"selections": score_selections(arrays, epochs, labelling), **facts}
+    result = {"selections": scored.score_selections(arrays, epochs, labelling), **facts}
     files.write_json(folder / "result.json", result)
     (folder / "progress.json").unlink(missing_ok=True)
 
@@ -189,49 +161,6 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write arrays aside, then rename."""
     with files.aside(path) as part, open(part, "wb") as handle:
         np.savez_compressed(handle, **arrays)
-
-
-def score_selections(
-    arrays: dict[str, np.ndarray], epochs: dict[str, int | None], labelling: Labelling = ICBHI
-) -> dict:
-    """Every number of a result, from predictions alone; None where no epoch qualifies."""
-    result = {}
-    for selection in SELECTIONS:
-        if f"{selection}/test/logits" not in arrays:
-            result[selection] = None
-            continue
-        test = partial(_score, arrays, labelling, selection, "test")
-        clean = ~np.isin(arrays["test/patient"], icbhi.OVERLAPPING_PATIENTS)
-        result[selection] = {"epoch": epochs[selection], "test": test(), "test_clean": test(clean)}
-        for name in ("train", "validation"):
-            if f"{selection}/{name}/logits" in arrays:
-                result[selection][name] = _score(arrays, labelling, selection, name)
-    return result
-
-
-def _score(
-    arrays: dict[str, np.ndarray],
-    labelling: Labelling,
-    selection: str,
-    name: str,
-    kept: np.ndarray | slice = slice(None),
-) -> dict:
-    label = arrays[f"{name}/label"][kept]
-    part = kept_parts(arrays, name)[kept]
-    predicted = arrays[f"{selection}/{name}/logits"][kept].argmax(1)
-    matrices = labelling.matrices(label, predicted, part)
-    names = np.unique(part)
-    own = matrices[labels.counted(names)]
-    found = _rounded(own.sum(0), labels.mean_over_parts(labelling.scores(own)))
-    if len(names) > 1:
-        pairs = zip(names, matrices, strict=True)
-        found["parts"] = {str(one): _rounded(m, labelling.scores(m)) for one, m in pairs}
-    return found
-
-
-def _rounded(matrix: np.ndarray, numbers: dict[str, np.ndarray]) -> dict:
-    rounded = {key: round(float(value), 4) for key, value in numbers.items()}
-    return {"confusion": matrix.tolist(), **rounded}
 
 
 @cache
@@ -278,7 +207,7 @@ def verify() -> list[str]:
         stored = read(folder)["selections"]
         epochs = {key: value and value["epoch"] for key, value in stored.items()}
         labelling = labels.get(wanted.experiment.labels)
-        if score_selections(predictions(folder), epochs, labelling) != stored:
+        if scored.score_selections(predictions(folder), epochs, labelling) != stored:
             differences.append(f"{folder.name}: result.json is not what predictions.npz gives")
     return differences
 

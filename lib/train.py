@@ -29,6 +29,7 @@ from lib import (
     models,
     optim,
     runs,
+    scored,
 )
 from lib.errors import RunFault
 from lib.features import front_end, noise_power
@@ -252,7 +253,7 @@ def _epoch_scores(run: Run, evaluated: dict[str, dict[str, Tensor]]) -> dict[str
     for name, found in evaluated.items():
         if "logits" in found:
             rows, predicted = run.sets[name], found["logits"].argmax(1).numpy()
-            parts = runs.parts(run.cycles.loc[rows])
+            parts = scored.parts(run.cycles.loc[rows])
             numbers = labelling.mean_scores(run.labels[rows], predicted, parts)
             result |= {f"{name}_{key}": float(numbers[key]) for key in ("sp", "se", "score")}
     return result

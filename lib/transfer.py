@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from lib import clips, files, hardware, labels, models, runs
+from lib import clips, files, hardware, labels, models, runs, scored
 from lib.errors import UserError
 from lib.sets import split_sets
 from lib.settings import SELECTIONS, Experiment
@@ -27,7 +27,7 @@ def fit(experiment: Experiment, seed: int, store: Store, frames: int, folder: Pa
     rows = split_sets(store.cycles, experiment, seed)["test"]
     weights = runs.parent_weights(folder)
     logits = answer(experiment, weights, store, frames, rows)
-    arrays = runs.describe_set("test", store.cycles.loc[rows], coded)
+    arrays = scored.describe_set("test", store.cycles.loc[rows], coded)
     chosen = files.read_json(weights.parent / "result.json")["selections"]["validation"]
     arrays[f"{'validation' if chosen else 'last'}/test/logits"] = logits
     epochs = dict.fromkeys(SELECTIONS, 0)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import attended, data, profiles, registry, runs, study
+from lib import attended, data, profiles, registry, runs, scored, study
 from lib.data import Source, icbhi, synthetic
 from lib.features import front_end
 from lib.settings import override
@@ -36,7 +36,7 @@ def results(tmp_path, small_store):
         last = np.full((1, 2, 4), 1 / 8)  # 32 mels x 64 frames: 2 x 4 patches
         rollout = np.zeros((1, 2, 4))
         rollout[0, 1, 3] = 1  # high mels, at the end: nothing but zeros
-        cycle = runs.cycle_ids(small_store.cycles)[-2:-1]
+        cycle = scored.cycle_ids(small_store.cycles)[-2:-1]
         runs.write_arrays(
             folder / runs.GEOMETRY,
             {"attention/cycle": cycle, "attention/last": last, "attention/rollout": rollout},

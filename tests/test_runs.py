@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from lib import files, labels, runs
+from lib import files, labels, runs, scored
 from lib.errors import UserError
 from lib.runs import Wanted
 from lib.settings import Experiment, override
@@ -76,7 +76,7 @@ def test_the_final_test_stands_apart_from_the_score():
         known = {"test/label": label[at], "test/part": part[at]}
         known["test/patient"] = np.full(len(label[at]), "c1")
         known["test/test/logits"] = np.eye(2)[said[at]]
-        found = runs.score_selections(known, {"test": 1}, labels.get("t11"))
+        found = scored.score_selections(known, {"test": 1}, labels.get("t11"))
         return found["test"]["test"]
 
     whole, before = score(part != ""), score(part != "2023")
