@@ -122,12 +122,18 @@ class Mix(NamedTuple):
 
 
 def draw_mix(
-    rng: np.random.Generator, batch: int, grid: tuple[int, int], mix: str, beta: float
+    rng: np.random.Generator,
+    batch: int,
+    grid: tuple[int, int],
+    mix: str,
+    beta: float,
+    contiguous: bool = False,
 ) -> Mix:
     """Draw lam ~ Beta(b, b), a permutation and the patches to replace (Bae et al. 2023, 4.2).
 
     `patch` replaces k = int(n (1 - lam)) of the n = F x T patches, `t_patch` k of the T columns,
-    `f_patch` k of the F rows; lam becomes the share that was really kept, 1 - k / n.
+    `f_patch` k of the F rows, at random or one stretch; lam becomes the share that was really
+    kept, 1 - k / n.
     """
     lam = rng.beta(beta, beta)
     index = rng.permutation(batch)
@@ -137,7 +143,12 @@ def draw_mix(
         mask.flat[rng.choice(mask.size, count, replace=False)] = True
     else:
         lines = mask.T if mix == "t_patch" else mask
-        lines[rng.choice(len(lines), int(len(lines) * (1 - lam)), replace=False)] = True
+        count = int(len(lines) * (1 - lam))
+        if contiguous:
+            first = rng.integers(0, len(lines) - count + 1)
+            lines[first : first + count] = True
+        else:
+            lines[rng.choice(len(lines), count, replace=False)] = True
     kept = torch.tensor(1 - mask.sum() / mask.size, dtype=torch.float64)
     return Mix(torch.from_numpy(index), torch.from_numpy(mask), kept)
 

@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 
-from lib import answers, paper, rows
+from lib import answers, cells, paper, rows
 from lib.row import Row
 from lib.settings import SELECTIONS
 
@@ -33,7 +33,7 @@ def _line(
         line[column], says = "not run", "not run"
         if answers.comparable(*pair):
             difference, low, high = answers.difference(*pair)
-            line[column] = f"{difference:+.2f} ({low:+.2f} to {high:+.2f})"
+            line[column] = cells.difference(difference, low, high)
             says = _judge(low, high) if judge else "no verdict"
     return line | {"honest one says": says, "run with": _run_with(a, b)}
 
@@ -64,11 +64,11 @@ def differences(results: pd.DataFrame) -> pd.DataFrame:
         pair = [answers.of(results, e, selection) for e in reversed(rows.MAIN_METHODS.values())]
         for classes, metric in (("4", "score"), ("2", "score2")):
             line = {"epoch chosen by": selection, "classes": classes}
-            line |= {"difference": "not run", "95% interval": "–"}
+            line |= {"difference": "not run", "95% interval": cells.NONE}
             if answers.comparable(*pair):
                 difference, low, high = answers.difference(*pair, metric)
                 line |= {"difference": f"{difference:+.2f}"}
-                line |= {"95% interval": f"{low:+.2f} to {high:+.2f}"}
+                line |= {"95% interval": cells.interval(low, high, "+.2f")}
             lines.append(line)
     return pd.DataFrame(lines)
 

@@ -52,10 +52,10 @@ def look(
 
 
 def responses(model: nn.Module, clips: Clips, sets: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Spectral response of every block of an AST or DASS, mean over HEARD test clips.
+    """Spectral response of the patches and every block of an AST or DASS, over HEARD test clips.
 
-    Keys, blocks in their order: spectrum/<block>/frequency and spectrum/<block>/diagonal, (n,) each
-    (`lib.spectra`), and spectrum/<block>/map, rows and columns of what was transformed.
+    Keys, layers in their order: spectrum/<layer>/frequency and spectrum/<layer>/diagonal, (n,) each
+    (`lib.spectra`), and spectrum/<layer>/map, rows and columns of what was transformed.
     """
     x, _ = _batch(clips, _some(sets["test"], HEARD))
     found = {}

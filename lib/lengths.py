@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from sklearn.tree import DecisionTreeClassifier
 
-from lib import labels, stats
+from lib import cells, labels, stats
 from lib.paper_sprsound import TASK_NAMES
 
 TASKS = ("t11", "t12")  # of events; records are all about equally long
@@ -41,7 +41,7 @@ def _line(events: pd.DataFrame, task: str) -> dict[str, str]:
         "Cut at (s)": ", ".join(f"{cut:.2f}" for cut in cuts),
         **{name: f"{score / 100:.3f}" for name, score in by_part},
         "Mean": f"{found['score'] / 100:.3f}",
-        "95% interval": f"{low / 100:.3f} to {high / 100:.3f}",
+        "95% interval": cells.interval(low / 100, high / 100, ".3f"),
         "SP": f"{found['sp'] / 100:.3f}",
         "SE": f"{found['se'] / 100:.3f}",
     }

@@ -172,7 +172,7 @@ def _patch_mix(
     def draw(rng: np.random.Generator, batch: int) -> Drawn:
         draws = {}
         for name, kind in kinds.items():
-            draws[name] = augment.draw_mix(rng, batch, grid, kind, e.beta)
+            draws[name] = augment.draw_mix(rng, batch, grid, kind, e.beta, e.contiguous)
         return draws
 
     if e.method == "patchmix_ce":

@@ -5,12 +5,12 @@ stands in `lib.rows`.
 """
 
 from lib.errors import unknown
-from lib.experiments import generalisation, geometry, patchmix, sprsound, srad
+from lib.experiments import generalisation, patchmix, sam, sprsound, srad
 from lib.settings import Experiment
 
 EXPERIMENTS: dict[str, Experiment] = {
     name: experiment
-    for system in (patchmix, sprsound, generalisation, geometry, srad)
+    for system in (patchmix, sprsound, generalisation, sam, srad)
     for name, experiment in system.EXPERIMENTS.items()
 }
 # Rows with seeds of their own.

@@ -14,6 +14,7 @@ class Row:
     experiment: str | None = None  # None: quoted by the paper, or no number belongs there
     paper: str | None = None  # key of the published row (SPRSound's: `lib.paper_sprsound`) or None
     needs: tuple[str, ...] = ()  # settings that a profile must leave alone
+    deviates: str = ""  # from what was published, in the registry already: no verdict then
 
     @property
     def ours(self) -> bool:

@@ -4,7 +4,7 @@ The published rows and their labels stand in `lib.paper`; here they get their ex
 of our own follow them.
 """
 
-from lib import paper_sprsound, rows_dass, rows_sam
+from lib import paper_sprsound, rows_sam, rows_srad
 from lib.errors import unknown
 from lib.experiments.patchmix import CL, SWEEPS
 from lib.row import Row, own, published
@@ -185,7 +185,7 @@ TABLES = {
     "sprsound_faults": FAULTS,
     "sprsound2": WINDOWS,
     "sam": rows_sam.ALL,
-    "srad": rows_dass.ALL,
+    "srad": rows_srad.ALL,
     "children": CHILDREN,
     "transfer": TRANSFER,
 }

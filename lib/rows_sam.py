@@ -4,7 +4,7 @@ Its one published number counts any abnormal answer, so the rows stand in both c
 beside Bae et al.'s numbers in the same one.
 """
 
-from lib.experiments.geometry import FREE, GEOMETRY_SWEEPS
+from lib.experiments.sam import FREE, SWEEPS
 from lib.row import Row, own, published
 
 _OURS = {
@@ -64,7 +64,7 @@ SWEEP = [
         FREE if (setting, value) in (("rho", 0.05), ("pad", "cyclic"))
         else f"{FREE}/{setting}={value}",
     )
-    for setting, values in GEOMETRY_SWEEPS.items()
+    for setting, values in SWEEPS.items()
     for value in values
 ] + own("parameter value", f"ASAM rho | 0.5 | {FREE}/adaptive")  # fmt: skip
 EMBEDDED = {"AST + WRS": "ast_geo/wrs", "AST + WRS + SAM": "ast_geo/wrs_sam"}

@@ -50,12 +50,15 @@ class Experiment:
     blur_stage: int = 2  # from 0
     blur_blocks: str = "2,3"  # of that stage, from 0
     blur_sigma: float = 3.0
+    blur_at: str = "before"  # before | after: the scan along the four paths
+    blur_when: str = "always"  # always | training
     # method
     method: str = "ce"  # and those of CHOICES; with "none" nothing is learnt
     class_weights: bool = True  # 1/n weights of the cross-entropy on clean clips
     label_smoothing: float = 0.0
     mix: str = "patch"  # patch | t_patch | f_patch: columns or rows of the grid
     mix_at: str = "tokens"  # tokens | input
+    contiguous: bool = False  # columns or rows replaced are one stretch, not random ones
     negatives: str = "all"  # all | diff_y
     target: str = "stop(z)"  # stop(z) | z | stop(h(z)) | h(z)
     tau: float = 0.06
@@ -122,6 +125,8 @@ CHOICES = {
     "stem": ("random", "summed"),
     "pos_embed": ("official", "aligned"),
     "head": ("norm", "linear"),
+    "blur_at": ("before", "after"),
+    "blur_when": ("always", "training"),
     "method": ("ce", "patchmix_ce", "patchmix_cl", "dual_axis_cl", "mixup", "supcon", "none"),
     "mix": ("patch", "t_patch", "f_patch"),
     "mix_at": ("tokens", "input"),
@@ -181,6 +186,12 @@ NAMED = {
     "blur": "blur {:g}",
     "blur_stage": "in stage {}",
     "blur_blocks": "in blocks {}",
+    "blur_sigma": "sigma {:g}",
+    "blur_at": "{} the scan",
+    "blur_when": "in {} only",
+    "alpha": "alpha {:g}",
+    "contiguous": "in one stretch",
+    "train_projector": "projector not trained",
     "rho": "SAM rho {:g}",
     "precision": "{}",
 }
@@ -203,7 +214,10 @@ def describe(experiment: Experiment) -> str:
     for key, word in (("lr", "lr {:g}"), ("batch", "batch {}")):
         if experiment.features == "fbank" or getattr(experiment, key) != getattr(published, key):
             words.append(word.format(getattr(experiment, key)))
-    words += ["weighted CE"] if mixed and experiment.class_weights else []
+    if mixed == experiment.class_weights and experiment.features == "fbank":
+        words.append("weighted CE" if mixed else "unweighted CE")
+    if experiment.method in ("patchmix_cl", "dual_axis_cl") and experiment.tau != published.tau:
+        words.append(f"tau {experiment.tau:g}")
     words += [
         text.format(getattr(experiment, key))
         for key, text in NAMED.items()

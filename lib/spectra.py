@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from lib.models.ast import AST
 
+PATCHES = "patches"  # before any block
 FLOOR = 1e-6  # added to amplitudes before the logarithm, as Park and Kim do
 
 
@@ -31,22 +32,6 @@ def diagonal(maps: Tensor) -> Tensor:
     return line - line[0]
 
 
-def radial(maps: Tensor) -> Tensor:
-    """Mean log amplitude in rings around frequency 0, less that at 0: (B, D, H, W) -> (n,).
-
-    A frequency belongs to the nearest of `frequencies`; corners beyond 1 belong to none.
-    """
-    height, width = maps.shape[2:]
-    down, across = (2 * torch.fft.fftfreq(size).abs() for size in (height, width))
-    ring = (torch.hypot(down[:, None], across) * min(height, width) / 2).round().long().flatten()
-    count = min(height, width) // 2 + 1
-    inside = ring < count
-    values = log_amplitude(maps).cpu().flatten()[inside].double()
-    sums = torch.bincount(ring[inside], values, count)
-    line = sums / torch.bincount(ring[inside], minlength=count)
-    return (line - line[0]).float()
-
-
 def log_amplitude(maps: Tensor) -> Tensor:
     """Mean over maps and channels of log(|F| + 1e-6): (B, D, H, W) -> (H, W), frequency 0 first."""
     return (torch.fft.fft2(maps.float()).abs() + FLOOR).log().mean((0, 1))
@@ -54,13 +39,13 @@ def log_amplitude(maps: Tensor) -> Tensor:
 
 @torch.no_grad()
 def feature_maps(model: nn.Module, x: Tensor) -> dict[str, Tensor]:
-    """What each block of an AST or DASS gives out, by the block's name: maps (B, D, F, T).
+    """The embedded patches and what each block of an AST or DASS gives out: maps (B, D, F, T).
 
-    x: normalised fbanks (B, frames, mels). An AST's tokens are laid back on its grid, the special
-    ones left out. The model runs in the mode it is in.
+    x: normalised fbanks (B, frames, mels). Names: PATCHES, then the blocks'. An AST's tokens are
+    laid back on its grid, the special ones left out. The model runs in the mode it is in.
     """
-    maps: dict[str, Tensor] = {}
-    handles = []
+    patches = model.embed(x)
+    maps, handles = {PATCHES: patches}, []
     for name, block in blocks(model).items():
 
         def keep(block: nn.Module, given: tuple, output: Tensor, name: str = name) -> None:
@@ -68,7 +53,7 @@ def feature_maps(model: nn.Module, x: Tensor) -> dict[str, Tensor]:
 
         handles.append(block.register_forward_hook(keep))
     try:
-        model.features(x)
+        model.encode(patches)
     finally:
         for handle in handles:
             handle.remove()

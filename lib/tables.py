@@ -6,17 +6,16 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from lib import answers, paper, stats
+from lib.cells import NONE, interval, spread, stood, words
 from lib.row import Row
 from lib.settings import SELECTIONS
 
 OFFICIAL_DATA = "ICBHI"  # the only data whose numbers may be judged against the paper's
 FEWEST_SEEDS = 3
-CHANCE_STD = 0.87  # points: spread of a Score by chance alone with ICBHI's official test set
 FOUR_CLASS = ("sp", "se", "score")
 TWO_CLASS = ("sp", "se2", "score2")
 CLASSES = {FOUR_CLASS: "4", TWO_CLASS: "2 (the 4-class answers collapsed)"}
 SPLIT_COLUMN = "Without 156, 218"  # the two patients on both sides of the official split
-NONE = "–"
 
 
 def compare(
@@ -36,28 +35,37 @@ def compare(
     return pd.DataFrame([*lines, _all_normal(rows, metrics)]).fillna(NONE)
 
 
-def verdict(
-    published: tuple[float, float | None], ours: tuple[float, float, int]
-) -> tuple[str, str]:
-    """A word for ours (mean, std, n seeds) against the paper's (mean, std), and the rule it met.
+def verdict(published: paper.Published, ours: tuple[float, float, int]) -> tuple[str, str]:
+    """A word for our Score (mean, std, n seeds) against the paper's, and the rule it met.
 
     "no verdict": fewer than 3 seeds; `compare` says it too for any profile but paper, for other
-    data and for rows nobody published. "within one std": no further from the paper's mean than its
-    own std. "within noise": no further than two standard errors of the difference of the means,
-    2 sqrt(std_paper^2 / 5 + std_ours^2 / n). Else "below" or "above". Where one number was
-    published without a spread it counts as one run with 0.87 points, the spread by chance alone.
+    data, for rows nobody published and for those that deviate. "within one std": no further from
+    the paper's mean than its own std. "within noise": no further than two standard errors of the
+    difference of the means, 2 sqrt(std_paper^2 / n_paper + std_ours^2 / n). Else "below" or
+    "above". One number published without a spread counts as one run with that of `chance_std`.
     """
-    (mean, std), (our_mean, our_std, n) = published, ours
+    our_mean, our_std, n = ours
     if n < FEWEST_SEEDS:
         return "no verdict", f"fewer than {FEWEST_SEEDS} seeds"
-    spread, runs = (CHANCE_STD, 1) if std is None else (std, paper.SEEDS)
-    difference = our_mean - mean
+    std, runs = published.score_std, published.seeds
+    spread, runs = (chance_std(published.sp, published.se), 1) if std is None else (std, runs)
+    difference = our_mean - published.score
     noise = 2 * math.sqrt(spread**2 / runs + our_std**2 / n)
     if abs(difference) <= spread:
         return "within one std", f"at most {spread:.2f} away"
     if abs(difference) <= noise:
         return "within noise", f"at most {noise:.2f} away"
     return ("below" if difference < 0 else "above"), f"more than {max(noise, spread):.2f} away"
+
+
+def chance_std(sp: float, se: float) -> float:
+    """Spread of a Score (points) if each cycle of the official test set were right by chance.
+
+    sp, se: percent. Cycles count as independent, so with their patients in mind it is the least.
+    """
+    normal, *others = paper.CYCLES["test"].values()
+    variances = sp * (100 - sp) / normal, se * (100 - se) / sum(others)
+    return math.sqrt(sum(variances)) / 2
 
 
 def _line(row: Row, results: pd.DataFrame, metrics: tuple[str, ...], judge: bool) -> dict:
@@ -87,8 +95,10 @@ def _judged(row: Row, test: pd.DataFrame, metric: str, judge: bool) -> dict[str,
     ours = stats.mean_std(done[metric])
     published = paper.get(row.paper)
     said = "no verdict"  # not the published setting
-    if judge and set(done.data) == {OFFICIAL_DATA}:
-        said = "{} ({})".format(*verdict((published.score, published.score_std), ours))
+    if judge and row.deviates:
+        said = f"no verdict ({row.deviates})"
+    elif judge and set(done.data) == {OFFICIAL_DATA}:
+        said = "{} ({})".format(*verdict(published, ours))
     elif judge:
         said = "no verdict (other data)"
     return {"Difference": f"{ours[0] - published.score:+.2f}", "Verdict": said}
@@ -113,16 +123,14 @@ def _spread(runs: pd.DataFrame, metric: str) -> str:
     done = runs[runs.status == "done"]
     if done.empty:
         return words(runs.status) if len(runs) else "not run"
-    mean, std, n = stats.mean_std(done[metric])
-    return f"{mean:.2f} (1)" if n == 1 else f"{mean:.2f} ± {std:.2f} ({n})"
+    return spread(done[metric])
 
 
 def _interval(row: Row, results: pd.DataFrame, metric: str) -> str:
     found = answers.of(results, row.experiment) if row.experiment else None
     if found is None:
         return NONE
-    low, high = answers.interval(found, metric)
-    return f"{low:.2f} to {high:.2f}"
+    return interval(*answers.interval(found, metric))
 
 
 def _seeds(test: pd.DataFrame, metric: str) -> str:
@@ -140,18 +148,6 @@ def _status(row: Row, test: pd.DataFrame) -> str:
     if len(counts) == 1:
         return counts.index[0]
     return words(f"{count} of {len(test)} {kind}" for kind, count in counts.items())
-
-
-def stood(results: pd.DataFrame) -> pd.Series:
-    """How each run stands, with its reason if it has one."""
-    reasons = results.reason.astype(object).fillna("")
-    return (results.status + ": " + reasons).str.removesuffix(": ")
-
-
-def words(values: Iterable[object], none: str = NONE) -> str:
-    """Different words once each, in order, without the empty ones; `none` if that leaves none."""
-    found = [str(value) for value in values if not pd.isna(value) and str(value)]
-    return "; ".join(dict.fromkeys(found)) or none
 
 
 def _all_normal(rows: Sequence[Row], metrics: tuple[str, ...]) -> dict[str, str]:

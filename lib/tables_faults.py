@@ -6,19 +6,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib import answers, answers_sprsound, paper_sprsound, rows
+from lib import answers, answers_sprsound, cells, paper_sprsound, rows
 from lib.answers import Answers
 from lib.answers_sprsound import scores
 from lib.paper_sprsound import TASK_NAMES
 from lib.row import Row
 from lib.tables_sprsound import (
     CHOSEN,
-    NONE,
     NOT_KEPT,
     number,
     origin,
     run_with,
-    several,
     spread,
     status,
 )
@@ -44,7 +42,7 @@ def faults(results: pd.DataFrame) -> pd.DataFrame:
         line["Promised"] = _promised(results, row.experiment)
         pairs = {"validation": answers_sprsound.held_out, "test": answers_sprsound.of}
         for name, read in pairs.items():
-            effect = NONE if row is base else _effect(results, base, row, name, read)
+            effect = cells.NONE if row is base else _effect(results, base, row, name, read)
             line[f"Effect on {name}"] = effect
         lines.append(line | origin(results, row))
     return pd.DataFrame(lines)
@@ -52,19 +50,18 @@ def faults(results: pd.DataFrame) -> pd.DataFrame:
 
 def _promised(results: pd.DataFrame, experiment: str) -> str:
     pair = [scores(results, experiment, CHOSEN, part) for part in ("validation", "test")]
-    return f"{np.mean(pair[0]) - np.mean(pair[1]):+.3f}" if all(pair) else NONE
+    return f"{np.mean(pair[0]) - np.mean(pair[1]):+.3f}" if all(pair) else cells.NONE
 
 
 def _effect(results: pd.DataFrame, base: Row, row: Row, name: str, read: Read) -> str:
     """Difference to the base, and its paired interval or why there is none."""
     means = [scores(results, one.experiment, CHOSEN, name) for one in (row, base)]
     if not all(means):
-        return NONE
+        return cells.NONE
     pair = [read(results, one.experiment, CHOSEN) for one in (row, base)]
     if None in pair or not _same_clips(*pair):
         return f"{np.mean(means[0]) - np.mean(means[1]):+.3f} ({OTHER_CLIPS})"
-    difference, low, high = (number / 100 for number in answers.difference(*pair))
-    return f"{difference:+.3f} ({low:+.3f} to {high:+.3f})"
+    return cells.difference(*(number / 100 for number in answers.difference(*pair)), "+.3f")
 
 
 def _same_clips(a: Answers, b: Answers) -> bool:
@@ -87,7 +84,7 @@ def windows(results: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
             row = next(r for r in rows.table("sprsound2")
                        if r.label == {"topology": topology, "task": task})  # fmt: skip
             at = (found.experiment == row.experiment) & (found.part == part)
-            line[topology] = several(found[at][level]) or _unheard(results, row)
+            line[topology] = cells.spread(found[at][level], ".3f") or _unheard(results, row)
         lines.append(line | {"Ours was run with": run_with(results, rows.table("sprsound2"))})
     return pd.DataFrame(lines)
 

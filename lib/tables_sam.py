@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from lib import answers, geometry, stats
+from lib import answers, geometry
+from lib.cells import NONE, effect, spread, stood, words
 from lib.rows_sam import PAIRS
-from lib.tables import NONE, stood, words
 
 DIFFERENCES = {
     "4 classes": ("test", "score"),
@@ -14,9 +14,9 @@ DIFFERENCES = {
     "2 classes, honest": ("validation", "score2"),
 }
 NUMBERS = {
-    "Eigenvalue": ("eigenvalue", "{:.3g}"),
-    f"Sharpness at {geometry.RHO}": ("sharpness", "{:.3g}"),
-    "Loss": ("loss", "{:.3f}"),
+    "Eigenvalue": ("eigenvalue", ".3g"),
+    f"Sharpness at {geometry.RHO}": ("sharpness", ".3g"),
+    "Loss": ("loss", ".3f"),
 }
 TRAININGS = ("plain", "SAM")
 
@@ -34,10 +34,7 @@ def _effect(results: pd.DataFrame, name: str, plain: str, sam: str) -> dict[str,
     line = {"Recipe": name}
     for column, (selection, metric) in DIFFERENCES.items():
         pair = [answers.of(results, experiment, selection) for experiment in (sam, plain)]
-        line[column] = NONE
-        if answers.comparable(*pair):
-            found = answers.difference(*pair, metric)
-            line[column] = "{:+.2f} ({:+.2f} to {:+.2f})".format(*found)
+        line[column] = effect(*pair, metric)
     made = results[results.experiment.isin((plain, sam)) & (results.selection == "test")]
     done = made[(made.experiment == plain) & made.run.notna()]
     parts = [words(done[part], "") for part in ("data", "weights", "setting")]
@@ -63,7 +60,8 @@ def flatness(results: pd.DataFrame) -> pd.DataFrame:
             line = {"Recipe": name, "Training": training}
             made = results[results.experiment == pair[training == "SAM"]]
             none = "not kept" if made.path.notna().any() else "not run"
-            line |= {n: _spread(kept, *number) if kept else none for n, number in NUMBERS.items()}
+            for column, (key, form) in NUMBERS.items():
+                line[column] = spread([one[key] for one in kept.values()], form) or none
             ratio = f"{mean:.2f}" if training == "SAM" and not np.isnan(mean) else NONE
             plain = results[results.experiment == pair[0]]
             lines.append(line | {"Ratio": ratio, "Plain run with": words(plain.setting)})
@@ -99,13 +97,6 @@ def planes(results: pd.DataFrame) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     losses = {key: kept["plane/loss"] for key, kept in found.items()}
     positions = [kept["plane/position"] for kept in found.values()]
     return (positions[0] if positions else np.zeros(0)), losses
-
-
-def _spread(kept: dict[int, dict[str, np.ndarray]], key: str, form: str) -> str:
-    mean, std, n = stats.mean_std([float(one[key]) for one in kept.values()])
-    return (
-        f"{form.format(mean)} (1)" if n == 1 else f"{form.format(mean)} ± {form.format(std)} ({n})"
-    )
 
 
 def confusions(results: pd.DataFrame) -> dict[str, np.ndarray]:

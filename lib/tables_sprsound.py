@@ -9,13 +9,13 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from lib import answers, answers_sprsound, paper_sprsound, rows, stats
+from lib import answers, answers_sprsound, cells, paper_sprsound, rows
 from lib.answers_sprsound import scores
+from lib.cells import NONE, stood, words
 from lib.metrics import challenge_total
 from lib.paper_sprsound import RUNTIME_BONUS, TASK_NAMES, TASKS
 from lib.row import Row
 from lib.settings import SELECTIONS
-from lib.tables import NONE, stood, words
 
 SCORED_ON = "paper: test2023; ours: inter and intra of test2022"
 NO_VERDICT = "no verdict: another test set"
@@ -175,15 +175,7 @@ def spread(
     runs = results[(results.experiment == experiment) & (results.selection == selection)]
     if not found:
         return missing if (runs.status == "done").any() else words(runs.status, "not run")
-    return several(found)
-
-
-def several(values: Iterable[float]) -> str:
-    """ "mean ± std (n)", "" for none."""
-    mean, std, n = stats.mean_std(list(values))
-    if n < 2:
-        return f"{mean:.3f} (1)" if n else ""
-    return f"{mean:.3f} ± {std:.3f} ({n})"
+    return cells.spread(found, ".3f")
 
 
 def _gap(results: pd.DataFrame, experiment: str | None) -> str:
@@ -200,8 +192,7 @@ def _interval(results: pd.DataFrame, experiment: str | None) -> str:
     found = answers_sprsound.of(results, experiment, "test")
     if found is None:
         return NONE
-    low, high = (number / 100 for number in answers.interval(found))
-    return f"{low:.3f} to {high:.3f}"
+    return cells.interval(*(number / 100 for number in answers.interval(found)), ".3f")
 
 
 def origin(results: pd.DataFrame, row: Row) -> dict[str, str]:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from lib import answers, rows, stats
+from lib import answers, rows
+from lib.cells import NONE, effect, interval, spread, stood, words
 from lib.row import Row
-from lib.tables import NONE, stood, words
 
 COLUMNS = {"method": "Method", "trained": "Trained on", "tested": "Tested on"}
 SELECTIONS = ("validation", "last")  # the epoch whose weights a run keeps: the first that it has
@@ -28,11 +28,11 @@ def methods(results: pd.DataFrame) -> pd.DataFrame:
 def compare(results: pd.DataFrame) -> pd.DataFrame:
     """A line for each method, data trained on and data tested on; all-normal row last.
 
-    Scores of SPRSound are means over its inter and intra parts. Loss: Score less that of the same
+    Scores of SPRSound are means over its inter and intra parts. Change: Score less that of the same
     method trained on the data set tested on, with a paired 95% interval over its patients, of the
     seeds that both have.
     """
-    return _table(results, rows.TRANSFER, "Loss", {row.key: _home(row) for row in rows.TRANSFER})
+    return _table(results, rows.TRANSFER, "Change", {row.key: _home(row) for row in rows.TRANSFER})
 
 
 def points(results: pd.DataFrame) -> pd.DataFrame:
@@ -69,15 +69,16 @@ def _home(row: Row) -> Row | None:
 
 
 def _table(
-    results: pd.DataFrame, of: Sequence[Row], effect: str, bases: dict[str, Row | None]
+    results: pd.DataFrame, of: Sequence[Row], column: str, bases: dict[str, Row | None]
 ) -> pd.DataFrame:
-    """A line for each row, its effect against a base; always “normal” last."""
+    """A line for each row, its difference to a base; always “normal” last."""
     lines = []
     for row in of:
         done, base = kept(results, row), bases[row.key]
         line = {COLUMNS[name]: value for name, value in row.label.items()}
         line |= _numbers(results, row, done)
-        line[effect] = _difference(done, kept(results, base)) if base else NONE
+        pair = (answers.of_runs(kept(results, one)) for one in (row, base) if base)
+        line[column] = effect(*pair) if base else NONE
         lines.append(line | _origin(results, row, done))
     normal = {"Method": "always “normal”", "Sp": "100.00", "Se": "0.00", "Score": "50.00"}
     return pd.DataFrame([*lines, normal | {"Status": "by definition"}]).fillna(NONE)
@@ -87,9 +88,8 @@ def _numbers(results: pd.DataFrame, row: Row, done: pd.DataFrame) -> dict[str, s
     if done.empty:
         status = results[results.experiment == row.experiment].status
         return dict.fromkeys(METRICS, words(status, "not run")) | {"95% interval": NONE}
-    numbers = {name: _spread(done, metric) for name, metric in METRICS.items()}
-    low, high = answers.interval(answers.of_runs(done))
-    return numbers | {"95% interval": f"{low:.2f} to {high:.2f}"}
+    numbers = {name: spread(done[metric]) for name, metric in METRICS.items()}
+    return numbers | {"95% interval": interval(*answers.interval(answers.of_runs(done)))}
 
 
 def _origin(results: pd.DataFrame, row: Row, done: pd.DataFrame) -> dict[str, str]:
@@ -104,16 +104,3 @@ def _origin(results: pd.DataFrame, row: Row, done: pd.DataFrame) -> dict[str, st
         "Setting": words(done.setting),
         "Status": words(states, "not run: not asked for"),
     }
-
-
-def _difference(done: pd.DataFrame, base: pd.DataFrame) -> str:
-    pair = [answers.of_runs(one) for one in (done, base)]
-    if not answers.comparable(*pair):
-        return NONE
-    difference, low, high = answers.difference(*pair)
-    return f"{difference:+.2f} ({low:+.2f} to {high:+.2f})"
-
-
-def _spread(done: pd.DataFrame, metric: str) -> str:
-    mean, std, n = stats.mean_std(done[metric])
-    return f"{mean:.2f} (1)" if n == 1 else f"{mean:.2f} ± {std:.2f} ({n})"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from lib import models, paper, paper_sprsound, profiles, registry, rows, rows_dass, rows_sam
+from lib import models, paper, paper_sprsound, profiles, registry, rows, rows_srad, rows_sam
 from lib.errors import UserError
-from lib.experiments import geometry, patchmix, srad
+from lib.experiments import patchmix, sam, srad
 from lib.features import front_end
 from lib.settings import Experiment, identity, override
 
@@ -59,7 +59,7 @@ def test_a_row_takes_the_profile_s_seeds_unless_it_has_its_own():
     mel, ours = registry.get("mn04_as/ce@mel"), registry.get("cnn2/ce@t11")
     assert profiles.seeds(profiles.QUICK, mel) == (1, 2)
     assert profiles.seeds(profiles.QUICK, ours) == (1,)
-    dear = registry.get(f"{geometry.FREE}/rho=0.1")
+    dear = registry.get(f"{sam.FREE}/rho=0.1")
     assert profiles.seeds(profiles.CPU, ours) == (1, 2)
     assert profiles.seeds(profiles.CPU, dear) == (1,)
     assert profiles.seeds(profiles.PAPER, dear) == (1, 2, 3, 4, 5)
@@ -158,11 +158,11 @@ def test_each_pair_differs_in_the_radius_alone():
 
 
 def test_sweeps_of_the_clip_keep_it_in_every_profile_that_runs_them():
-    for value in geometry.GEOMETRY_SWEEPS["clip_seconds"]:
-        swept = registry.get(f"{geometry.FREE}/clip_seconds={value}")
+    for value in sam.SWEEPS["clip_seconds"]:
+        swept = registry.get(f"{sam.FREE}/clip_seconds={value}")
         assert profiles.why_not(profiles.QUICK, swept)
         assert profiles.apply(profiles.CPU, swept).clip_seconds == value
-    repeated = registry.get(f"{geometry.FREE}/pad=repeat")
+    repeated = registry.get(f"{sam.FREE}/pad=repeat")
     assert (repeated.pad, repeated.fade) == ("repeat", "recording")  # as the main paper's clips
 
 
@@ -210,7 +210,7 @@ def test_names_of_lung_srad_say_what_differs():
 
 
 def test_backbones_and_methods_cross():
-    for row in rows_dass.BACKBONES:
+    for row in rows_srad.BACKBONES:
         e = registry.get(row.experiment)
         assert {"AST": "ast", "DASS": "dass", "mn04": "mn04"}[row.label["architecture"]] == e.model
         method = {"Cross-entropy": "ce", "Patch-Mix CE": "patchmix_ce",

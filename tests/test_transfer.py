@@ -171,12 +171,12 @@ def test_the_table_says_what_is_lost_on_the_way(results):
     last = results[results.selection == "last"].set_index("experiment").score
     chosen = results[results.selection == "validation"].set_index("experiment").score
     lost = chosen["mn04_as/ce@icbhi/on=sprsound"] - last["mn04_as/ce@sprsound"]
-    assert row.Loss.startswith(f"{lost:+.2f} (") and row["Epoch chosen by"] == "validation"
+    assert row.Change.startswith(f"{lost:+.2f} (") and row["Epoch chosen by"] == "validation"
     home = table.loc[("Fine-tuning", "SPRSound", "SPRSound")]
-    assert home["Epoch chosen by"] == "last" and home.Loss == "–"
+    assert home["Epoch chosen by"] == "last" and home.Change == "–"
     assert row.Status == "done" and row["Test data"] == "sprsound"
     other = table.loc[("Patch-Mix CL", "SPRSound", "ICBHI")]
-    assert other.Score == "not run" and other.Loss == "–"
+    assert other.Score == "not run" and other.Change == "–"
     assert table.iloc[-1].Score == "50.00"
     low, high = map(float, row["95% interval"].split(" to "))
     one = answers.of(results, "mn04_as/ce@icbhi/on=sprsound", "validation")

@@ -3,7 +3,7 @@
 from functools import partial
 
 from lib.experiments import declare, patchmix
-from lib.experiments.geometry import RADIUS
+from lib.experiments.sam import RADIUS
 from lib.settings import Experiment, override
 
 EXPERIMENTS: dict[str, Experiment] = {}
@@ -33,6 +33,9 @@ for _name, _changes in METHODS.items():
     add(DASS, f"dass/{_name}", **_changes, **_seen)
 for _mix in ("t_patch", "f_patch"):  # one axis alone
     add(DASS, f"dass/patchmix_cl/mix={_mix}", method="patchmix_cl", mix=_mix)
+# Two axes have two contrastive terms: one of the same weight, and stretches of columns and rows.
+add(DASS, "dass/patchmix_cl/alpha=2", method="patchmix_cl", alpha=2.0)
+add(DASS, "dass/dual_axis/contiguous=True", method="dual_axis_cl", contiguous=True)
 BLURRED = add(DASS, "dass/blur", blur=1.0, keep_spectra=True)
 _full = add(BLURRED, "dass/srad", method="dual_axis_cl")
 BLURS = {
@@ -42,6 +45,8 @@ BLURS = {
     "blur_blocks=18,19": {"blur_blocks": "18,19"},
     "blur_stage=1": {"blur_stage": 1, "blur_blocks": "0,1"},
     "blur_stage=3": {"blur_stage": 3, "blur_blocks": "0,1"},
+    "blur_at=after": {"blur_at": "after"},
+    "blur_when=training": {"blur_when": "training"},
 }
 for _name, _changes in BLURS.items():
     add(BLURRED, f"dass/blur/{_name}", **_changes, keep_spectra=False)
@@ -52,6 +57,15 @@ SRAD_QUIRKS = {
 }
 for _name, _changes in SRAD_QUIRKS.items():
     add(_full, f"dass/srad/{_name}", **_changes, keep_spectra=False)
-_mn04 = patchmix.EXPERIMENTS["mn04_as/ce"]
-add(_mn04, "mn04_as/dual_axis", method="dual_axis_cl", class_weights=False)
-add(_mn04, "mn04_as/ce/rho=0.05", rho=RADIUS)
+# As the published code runs, which the published numbers are compared with.
+CODE = {"stretch_to": 1024, "train_projector": False}
+CODED = {"dass/ce": ("stretch_to",), "dass/blur": ("stretch_to",), "dass/srad": tuple(CODE)}
+for _name, _keys in CODED.items():
+    _changes = {key: CODE[key] for key in _keys}
+    _said = ",".join(f"{key}={value}" for key, value in _changes.items())
+    add(EXPERIMENTS[_name], f"{_name}/{_said}", **_changes, keep_spectra=False)
+# A CNN with weights that can be had anywhere; the contrastive loss as the others'.
+_MN04 = override(patchmix.MN04, init="audioset", class_weights=False)
+for _name, _changes in METHODS.items():
+    _tau = {"tau": SRAD.tau} if "_cl" in _changes.get("method", "") else {}
+    add(_MN04, f"mn04_srad/{_name}", **_changes, **_tau)

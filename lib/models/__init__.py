@@ -17,8 +17,8 @@ def build(experiment: Experiment, frames: int, mels: int, n_classes: int = 4) ->
 
     Every model has `width`, `features(x) -> z (B, width)`, `classifier` (z -> logits) and
     `forward(x) = classifier(features(x))` for x (B, frames, mels). Pretrained weights are put in
-    afterwards by `lib.weights.load`. Raises `UserError` for an unknown model or size, and for a
-    blur where it has no place.
+    afterwards by `lib.models.loading.load`. Raises `UserError` for an unknown model or size, and
+    for a blur where it has no place.
     """
     if experiment.blur and experiment.model != "dass":
         raise UserError(f"blur is for dass, not for {experiment.model}; set it to 0")
@@ -49,7 +49,8 @@ def _build(e: Experiment, frames: int, mels: int, n_classes: int) -> nn.Module:
 
 def _blur(e: Experiment) -> Blur | None:
     blocks = tuple(map(int, e.blur_blocks.split(",")))
-    return Blur(e.blur, e.blur_stage, blocks, sigma=e.blur_sigma) if e.blur else None
+    named = {"sigma": e.blur_sigma, "at": e.blur_at, "when": e.blur_when}
+    return Blur(e.blur, e.blur_stage, blocks, **named) if e.blur else None
 
 
 def add_projector(model: nn.Module, experiment: Experiment) -> None:

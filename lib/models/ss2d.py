@@ -34,6 +34,7 @@ class Blur:
 
     The authors' file was never published. Stage, blocks, kernel and sigma are those their other
     code names; the site (before the cross-scan, in training and test) and strength 1 are inferred.
+    at: before or after the scan along the four paths. when: always, or in training alone.
     """
 
     strength: float = 1.0  # 0 leaves a map as it is, 1 takes the blurred one
@@ -41,6 +42,8 @@ class Blur:
     blocks: tuple[int, ...] = (2, 3)
     kernel: int = 5
     sigma: float = 3.0
+    at: str = "before"
+    when: str = "always"
 
 
 class GaussianBlur(nn.Module):
@@ -48,13 +51,15 @@ class GaussianBlur(nn.Module):
 
     def __init__(self, blur: Blur) -> None:
         super().__init__()
-        self.strength = blur.strength
+        self.strength, self.always = blur.strength, blur.when == "always"
         at = torch.arange(blur.kernel) - (blur.kernel - 1) / 2
         weight = torch.exp(-(at**2) / (2 * blur.sigma**2))
         self.register_buffer("weight", weight / weight.sum(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, D, H, W) -> (B, D, H, W)."""
+        if not (self.training or self.always):
+            return x
         channels = x.shape[1]
         down = self.weight.to(x.dtype).view(1, 1, -1, 1).expand(channels, -1, -1, -1)
         blurred = F.conv2d(x, down, padding="same", groups=channels)
@@ -74,7 +79,10 @@ class SS2D(nn.Module):
         self.split = [math.ceil(dim / 16), states, states]  # rank of dt, then B and C
         self.in_proj = nn.Conv2d(dim, dim, 1, bias=False)
         self.conv2d = nn.Conv2d(dim, dim, 3, padding=1, groups=dim, bias=False)
-        self.blur = GaussianBlur(blur) if blur else nn.Identity()
+        self.before, self.after = (
+            GaussianBlur(blur) if blur and blur.at == at else nn.Identity()
+            for at in ("before", "after")
+        )
         self.x_proj_weight = nn.Parameter(_uniform(dim**-0.5, PATHS, sum(self.split), dim))
         rank = self.split[0]
         self.dt_projs_weight = nn.Parameter(_uniform(rank**-0.5, PATHS, dim, rank))
@@ -88,8 +96,8 @@ class SS2D(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, D, H, W) -> (B, D, H, W)."""
-        x = self.blur(F.silu(self.conv2d(self.in_proj(x))))
-        return self.out_proj(self.out_norm(self.scan(x)))
+        x = self.before(F.silu(self.conv2d(self.in_proj(x))))
+        return self.out_proj(self.out_norm(self.after(self.scan(x))))
 
     def scan(self, x: Tensor) -> Tensor:
         """The four paths of a map, scanned and summed: (B, D, H, W) -> (B, D, H, W)."""

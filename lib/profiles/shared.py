@@ -1,7 +1,6 @@
 """Rules that several profiles take, a system at a time."""
 
-from lib import registry
-from lib.experiments import geometry
+from lib.experiments import sam, srad
 from lib.profiles.profile import Match
 
 HERE = {"dataset": "icbhi"}  # rows on third-party features keep their own settings
@@ -30,10 +29,10 @@ GEOMETRY_RULES = (
 )
 # Sweeps of the clip's length keep it.
 LENGTHS = tuple(
-    ({"name": f"{geometry.FREE}/clip_seconds={value}"}, {"clip_seconds": value})
-    for value in geometry.GEOMETRY_SWEEPS["clip_seconds"]
+    ({"name": f"{sam.FREE}/clip_seconds={value}"}, {"clip_seconds": value})
+    for value in sam.SWEEPS["clip_seconds"]
 )
-SAM_SWEEPS = tuple(name for name in registry.EXPERIMENTS if name.startswith(f"{geometry.FREE}/"))
+SAM_SWEEPS = tuple(name for name in sam.EXPERIMENTS if name.startswith(f"{sam.FREE}/"))
 SAM_EXTRAS = (
     *SAM_SWEEPS,
     *("ast_geo/wrs/pad_to=0", "ast_geo/wrs_patchmix_cl", "ast_geo/wrs_patchmix_cl_sam"),
@@ -47,30 +46,24 @@ SRAD_EPOCHS = (HERE | {"batch": 16}, {"epochs": 3})
 SRAD_RULES = (
     (HERE | {"model": "dass"}, {"size": "nano", "init": "none", "lr": 1e-3} | STEADY),
     (HERE | {"stretch_to": 1024}, {"stretch_to": 382}),
+    ({"name": "dass/srad/normalise=audioset"}, {"normalise": "audioset"}),
     *(  # small ones have a block in these stages, not two
         (HERE | {"name": f"dass/blur/blur_stage={stage}"}, {"blur_blocks": "0"}) for stage in (1, 3)
     ),
 )
 SRAD_NEVER = (
-    ({"name": "dass/srad/normalise=audioset"}, "every clip is normalised by itself here"),
     ({"name": "dass/blur/blur_blocks=18,19"}, "not applicable: a small DASS has 4 blocks"),
-)
-SRAD_EXTRAS = tuple(
-    name
-    for name in registry.EXPERIMENTS
-    if name.startswith(("dass/", "ast_srad/"))
-    or name in ("mn04_as/dual_axis", "mn04_as/ce/rho=0.05")
 )
 SRAD_QUICK = (
     *("dass/ce", "dass/blur", "dass/patchmix_cl", "dass/srad"),
     *("ast_srad/ce", "ast_srad/dual_axis"),
+    *("mn04_srad/ce", "mn04_srad/patchmix_ce"),  # the same runs as those of Table 2
 )
-SRAD_TWICE = (*SRAD_QUICK, "dass/dual_axis")
-SRAD_ONCE = tuple(  # what two cores make in 40 minutes, with the above on two seeds
-    name for name in SRAD_EXTRAS if not name.startswith("ast_srad/") and name not in SRAD_TWICE
-)
+SRAD_TWICE = (*SRAD_QUICK, "dass/dual_axis", *(n for n in srad.EXPERIMENTS if "ast_srad/" in n))
+SRAD_ONCE = tuple(name for name in srad.EXPERIMENTS if name not in SRAD_TWICE)
 SRAD_SMOKE = ("dass/ce", "dass/srad", "ast_srad/dual_axis")
 SRAD_SECONDS = (
+    ({"model": "dass", "method": "dual_axis_cl", "stretch_to": 382}, 122),
     ({"model": "dass", "method": "dual_axis_cl"}, 95),
     ({"model": "dass", "method": "patchmix_cl"}, 66),
     ({"model": "dass"}, 41),
@@ -81,7 +74,7 @@ SRAD_SECONDS = (
 
 def srad_left_out(run: tuple[str, ...], reason: str) -> tuple[tuple[Match, str], ...]:
     """Lung-SRAD's rows but for those that are `run`."""
-    left = [({"name": name}, reason) for name in SRAD_EXTRAS if name not in run]
+    left = [({"name": name}, reason) for name in srad.EXPERIMENTS if name not in run]
     return *SRAD_NEVER, *left
 
 

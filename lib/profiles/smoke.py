@@ -1,6 +1,6 @@
 """Tiny models on synthetic sounds, in minutes: for the tests."""
 
-from lib.experiments import geometry
+from lib.experiments import sam
 from lib.profiles.profile import Profile
 from lib.profiles.shared import (
     ALONE,
@@ -60,7 +60,7 @@ SMOKE = Profile(
         ),
         *(({"name": name}, "costs too much for smoke") for name in SAM_EXTRAS),
         *srad_left_out(SRAD_SMOKE, "costs too much for smoke"),
-        *(({"name": name}, "costs too much for smoke") for name in ("ast_geo/ce", geometry.FREE)),
+        *(({"name": name}, "costs too much for smoke") for name in ("ast_geo/ce", sam.FREE)),
         (SPRSOUND | {"validation_draw": "balanced"}, "costs too much for smoke"),
         (SPRSOUND | {"scale": "minmax"}, "costs too much for smoke"),
         (SPRSOUND | {"clip_seconds": 15.0}, "costs too much for the smoke profile"),

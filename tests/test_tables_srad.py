@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import files, runs, tables_dass
-from lib.rows_dass import BACKBONES
+from lib import files, runs, tables_srad
+from lib.rows_srad import BACKBONES
 
 HALVES = np.array([0, 0.5, 1.0])
 THIRDS = np.array([0, 1 / 3, 2 / 3, 1.0])
@@ -47,8 +47,8 @@ def results(tmp_path):
 
 
 def test_responses_are_means_over_seeds(results):
-    points = tables_dass.responses(results)
-    assert list(points.columns) == tables_dass.POINTS and len(points) == 2 * 7
+    points = tables_srad.responses(results)
+    assert list(points.columns) == tables_srad.POINTS and len(points) == 2 * 7
     ast = points[points.model == "AST"]
     assert ast.layer.tolist() == ["block 0"] * 4 + ["block 1"] * 3
     assert ast.amplitude.tolist() == [0, -1, -3, -5, 0, -2, -7]
@@ -56,7 +56,7 @@ def test_responses_are_means_over_seeds(results):
 
 
 def test_high_frequencies_by_hand(results):
-    table = tables_dass.high(results)
+    table = tables_srad.high(results)
     assert list(table.columns) == ["Model", "Layer", "Map", "Above 0.5", "Run with"]
     assert table.iloc[:, :4].to_numpy().tolist() == [
         ["AST", "block 0", "6 x 19", "-4.00"],  # of -3 at 2/3 and -5 at 1
@@ -70,7 +70,7 @@ def test_high_frequencies_by_hand(results):
 
 
 def test_what_weights_came_in(results):
-    table = tables_dass.loaded(results)
+    table = tables_srad.loaded(results)
     assert table.to_numpy().tolist() == [
         ["AST", "a file", "2", "0", "1", "1", "12,345"],
         ["DASS", "a file", "2", "0", "1", "1", "12,345"],
@@ -80,7 +80,7 @@ def test_what_weights_came_in(results):
 
 def test_nothing_is_finished(results):
     none = results.assign(path=None)
-    for view in (tables_dass.responses, tables_dass.high, tables_dass.loaded):
+    for view in (tables_srad.responses, tables_srad.high, tables_srad.loaded):
         assert view(none).empty and len(view(none).columns) > 3
 
 
@@ -96,8 +96,8 @@ def test_methods_by_backbone(monkeypatch):
             for one in lines
         ] + [{"Architecture": "always “normal”", "Method": "–"}]
     )  # fmt: skip
-    monkeypatch.setattr(tables_dass.tables, "compare", lambda rows, results: made)
-    table = tables_dass.crossed(pd.DataFrame())
+    monkeypatch.setattr(tables_srad.tables, "compare", lambda rows, results: made)
+    table = tables_srad.crossed(pd.DataFrame())
     assert list(table.columns) == [
         "Method", "AST", "AST, honest", "DASS", "DASS, honest", "mn04", "mn04, honest",
     ]  # fmt: skip

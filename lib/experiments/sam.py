@@ -57,13 +57,13 @@ add(
 )
 
 # What the paper leaves open. Without the block of zeros, so that one thing changes at a time.
-GEOMETRY_SWEEPS = {
+SWEEPS = {
     "rho": (0.01, 0.02, 0.05, 0.1, 0.2),
     "clip_seconds": (4.0, 6.0, 8.0, 10.0),
     "pad": ("cyclic", "repeat", "zero"),
 }
 _swept = override(_free, keep_geometry=False)
-for _key, _values in GEOMETRY_SWEEPS.items():
+for _key, _values in SWEEPS.items():
     for _value in _values:
         if _key == "clip_seconds" or _value != getattr(_free, _key):  # profiles shorten the base
             _more = {"fade": "recording"} if _value == "repeat" else {}

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib import geometry, runs, tables
-from lib.rows_dass import BACKBONES, SPECTRA
+from lib import cells, geometry, runs, tables
+from lib.rows_srad import BACKBONES, SPECTRA
 
 HIGH = 0.5  # normalised frequencies above this one are high ones
 POINTS = ["model", "layer", "map", "frequency", "amplitude"]
@@ -58,9 +58,9 @@ def high(results: pd.DataFrame) -> pd.DataFrame:
     found = points[points.frequency > HIGH].groupby(by, sort=False).amplitude.mean()
     lines = []
     for model, one in found.groupby("model", sort=False):
-        layers = [*one.droplevel("model").items(), ((LAYERS, tables.NONE), one.mean())]
-        setting = tables.words(results[results.experiment == SPECTRA[model]].setting)
-        said = [tables.NONE] * len(one) + [setting]
+        layers = [*one.droplevel("model").items(), ((LAYERS, cells.NONE), one.mean())]
+        setting = cells.words(results[results.experiment == SPECTRA[model]].setting)
+        said = [cells.NONE] * len(one) + [setting]
         lines += [
             (model, *layer, f"{value:.2f}", words)
             for (layer, value), words in zip(layers, said, strict=True)
