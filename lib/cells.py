@@ -15,7 +15,7 @@ def spread(values: Iterable[float], form: str = ".2f") -> str:
     mean, std, n = stats.mean_std(list(values))
     if n < 2:
         return f"{mean:{form}} (1)" if n else ""
-    return f"{mean:{form}} ± {std:{form}} ({n})"
+    return f"{mean:{form}} ± {std:{form.removeprefix('+')}} ({n})"
 
 
 def interval(low: float, high: float, form: str = ".2f") -> str:

@@ -23,6 +23,7 @@ from lib import (
     tables,
     tables_faults,
     tables_sam,
+    tables_spectra,
     tables_sprsound,
     tables_srad,
     tables_transfer,
@@ -97,7 +98,8 @@ TABLES: dict[str, Build] = {
     "srad_backbones": lambda results, _: tables_srad.crossed(results["srad"]),
     "srad_backbones_details": _own("srad", rows_srad.BACKBONES, tables.headline),
     "srad_weights": lambda results, _: tables_srad.loaded(results["srad"]),
-    "srad_frequencies": lambda results, _: tables_srad.high(results["srad"]),
+    "srad_low_pass": lambda results, _: tables_spectra.low_pass(results["srad"]),
+    "srad_frequencies": lambda results, _: tables_spectra.high(results["srad"]),
     "sprsound_tuned": lambda *_: tables_tuned.tuned(tables_tuned.published()),
     "transfer": lambda results, _: tables_transfer.compare(results["transfer"]),
 }

@@ -97,6 +97,24 @@ def test_columns_are_times_and_rows_are_frequencies(mix, axis, length):
     assert set(mixed.mask.sum(axis).tolist()) == {0, length}
 
 
+@pytest.mark.parametrize(("mix", "axis", "units"), [("t_patch", 0, 79), ("f_patch", 1, 12)])
+def test_one_stretch_of_columns_or_rows(mix, axis, units):
+    """As many lines as at random, side by side, and at both ends at times."""
+    firsts, lasts = set(), set()
+    for seed in range(200):
+        random, one = (
+            augment.draw_mix(np.random.default_rng(seed), 4, (12, 79), mix, 1.0, contiguous)
+            for contiguous in (False, True)
+        )
+        assert one.lam == random.lam and one.mask.sum() == random.mask.sum()
+        lines = one.mask.all(axis).nonzero().flatten().tolist()
+        assert lines == list(range(lines[0], lines[0] + len(lines))) if lines else True
+        assert len(lines) == round(units * (1 - one.lam.item()))
+        firsts.add(lines[0] if lines else None)
+        lasts.add(lines[-1] if lines else None)
+    assert {0} <= firsts and {units - 1} <= lasts and len(firsts) > units // 2
+
+
 def test_lam_follows_the_beta_distribution():
     rng = np.random.default_rng(0)
     lams = [augment.draw_mix(rng, 2, (12, 79), "patch", 0.2).lam for _ in range(2000)]

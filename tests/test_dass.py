@@ -9,7 +9,7 @@ from lib.errors import UserError
 from lib.models import dass, loading
 from lib.models.dass import DASS
 from lib.models.ss2d import Blur, GaussianBlur
-from lib.settings import Experiment
+from lib.settings import Experiment, override
 
 DEPTHS = {"small": (2, 2, 8, 2), "medium": (2, 2, 20, 2)}
 
@@ -164,7 +164,7 @@ def blurred(model):
 
 
 def test_blur_sits_in_the_third_stage_and_changes_z():
-    site = ["layers.2.blocks.2.op.blur", "layers.2.blocks.3.op.blur"]
+    site = ["layers.2.blocks.2.op.before", "layers.2.blocks.3.op.before"]
     assert blurred(DASS("small", 98, 128, 4, Blur())) == site
     torch.manual_seed(0)
     plain, zero, full = (
@@ -183,9 +183,12 @@ def test_settings_say_where_it_is_blurred():
     asked = Experiment(
         "x", model="dass", size="mini", blur=0.5, blur_stage=1, blur_blocks="0,1", blur_sigma=2.0
     )
+    after = models.build(override(asked, blur_at="after", blur_when="training"), 98, 128)
+    assert blurred(after) == ["layers.1.blocks.0.op.after", "layers.1.blocks.1.op.after"]
+    assert not after.layers[1].blocks[0].op.after.always
     model = models.build(asked, 98, 128)
     found = [layer for layer in model.modules() if isinstance(layer, GaussianBlur)]
-    assert blurred(model) == ["layers.1.blocks.0.op.blur", "layers.1.blocks.1.op.blur"]
+    assert blurred(model) == ["layers.1.blocks.0.op.before", "layers.1.blocks.1.op.before"]
     assert {layer.strength for layer in found} == {0.5}
     weight = found[0].weight  # sigma 2, five taps: exp(-4 / 8) at the ends
     assert (weight[0] / weight[2]).item() == pytest.approx(0.6065307)
@@ -212,8 +215,9 @@ def test_where_its_weights_are():
 def test_unknown_size_and_missing_blocks():
     with pytest.raises(UserError, match="did you mean 'medium'"):
         DASS("medum", 98, 128, 4)
-    with pytest.raises(UserError, match="dass nano has 1 blocks in stage 1"):
-        DASS("nano", 98, 128, 4, Blur(stage=1))
+    for stage in (1, 4):
+        with pytest.raises(UserError, match=f"dass nano: no block 3 in stage {stage} to blur"):
+            DASS("nano", 98, 128, 4, Blur(stage=stage))
 
 
 def test_learns():

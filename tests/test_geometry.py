@@ -61,9 +61,9 @@ def test_responses_are_those_of_the_same_test_clips(small_store, tmp_path):
     plain = make(tmp_path / "plain", small_store, SMALL)
     for name in ("history.csv", "result.json"):
         assert (plain / name).read_bytes() == (kept / name).read_bytes()
-    blocks = [f"block {at}" for at in range(2)]
+    layers = ["patches", "block 0", "block 1"]
     keys = [
-        f"spectrum/{name}/{kind}" for name in blocks for kind in ("frequency", "diagonal", "map")
+        f"spectrum/{name}/{kind}" for name in layers for kind in ("frequency", "diagonal", "map")
     ]
     assert list(geometry.read(kept)) == keys
     torch.manual_seed(0)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib import models, paper, paper_sprsound, profiles, registry, rows, rows_srad, rows_sam
+from lib import models, paper, paper_sprsound, profiles, registry, rows, rows_sam, rows_srad
 from lib.errors import UserError
 from lib.experiments import patchmix, sam, srad
 from lib.features import front_end
@@ -19,7 +19,10 @@ def test_every_row_has_an_experiment_or_is_quoted():
         assert len(keys) == len(set(keys)), name
         for row in table:
             assert row.experiment is None or registry.get(row.experiment)
-            assert row.paper is None or published(row.paper).label == row.label
+            if row.paper:
+                printed = published(row.paper).label
+                coded = {"method": f"{printed.get('method')}, as its code runs"}
+                assert row.label in (printed, printed | coded)
 
 
 def test_all_rows_of_the_authors_are_run():
@@ -137,7 +140,7 @@ def test_experiments_that_make_no_sense_are_refused():
 
 
 def test_the_geometry_aware_recipe_is_the_published_one():
-    sam = registry.get("ast_geo/wrs_sam")
+    recipe = registry.get("ast_geo/wrs_sam")
     facts = {
         "optimizer": "adamw", "lr": 1e-5, "weight_decay": 1e-4, "schedule": "constant",
         "rho": 0.05, "adaptive": False, "label_smoothing": 0.1, "epochs": 20, "batch": 8,
@@ -146,13 +149,13 @@ def test_the_geometry_aware_recipe_is_the_published_one():
         "gain": 0.1, "noise": 1e-4, "spec_augment": 0.0, "moving_average": 0.0,
         "normalise": "audioset", "init": "imagenet+audioset", "method": "ce",
     }  # fmt: skip
-    assert {key: getattr(sam, key) for key in facts} == facts
-    assert (front_end(sam).frames, sam.pad_to) == (798, 1024)
+    assert {key: getattr(recipe, key) for key in facts} == facts
+    assert (front_end(recipe).frames, published_sam.pad_to) == (798, 1024)
 
 
 def test_each_pair_differs_in_the_radius_alone():
-    for name, plain, sam in rows_sam.PAIRS:
-        pair = [registry.get(one) for one in (plain, sam)]
+    for name, plain, flat in rows_sam.PAIRS:
+        pair = [registry.get(one) for one in (plain, flat)]
         assert pair[0].rho == 0 and pair[1].rho == 0.05, name
         assert identity(override(pair[1], rho=0.0)) == identity(pair[0]), name
 
@@ -209,6 +212,22 @@ def test_names_of_lung_srad_say_what_differs():
             assert different - {"blur_blocks"} <= {name.split("=")[0]} and different, name
 
 
+def test_lung_srad_is_judged_as_its_code_runs():
+    judged = [row for row in rows_srad.FOUR_CLASS if row.paper and row.paper.startswith("srad/")]
+    assert [row.paper for row in judged] == 2 * ["srad/fine_tuning", "srad/blur", "srad/srad"]
+    for row, coded in zip(judged[:3], judged[3:], strict=True):
+        assert row.deviates and not coded.deviates
+        before, after = (identity(registry.get(one.experiment)) for one in (row, coded))
+        quirks = {"stretch_to": 1024}
+        quirks |= {"train_projector": False} if row.paper == "srad/srad" else {}
+        assert after == before | quirks
+
+
+def test_one_axis_more_is_one_contrastive_term_more():
+    one, two = (registry.get(f"dass/{name}") for name in ("patchmix_cl", "patchmix_cl/alpha=2"))
+    assert (one.alpha, two.alpha) == (1, 2) and identity(two) == identity(one) | {"alpha": 2.0}
+
+
 def test_backbones_and_methods_cross():
     for row in rows_srad.BACKBONES:
         e = registry.get(row.experiment)
@@ -217,7 +236,8 @@ def test_backbones_and_methods_cross():
                   "Patch-Mix CL": "patchmix_cl", "Dual-Axis Patch-Mix CL": "dual_axis_cl",
                   "Cross-entropy + SAM": "ce"}[row.label["method"]]  # fmt: skip
         assert e.method == method and e.rho == (0.05 if "SAM" in row.label["method"] else 0)
-        assert e.blur == 0
+        assert e.blur == 0 and not e.class_weights
+        assert e.tau == (0.2 if "cl" in e.method else e.tau)
 
 
 SRAD = [name for name in registry.EXPERIMENTS if name.startswith(("dass/", "ast_srad/"))]
@@ -227,7 +247,8 @@ def test_profiles_run_lung_srad_small():
     for profile in (profiles.QUICK, profiles.CPU):
         for name in SRAD:
             e = profiles.apply(profile, registry.get(name))
-            assert (e.epochs, e.class_weights, e.init, e.normalise) == (3, True, "none", "clip")
+            assert (e.epochs, e.class_weights, e.init) == (3, True, "none")
+            assert e.normalise == ("audioset" if "normalise" in name else "clip")
             assert e.size == ("nano" if e.model == "dass" else "mini")
             share = e.stretch_to / front_end(e).frames
             assert not e.stretch_to or share == pytest.approx(1024 / 798, abs=0.002)
@@ -247,7 +268,7 @@ def test_profiles_say_what_they_leave_out_of_lung_srad():
         "ast_srad/ce", "ast_srad/dual_axis",
     }  # fmt: skip
     assert sum(profiles.seconds(profiles.QUICK, e) for e in quick) < 2 * 8 * 60
-    never = {"dass/blur/blur_blocks=18,19", "dass/srad/normalise=audioset"}
+    never = {"dass/blur/blur_blocks=18,19"}
     assert left_out(profiles.CPU) == never
     assert len(SRAD) - len(left_out(profiles.SMOKE)) == 3
     seeds = {name: profiles.seeds(profiles.CPU, registry.get(name)) for name in SRAD}

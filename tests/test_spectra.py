@@ -41,25 +41,11 @@ def test_diagonal_is_park_and_kims_on_square_maps():
     np.testing.assert_allclose(spectra.diagonal(maps)[:7], half - half[0], atol=1e-5)
 
 
-def test_radial_equals_a_plain_loop():
-    maps = torch.randn(2, 3, 8, 20)
-    amplitude = np.log(np.abs(np.fft.fft2(maps.double().numpy())) + 1e-6).mean((0, 1))
-    rings = [[] for _ in range(5)]
-    for i, j in np.ndindex(8, 20):
-        down, across = min(i, 8 - i) / 4, min(j, 20 - j) / 10
-        ring = round(math.hypot(down, across) * 4)
-        if ring < 5:
-            rings[ring].append(amplitude[i, j])
-    expected = np.array([np.mean(ring) for ring in rings])
-    np.testing.assert_allclose(spectra.radial(maps), expected - expected[0], atol=1e-5)
-
-
 def test_a_blurred_map_has_less_of_high_frequencies():
     maps = torch.randn(4, 8, 32, 32) + 1
     blurred = torch.nn.functional.avg_pool2d(maps, 3, stride=1, padding=1)
-    for response in (spectra.diagonal, spectra.radial):
-        sharp, soft = response(maps), response(blurred)
-        assert soft[12:].mean() < sharp[12:].mean() - 1
+    sharp, soft = spectra.diagonal(maps), spectra.diagonal(blurred)
+    assert soft[12:].mean() < sharp[12:].mean() - 1
 
 
 def test_maps_of_ast_are_tokens_on_its_grid():
@@ -67,7 +53,8 @@ def test_maps_of_ast_are_tokens_on_its_grid():
     x = torch.randn(2, 98, 64)
     maps = spectra.feature_maps(model, x)
     rows, columns = model.grid
-    assert list(maps) == ["block 0", "block 1"]
+    assert list(maps) == ["patches", "block 0", "block 1"]
+    torch.testing.assert_close(maps["patches"], model.embed(x))
     assert maps["block 1"].shape == (2, 32, rows, columns)
     with torch.no_grad():
         tokens = model.embed(x).flatten(2).transpose(1, 2)
@@ -81,10 +68,11 @@ def test_maps_of_dass_are_its_blocks():
     model = DASS("nano", 98, 64, 4).eval()
     x = torch.randn(2, 98, 64)
     maps = spectra.feature_maps(model, x)
-    assert len(maps) == 7 and list(maps)[:3] == [
-        "stage 0 block 0", "stage 1 block 0", "stage 2 block 0",
+    assert len(maps) == 8 and list(maps)[:4] == [
+        "patches", "stage 0 block 0", "stage 1 block 0", "stage 2 block 0",
     ]  # fmt: skip
-    assert [tuple(m.shape[1:]) for m in maps.values()][1:3] == [(32, 8, 13), (64, 4, 7)]
+    assert [tuple(m.shape[1:]) for m in maps.values()][2:4] == [(32, 8, 13), (64, 4, 7)]
+    torch.testing.assert_close(maps["patches"], model.embed(x))
     with torch.no_grad():
         first = model.layers[0].blocks[0](model.embed(x))
     torch.testing.assert_close(maps["stage 0 block 0"], first)

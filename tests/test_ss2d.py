@@ -129,6 +129,21 @@ def test_blur_comes_between_activation_and_cross_scan(training, monkeypatch):
     torch.testing.assert_close(seen[0], GaussianBlur(Blur())(before))
 
 
+def test_blur_after_the_scan_comes_before_the_norm(monkeypatch):
+    layer = SS2D(16, Blur(at="after"))
+    x = torch.randn(1, 16, 6, 6)
+    scanned = layer.scan(torch.nn.functional.silu(layer.conv2d(layer.in_proj(x))))
+    expected = layer.out_proj(layer.out_norm(GaussianBlur(Blur())(scanned)))
+    torch.testing.assert_close(layer(x), expected)
+
+
+def test_blur_in_training_alone():
+    blur, x = GaussianBlur(Blur(when="training")), torch.randn(1, 16, 6, 6)
+    torch.testing.assert_close(blur.train()(x), GaussianBlur(Blur())(x))
+    assert torch.equal(blur.eval()(x), x)
+    assert not torch.equal(GaussianBlur(Blur()).eval()(x), x)
+
+
 def test_compiles_as_a_whole():
     torch.manual_seed(0)
     layer = SS2D(32, Blur()).to(memory_format=torch.channels_last)  # dt has rank 2

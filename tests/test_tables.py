@@ -1,6 +1,7 @@
 """Paper beside ours: every kind of row, and the rule behind every verdict word."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 from lib import files, tables
 from lib import rows as registry_rows
 from lib.inputs import READERS
+from lib.paper import Published
 from lib.row import Row
 from lib.tables import NONE, compare, verdict
 
@@ -152,15 +154,41 @@ def test_verdicts(predictions, changes, judge, expected):
 
 def test_noise_is_two_standard_errors_by_hand():
     noise = 2 * math.sqrt(0.5**2 / 5 + 1.2**2 / 4)
-    assert verdict((60.0, 0.5), (60.0 + noise - 0.01, 1.2, 4))[0] == "within noise"
-    assert verdict((60.0, 0.5), (60.0 + noise + 0.01, 1.2, 4))[0] == "above"
-    assert verdict((60.0, 0.5), (60.0 - noise - 0.01, 1.2, 4))[0] == "below"
+    paper_s = printed(60.0, 0.5)
+    assert verdict(paper_s, (60.0 + noise - 0.01, 1.2, 4))[0] == "within noise"
+    assert verdict(paper_s, (60.0 + noise + 0.01, 1.2, 4))[0] == "above"
+    assert verdict(paper_s, (60.0 - noise - 0.01, 1.2, 4))[0] == "below"
+    assert verdict(printed(60.0, 0.5, key="srad/srad"), (60.0 + noise + 0.01, 1.2, 4))[0] == (
+        "within noise"  # two runs stand behind that one
+    )
 
 
 def test_a_quoted_number_without_spread_counts_as_one_run():
-    assert verdict((60.0, None), (60.8, 0.1, 5))[0] == "within one std"
-    assert verdict((60.0, None), (61.5, 0.1, 5))[0] == "within noise"
-    assert verdict((60.0, None), (62.0, 0.1, 5))[0] == "above"
+    one = printed(60.0, None)
+    assert verdict(one, (60.8, 0.1, 5))[0] == "within one std"
+    assert verdict(one, (61.5, 0.1, 5))[0] == "within noise"
+    assert verdict(one, (62.0, 0.1, 5))[0] == "above"
+
+
+def test_chance_alone_by_drawing_answers():
+    """Each cycle of the official test set right by chance, as often as the paper's answers were."""
+    rng = np.random.default_rng(0)
+    sp, se = (100 * rng.binomial(n, p, 20000) / n for n, p in ((1579, 0.8), (1177, 0.45)))
+    drawn = ((sp + se) / 2).std()
+    assert tables.chance_std(80.0, 45.0) == pytest.approx(drawn, rel=0.02)
+    assert tables.chance_std(100.0, 0.0) == 0
+
+
+def test_what_deviates_has_no_verdict(predictions):
+    row = replace(CE, deviates="not as its code runs")
+    table = compare([row], _results(predictions), judge=True)
+    assert table["Verdict"][0] == "no verdict (not as its code runs)"
+    assert compare([row], _results(predictions))["Verdict"][0] == "no verdict"
+
+
+def printed(score, std, key="t3/made"):
+    """A published row with Sp 80 and Se 45."""
+    return Published(key, {}, 80.0, None, 45.0, None, score, std, "made up", True)
 
 
 def test_official_data_have_the_name_that_stores_give_them():

@@ -36,8 +36,11 @@ class DASS(nn.Module):
             raise unknown("size", size, SIZES)
         first, depths, drop_path = SIZES[size]
         dims = [first * 2**stage for stage in range(len(depths))]
-        if blur and max(blur.blocks) >= (*depths, *10 * [0])[blur.stage]:
-            raise UserError(f"dass {size} has {depths} blocks in its stages, from 0: no {blur}")
+        if blur and max(blur.blocks) >= dict(enumerate(depths)).get(blur.stage, 0):
+            raise UserError(
+                f"dass {size}: no block {max(blur.blocks)} in stage {blur.stage} to blur; its "
+                f"stages, from 0, have {depths} blocks, from 0"
+            )
         self.width = dims[-1]
         self.grid = -(-mels // 4), -(-frames // 4)  # two convolutions of stride 2, rounded up
         self.patch_embed = nn.Sequential(

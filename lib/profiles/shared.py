@@ -46,7 +46,7 @@ SRAD_EPOCHS = (HERE | {"batch": 16}, {"epochs": 3})
 SRAD_RULES = (
     (HERE | {"model": "dass"}, {"size": "nano", "init": "none", "lr": 1e-3} | STEADY),
     (HERE | {"stretch_to": 1024}, {"stretch_to": 382}),
-    ({"name": "dass/srad/normalise=audioset"}, {"normalise": "audioset"}),
+    (HERE | {"name": "dass/srad/normalise=audioset"}, {"normalise": "audioset"}),
     *(  # small ones have a block in these stages, not two
         (HERE | {"name": f"dass/blur/blur_stage={stage}"}, {"blur_blocks": "0"}) for stage in (1, 3)
     ),

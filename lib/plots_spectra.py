@@ -15,7 +15,7 @@ PANELS = 3  # a row
 def responses(found: pd.DataFrame) -> Figure:
     """Relative log amplitude by frequency: a panel a model, a line a layer, dark to light.
 
-    found: model, layer, frequency, amplitude (`lib.tables_srad.responses`).
+    found: model, layer, frequency, amplitude (`lib.tables_spectra.responses`).
     """
     if found.empty:
         return empty(NO_RUN)

@@ -3,9 +3,9 @@
 import pandas as pd
 from PIL import Image
 
-from lib import figures, plots_srad
+from lib import figures, plots_spectra
 from lib.plots import NO_RUN
-from lib.tables_srad import POINTS
+from lib.tables_spectra import POINTS
 
 
 def points(models):
@@ -21,7 +21,7 @@ def points(models):
 
 
 def test_every_layer_is_a_line_in_its_model_s_panel(tmp_path):
-    fig = plots_srad.responses(points({"AST": 3, "DASS": 7}))
+    fig = plots_spectra.responses(points({"AST": 3, "DASS": 7}))
     panels = [ax for ax in fig.axes if ax.get_title()]
     assert [ax.get_title() for ax in panels] == ["AST", "DASS"]
     assert [len(ax.lines) for ax in panels] == [3, 7]
@@ -35,16 +35,16 @@ def test_every_layer_is_a_line_in_its_model_s_panel(tmp_path):
 
 
 def test_deep_models_name_some_layers_the_first_and_the_last_among_them():
-    fig = plots_srad.responses(points({"DASS": 26}))
+    fig = plots_spectra.responses(points({"DASS": 26}))
     named = [text.get_text() for text in fig.axes[0].get_legend().get_texts()]
     assert len(fig.axes[0].lines) == 26 and len(named) <= 9
     assert named[0] == "block 0" and named[-1] == "block 25"
 
 
 def test_four_models_take_two_rows_of_panels():
-    fig = plots_srad.responses(points(dict.fromkeys("abcd", 2)))
+    fig = plots_spectra.responses(points(dict.fromkeys("abcd", 2)))
     assert [ax.get_title() for ax in fig.axes if ax.axison] == list("abcd")
 
 
 def test_nothing_to_draw():
-    assert figures.alt_text(plots_srad.responses(pd.DataFrame(columns=POINTS))) == NO_RUN
+    assert figures.alt_text(plots_spectra.responses(pd.DataFrame(columns=POINTS))) == NO_RUN

@@ -1,0 +1,108 @@
+"""Lung-SRAD's claim of frequencies in numbers: which layers are low passes, and what makes them."""
+
+import numpy as np
+import pandas as pd
+
+from lib import cells, geometry, spectra
+from lib.rows_srad import SPECTRA
+
+HIGH = 0.5  # normalised frequencies above this one are high ones
+POINTS = ["model", "layer", "map", "frequency", "amplitude"]
+STAGE = "stage 2"  # DASS's third: cells of 16 x 16, as an AST with a stride of 16 has
+COMPARED = (  # what, a model's layer, and whose is taken from it
+    ("AST's blocks", ("AST", "block"), ("AST", spectra.PATCHES)),
+    ("DASS's blocks of one grid", ("DASS", STAGE), ("DASS", f"{STAGE} block 0")),
+    ("DASS against AST", ("DASS", STAGE), ("AST", "block")),
+    ("DASS: with blur against without", ("DASS + blur", STAGE), ("DASS", STAGE)),
+    ("DASS: dual axis against fine-tuning", ("DASS, dual axis", STAGE), ("DASS", STAGE)),
+    ("AST: dual axis against fine-tuning", ("AST, dual axis", "block"), ("AST", "block")),
+)
+Kept = dict[str, np.ndarray]
+
+
+def responses(results: pd.DataFrame) -> pd.DataFrame:
+    """Relative log amplitude by normalised frequency: model, layer, map, frequency, amplitude.
+
+    map: its rows x columns. Layers in their order; a mean over the seeds that kept them
+    (`lib.geometry.responses`).
+    """
+    parts = []
+    for model, experiment in SPECTRA.items():
+        for kept in geometry.of(results, experiment).values():
+            parts += [_points(model, kept, layer) for layer in _layers(kept)]
+    if not parts:
+        return pd.DataFrame(columns=POINTS)
+    by = POINTS[:-1]
+    return pd.concat(parts).groupby(by, sort=False).amplitude.mean().reset_index()
+
+
+def _layers(kept: Kept) -> list[str]:
+    return [key.split("/")[1] for key in kept if key.endswith("/diagonal")]
+
+
+def _points(model: str, kept: Kept, layer: str) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "model": model,
+            "layer": layer,
+            "map": _map(kept, layer),
+            "frequency": kept[f"spectrum/{layer}/frequency"],
+            "amplitude": kept[f"spectrum/{layer}/diagonal"],
+        }
+    )
+
+
+def _map(kept: Kept, layer: str) -> str:
+    return " x ".join(map(str, kept[f"spectrum/{layer}/map"]))
+
+
+def _above(kept: Kept, layer: str) -> float:
+    """Mean of a layer's curve over high frequencies."""
+    curve = kept[f"spectrum/{layer}/diagonal"]
+    return float(curve[kept[f"spectrum/{layer}/frequency"] > HIGH].mean())
+
+
+def high(results: pd.DataFrame) -> pd.DataFrame:
+    """A line a layer: mean log amplitude of high frequencies, relative to frequency 0.
+
+    0 is as much as of frequency 0; the lower, the more the layer's map is that of a low pass. Mean
+    ± std over seeds (n). Columns: Model, Layer, Map (rows x columns), Above 0.5, Run with.
+    """
+    lines = []
+    for model, experiment in SPECTRA.items():
+        found = list(geometry.of(results, experiment).values())
+        setting = cells.words(results[results.experiment == experiment].setting)
+        for layer in _layers(found[0]) if found else ():
+            amplitude = cells.spread(_above(kept, layer) for kept in found)
+            lines.append((model, layer, _map(found[0], layer), amplitude, setting))
+    return pd.DataFrame(lines, columns=["Model", "Layer", "Map", f"Above {HIGH}", "Run with"])
+
+
+def low_pass(results: pd.DataFrame) -> pd.DataFrame:
+    """The claim, a line a comparison: high frequencies of one layer less those of another.
+
+    Mean ± std over the seeds (n) that kept both; above 0, the first holds more of them. Of layers
+    with a common beginning of their name (COMPARED) the last one is taken. Columns: Comparison,
+    Layers, Maps (only equal ones sample a clip alike), Difference above 0.5, Run with.
+    """
+    lines = []
+    for name, *pair in COMPARED:
+        runs_of = [geometry.of(results, SPECTRA[model]) for model, _ in pair]
+        line = {"Comparison": name, "Layers": "; ".join(f"{m}: {layer}" for m, layer in pair)}
+        both = [[runs_of[k][seed] for k in (0, 1)] for seed in runs_of[0] if seed in runs_of[1]]
+        differences = []
+        for two in both:
+            at = [_last(kept, start) for kept, (_, start) in zip(two, pair, strict=True)]
+            one, other = (_above(*of) for of in zip(two, at, strict=True))
+            differences.append(one - other)
+            line["Layers"] = " less ".join(f"{m}, {n}" for (m, _), n in zip(pair, at, strict=True))
+            line["Maps"] = "; ".join(_map(*of) for of in zip(two, at, strict=True))
+        line[f"Difference above {HIGH}"] = cells.spread(differences, "+.2f") or "not run"
+        made = results[results.experiment.isin([SPECTRA[model] for model, _ in pair])]
+        lines.append(line | {"Run with": cells.words(made.setting)})
+    return pd.DataFrame(lines).fillna(cells.NONE)
+
+
+def _last(kept: Kept, start: str) -> str:
+    """The last layer whose name starts so."""
+    return [layer for layer in _layers(kept) if layer.startswith(start)][-1]
