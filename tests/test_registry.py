@@ -150,7 +150,7 @@ def test_the_geometry_aware_recipe_is_the_published_one():
         "normalise": "audioset", "init": "imagenet+audioset", "method": "ce",
     }  # fmt: skip
     assert {key: getattr(recipe, key) for key in facts} == facts
-    assert (front_end(recipe).frames, published_sam.pad_to) == (798, 1024)
+    assert (front_end(recipe).frames, recipe.pad_to) == (798, 1024)
 
 
 def test_each_pair_differs_in_the_radius_alone():

@@ -8,6 +8,7 @@ from benchmarks import scan as benchmark
 from lib.models.scan import linear_recurrence, selective_scan
 
 NAMES = ("x", "dt", "A", "B", "C", "D")
+DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 
 
 def plain_scan(x, dt, A, B, C, D):
@@ -37,7 +38,7 @@ def inputs(length, states=1, batch=2, groups=2, dim=3, decay=(-6, 0), dtype=torc
 
 def values_and_gradients(scan, arguments):
     y = scan(*arguments)
-    weight = torch.cos(torch.arange(y.numel(), dtype=y.dtype)).view(y.shape)
+    weight = torch.cos(torch.arange(y.numel(), dtype=y.dtype)).view(y.shape).to(y.device)
     return [y.detach(), *torch.autograd.grad((weight * y).sum(), arguments)]
 
 
@@ -45,11 +46,13 @@ def assert_close(arguments, tolerance):
     expected = values_and_gradients(
         plain_scan, [p.detach().double().requires_grad_() for p in arguments]
     )
-    found = values_and_gradients(selective_scan, arguments)
-    for name, one, other in zip(("y", *NAMES), found, expected, strict=True):
-        assert one.dtype == arguments[0].dtype and one.shape == other.shape, name
-        worst, size = (one.double() - other).abs().max(), other.abs().max()
-        assert worst <= tolerance * size, f"{name}: {worst:.1e} of {size:.1e}"
+    for device in DEVICES:
+        here = [part.detach().to(device).requires_grad_() for part in arguments]
+        found = values_and_gradients(selective_scan, here)
+        for name, one, other in zip(("y", *NAMES), found, expected, strict=True):
+            assert one.dtype == arguments[0].dtype and one.shape == other.shape, name
+            worst, size = (one.cpu().double() - other).abs().max(), other.abs().max()
+            assert worst <= tolerance * size, f"{name}, {device}: {worst:.1e} of {size:.1e}"
 
 
 @pytest.mark.parametrize("states", [1, 4])
@@ -117,7 +120,38 @@ def test_the_operator_keeps_its_promises():
         torch.library.opcheck(linear_recurrence, given)
 
 
-@pytest.mark.parametrize("loop", [benchmark.sliced_loop, benchmark.unbound_loop])
+def kept_numbers(length, states):
+    """How many different numbers autograd keeps between forward and backward."""
+    arguments, kept = inputs(length, states, dtype=torch.float32), {}
+
+    def keep(part):
+        kept[part.untyped_storage().data_ptr()] = part.untyped_storage().nbytes() // 4
+        return part
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda part: part):
+        y = selective_scan(*arguments)
+    y.sum().backward()
+    return sum(kept.values())
+
+
+@pytest.mark.parametrize("states", [1, 4])
+def test_memory_is_linear_in_the_length(states):
+    """Of each step and channel: x, dt, dt x and, of each state, its decay and itself."""
+    short, long = (kept_numbers(length, states) for length in (1024, 4096))
+    assert long < 4 * short
+    each = 2 * 6 * (3 + 2 * states) + 2 * 2 * 2 * states  # 2 clips, 6 channels; B and C of 2 groups
+    assert each * 4096 <= long < 1.01 * each * 4096
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [
+        benchmark.sliced_loop,
+        benchmark.unbound_loop,
+        benchmark.reversed_loop,
+        benchmark.doubling,
+    ],
+)
 def test_loops_of_the_benchmark_compute_the_same(loop):
     arguments = inputs(9, 2)
     expected = values_and_gradients(plain_scan, arguments)

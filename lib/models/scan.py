@@ -1,4 +1,4 @@
-"""The selective scan of state-space models in plain PyTorch: in chunks, exact, on every device."""
+"""The selective scan of state-space models in plain PyTorch: in chunks, exact, without a build."""
 
 import math
 
@@ -13,8 +13,8 @@ def selective_scan(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Te
 
     x and step sizes dt > 0 (batch, G * dim, L), A < 0 (G * dim, d_state), B and C
     (batch, G, d_state, L), D (G * dim,) -> y like x, in float32 or float64 whatever autocast says.
-    Same input, same bytes; differentiable any number of times. Memory: for each of the
-    L * batch * G * dim * d_state numbers, autograd keeps one of decay, drive and state each.
+    Same input, same bytes; differentiable any number of times. Memory is linear in L: of each step
+    and channel autograd keeps x, dt and dt x, and of each state its logarithm of decay and itself.
     Source: Gu and Dao 2024, section 3.2; the groups are those of VMamba (Liu et al. 2024).
     """
     x, dt, A, B, C, D = (_at_least_float32(part) for part in (x, dt, A, B, C, D))
