@@ -19,20 +19,21 @@ PROBE_SECONDS = 3
 
 @dataclass(frozen=True)
 class Source:
-    """A published file of weights: its name in `weights/`, and one place where it can be had."""
+    """A published file of weights: its names in `weights/`, and one place where it can be had."""
 
     file: str
     hub: str = ""  # repository on the Hugging Face hub that holds model.safetensors
     url: str = ""
     package: str = ""  # package of the Python index that holds the file
+    also: str = ""  # the same weights' file as their authors named it first
 
 
 def _timm(name: str) -> Source:
     return Source(f"{name}.safetensors", hub=f"timm/{name}")
 
 
-def _dass(name: str) -> Source:
-    return Source(f"{name}.safetensors", hub=f"saurabhati/{name}")
+def _dass(name: str, also: str = "") -> Source:
+    return Source(f"{name}.safetensors", hub=f"saurabhati/{name}", also=also)
 
 
 # ResNet18 and EfficientNet-B0 are the very weights that the official code takes from torchvision.
@@ -45,8 +46,12 @@ SOURCES = {
         hub="MIT/ast-finetuned-audioset-10-10-0.4593",
     ),
     # DASS starts from VMamba's ImageNet weights; AudioSet's are the second version, as Lung-SRAD's.
-    ("dass-small", "imagenet"): _dass("VMamba_ImageNet_82.6"),
-    ("dass-medium", "imagenet"): _dass("VMamba_ImageNet_83.6"),
+    ("dass-small", "imagenet"): _dass(
+        "VMamba_ImageNet_82.6", "vssm1_tiny_0230s_ckpt_epoch_264.pth"
+    ),
+    ("dass-medium", "imagenet"): _dass(
+        "VMamba_ImageNet_83.6", "vssm1_small_0229s_ckpt_epoch_222.pth"
+    ),
     ("dass-small", "imagenet+audioset"): _dass("DASS_small_AudioSet_48.6"),
     ("dass-medium", "imagenet+audioset"): _dass("DASS_medium_AudioSet_48.9"),
     ("resnet18", "imagenet"): _timm("resnet18.tv_in1k"),
@@ -71,6 +76,8 @@ def find(experiment: Experiment) -> Path | None:
     if source is None:
         return None
     path = weights_root() / source.file
+    if not path.exists() and source.also:
+        path = weights_root() / source.also
     if not path.exists() and source.package:
         spec = importlib.util.find_spec(source.package.replace("-", "_"))
         path = Path(spec.origin).parent / "models" / source.file if spec else path

@@ -3,8 +3,9 @@
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from lib import models, weights
+from lib import models, registry, weights
 from lib.errors import UserError
 from lib.models import dass, loading
 from lib.models.dass import DASS
@@ -99,10 +100,15 @@ def test_values_come_where_they_belong():
     assert torch.equal(found[3, 7], flat[3 * 384 + 7])
 
 
-def test_imagenet_file_is_loaded_with_a_report(tmp_path, monkeypatch):
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    monkeypatch.setenv("WEIGHTS_ROOT", str(tmp_path))
+    return tmp_path
+
+
+def test_imagenet_file_is_loaded_with_a_report(root):
     state = published("small", "vmamba")
-    torch.save({"model": state}, tmp_path / "vmamba.pth")
-    monkeypatch.setattr(weights, "local", lambda experiment: tmp_path / "vmamba.pth")
+    torch.save({"model": state}, root / "vssm1_tiny_0230s_ckpt_epoch_264.pth")
     model = DASS("small", 298, 128, 4)
     asked = Experiment("x", model="dass", size="small", init="imagenet")
     report = loading.load(model, asked, 298, 128).set_index("key")
@@ -115,6 +121,21 @@ def test_imagenet_file_is_loaded_with_a_report(tmp_path, monkeypatch):
     )
     counts = pd.Series(report.action).value_counts().to_dict()
     assert counts == {"loaded": 273, "resized": 1, "initialised": 2, "left out": 2}
+
+
+def test_the_recipe_s_own_file_is_found_and_loaded(root):
+    """Lung-SRAD's backbone: DASS medium, AudioSet's second version, as the hub holds it."""
+    state = {key: value.contiguous() for key, value in published("medium", "dass hub").items()}
+    asked = override(registry.get("dass/ce"), blur=0.0)
+    assert weights.find(asked) is None
+    save_file(state, root / "DASS_medium_AudioSet_48.9.safetensors")
+    model = models.build(asked, 798, 128)
+    report = loading.load(model, asked, 798, 128)
+    fresh = report[report.action == "initialised"].key.tolist()
+    assert fresh == ["classifier.weight", "classifier.bias"]
+    assert set(report.action) == {"loaded", "initialised", "left out"}
+    kept = model.layers[2].blocks[19].op.Ds
+    torch.testing.assert_close(kept.data, state["dass.layers.2.blocks.19.op.Ds"])
 
 
 def test_facts_of_the_papers():
