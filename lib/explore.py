@@ -12,6 +12,9 @@ from lib.augment import Wave, change_wave
 from lib.data import CLASSES, Source, icbhi
 from lib.features import FrontEnd, fbank, noise_power
 
+ADULT_YEARS = 18
+AGES = ("children", "adults", "unknown")
+
 
 @dataclass(frozen=True)
 class Breath:
@@ -73,6 +76,27 @@ def by_patient(table: pd.DataFrame) -> pd.DataFrame:
     """Cycles by patient and class, the patient with most cycles first."""
     found = pd.crosstab(table.patient, table.label).reindex(columns=list(CLASSES), fill_value=0)
     return found.loc[found.sum(axis=1).sort_values(ascending=False, kind="stable").index]
+
+
+def by_age(source: Source, table: pd.DataFrame) -> pd.DataFrame:
+    """Patients and cycles with audio of each split by age: children (under 18), adults, unknown.
+
+    The last column counts patients of single-channel recordings alone (setting `subset = sc`).
+    """
+    heard = table[table.audio]
+    years = heard.patient.map(icbhi.ages(source.root))
+    group = np.select([years < ADULT_YEARS, years >= ADULT_YEARS], AGES[:2], AGES[2])
+    alone = heard.patient.where(heard.recording.str.contains("_sc_"))
+    found = (
+        heard.assign(alone=alone)
+        .groupby(["split", group])
+        .agg(
+            patients=("patient", "nunique"), cycles=("patient", "size"), single=("alone", "nunique")
+        )
+    )
+    found = found.rename(columns={"single": "patients, single-channel"})
+    index = pd.MultiIndex.from_product([["train", "test"], AGES], names=["split", "age"])
+    return found.reindex(index, fill_value=0).reset_index()
 
 
 def spans(table: pd.DataFrame, recording: str) -> list[tuple[float, float, str]]:

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from lib import data, explore, figures, paper, plots_data
-from lib.data import synthetic
+from lib.data import icbhi, synthetic
+from lib.errors import UserError
 from lib.features import FrontEnd
 from lib.models.ast import grid
 
@@ -54,6 +55,29 @@ def test_a_few_patients_make_half_of_the_cycles(official):
         if 2 * total >= 6898:
             break
     assert f"half of all cycles come from {half} patients" in alt
+
+
+def test_ages_of_those_who_are_heard(tmp_path):
+    lines = "\n101 3 F NA 19 99\n102 18 M 20 NA NA\n103 NA F NA NA NA\n105 0.75 F NA 9 73\n"
+    (tmp_path / icbhi.DEMOGRAPHICS).write_text(lines)
+    table = pd.DataFrame(
+        [("101", "train"), ("101", "train"), ("102", "test"), ("103", "test"), ("104", "test"),
+         ("105", "test")],
+        columns=["patient", "split"],
+    ).assign(audio=[True] * 5 + [False], recording=["a_sc_b"] * 3 + ["a_mc_b"] * 3)  # fmt: skip
+    found = explore.by_age(data.Source("icbhi", tmp_path, "partial", ""), table)
+    assert found.to_numpy().tolist() == [
+        ["train", "children", 1, 2, 1], ["train", "adults", 0, 0, 0], ["train", "unknown", 0, 0, 0],
+        ["test", "children", 0, 0, 0], ["test", "adults", 1, 1, 1], ["test", "unknown", 2, 2, 0],
+    ]  # fmt: skip
+    none = explore.by_age(data.Source("icbhi", tmp_path / "none", "partial", ""), table)
+    assert none[none.age == "unknown"].cycles.sum() == 5
+
+
+def test_ages_that_are_none_name_the_line(tmp_path):
+    (tmp_path / icbhi.DEMOGRAPHICS).write_text("101 3 F\n102 old\n")
+    with pytest.raises(UserError, match="line 2 is not patient and age.*restore"):
+        icbhi.ages(tmp_path)
 
 
 def test_sizes_put_annotations_and_audio_beside_the_paper(source):

@@ -20,6 +20,7 @@ RENAMED = {"226_1b1_Pl_sc_Meditron": "226_1b1_Pl_sc_LittC2SE"}
 
 FOLDER = "ICBHI_final_database"
 SPLIT_FILE = "ICBHI_challenge_train_test.txt"
+DEMOGRAPHICS = "ICBHI_Challenge_demographic_information.txt"
 NAME = re.compile(r"\d{3}_\w+")  # the folder also holds notes such as filename_format.txt
 PAST_END_SECONDS = 0.01  # rounding of the annotated times
 
@@ -55,6 +56,28 @@ def inputs(root: Path) -> dict[str, Path]:
     audio, annotations = audio_files(root), annotation_files(root)
     texts = [split_file(root), *(annotations[name] for name in audio)]
     return {path.name: path for path in (*texts, *audio.values())}
+
+
+def ages(root: Path) -> pd.Series:
+    """Patient (str) -> age in years, NaN if unknown; empty where the database's list is not here.
+
+    Raises `UserError` where a line does not begin with a patient and an age.
+    """
+    path = Path(root) / DEMOGRAPHICS
+    if not path.exists():
+        return pd.Series(dtype=float)
+    found = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            patient, age, *_ = line.split()
+            found[patient] = float("nan" if age == "NA" else age)
+        except ValueError as error:
+            raise UserError(
+                f"{path}: line {number} is not patient and age ({error}); mend or restore it"
+            ) from error
+    return pd.Series(found, dtype=float)
 
 
 def split_file(root: Path) -> Path:
