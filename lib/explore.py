@@ -86,7 +86,7 @@ def by_age(source: Source, table: pd.DataFrame) -> pd.DataFrame:
     heard = table[table.audio]
     years = heard.patient.map(icbhi.ages(source.root))
     group = np.select([years < ADULT_YEARS, years >= ADULT_YEARS], AGES[:2], AGES[2])
-    alone = heard.patient.where(heard.recording.str.contains("_sc_"))
+    alone = heard.patient.where(icbhi.single_channel(heard.recording))
     found = (
         heard.assign(alone=alone)
         .groupby(["split", group])

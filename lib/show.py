@@ -36,6 +36,8 @@ def open_page(profile: str, *datasets: str) -> Page:
     datasets: icbhi (where none is named) and sprsound, whichever the page's numbers stand on.
     """
     here = study.open_study(profile)
+    if "icbhi" in (datasets or ("icbhi",)):
+        here.check_icbhi()
     display(HTML(banner(here, *datasets)))
     return Page(here, here.folder)
 

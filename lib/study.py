@@ -52,6 +52,7 @@ class Study:
             return next((s for s in self.given if _is_mel(s, front)), None)
         if experiment.dataset == "sprsound":
             return self._built(sprsound_source(self.profile), front)
+        self.check_icbhi()
         own = [one for one in self.given if "front_end" in one.meta]
         for one in own:
             if one.meta["front_end"] == asdict(front):
@@ -59,6 +60,11 @@ class Study:
         if own:
             store.require(own[0], front)  # raises: none fits
         return None if self.source.kind == "none" else self._built(self.source, front)
+
+    def check_icbhi(self) -> None:
+        """Refuse numbers that are to be judged on less than all of ICBHI."""
+        if self.profile.verdict:
+            data.require_official(self.source, self.profile.name)
 
     def _built(self, source: data.Source, front: Front) -> store.Store:
         if (source, front) not in self._stores:
@@ -116,7 +122,7 @@ def open_study(profile: str) -> Study:
             )
     if chosen.synthetic:
         return Study(chosen, data.synthetic_source(), given)
-    return Study(chosen, data.find(profile, _stand_in(given)), given)
+    return Study(chosen, data.find(_stand_in(given)), given)
 
 
 def _stand_in(given: tuple[store.Store, ...]) -> data.Source | None:

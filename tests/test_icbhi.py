@@ -186,24 +186,35 @@ def test_find_takes_the_folder_or_the_one_above_or_below(root, monkeypatch, belo
     assert found.banner == "partial ICBHI: 2 of 920 recordings have audio."
     assert len(icbhi.cycles(found.root)) == 8
     with pytest.raises(UserError, match="2 of 920 .*all are needed; .*download icbhi"):
-        data.find("paper")
+        data.require_official(found, "paper")
 
 
 def test_all_recordings_with_audio_are_official(root, monkeypatch):
     monkeypatch.setattr(icbhi, "RECORDINGS", 2)
     monkeypatch.setenv("DATA_ROOT", str(root))
-    assert data.find("paper") == data.Source("icbhi", root, "official", "")
+    found = data.find()
+    assert found == data.Source("icbhi", root, "official", "")
+    data.require_official(found, "paper")
 
 
 def test_find_refuses_a_folder_without_recordings(root, tmp_path, monkeypatch):
     monkeypatch.setenv("DATA_ROOT", str(tmp_path / "nowhere"))
-    with pytest.raises(UserError, match="DATA_ROOT holds no ICBHI_final_database"):
+    with pytest.raises(
+        UserError, match="DATA_ROOT holds no ICBHI_final_database and no BioCAS2022"
+    ):
         data.find()
     for path in icbhi.audio_files(root).values():
         path.unlink()
     monkeypatch.setenv("DATA_ROOT", str(root))
     with pytest.raises(UserError, match="no .wav or .flac recordings there"):
         data.find()
+
+
+@pytest.mark.parametrize("below", ["", "sprsound", "sprsound/BioCAS2022"])
+def test_a_folder_of_sprsound_alone_leaves_icbhi_synthetic(tmp_path, monkeypatch, below):
+    (tmp_path / "sprsound/BioCAS2022").mkdir(parents=True)
+    monkeypatch.setenv("DATA_ROOT", str(tmp_path / below))
+    assert data.find().kind == "synthetic"
 
 
 @pytest.mark.real

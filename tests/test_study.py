@@ -69,7 +69,19 @@ def test_with_mel_pictures_alone_only_their_rows_can_be_run(small_store, tmp_pat
     assert reasons["ast/ce"] == "its feature store was not given (README, Data: --store)"
     assert not reasons["mn04/ce@mel"]
     with pytest.raises(UserError, match="paper: No ICBHI recordings here.*real recordings are"):
-        study.open_study("paper")
+        study.plan(study.open_study("paper"), "table1")
+
+
+def test_paper_wants_all_of_icbhi_where_a_row_reads_it(monkeypatch):
+    part = data.Source("icbhi", Path("icbhi"), "partial", "partial ICBHI: 2 of 920.")
+    whole = data.Source("icbhi", Path("icbhi"), "official", "")
+    with pytest.raises(UserError, match="profile paper: partial ICBHI: 2 of 920, but all are"):
+        study.plan(study.Study(profiles.PAPER, part), "table1")
+    for one in (study.Study(profiles.PAPER, whole), study.Study(profiles.QUICK, part)):
+        one.check_icbhi()
+    monkeypatch.setattr(study.Study, "_built", lambda self, source, front: source)
+    found = study.Study(profiles.PAPER, part).store(registry.get("cnn2/ce@t11"))
+    assert found.dataset == "sprsound"  # which is not refused
 
 
 @pytest.fixture

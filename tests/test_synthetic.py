@@ -49,7 +49,7 @@ def test_default_is_the_official_layout_and_can_be_learnt(tmp_path):
     assert source.kind == "synthetic" and source.banner.startswith("SYNTHETIC")
     assert icbhi.check(source.root) == []
     with pytest.raises(UserError, match="made up, but real recordings are needed"):
-        data.find("paper")
+        data.require_official(source, "paper")
     cycles = icbhi.cycles(source.root)
     train, test = (cycles[cycles.split == side] for side in ("train", "test"))
     assert not set(train.patient) & set(test.patient)

@@ -14,6 +14,7 @@ __all__ = [
     "Source",
     "find",
     "find_sprsound",
+    "require_official",
     "source",
     "sprsound_source",
     "synthetic_source",
@@ -37,25 +38,30 @@ class Source:
     banner: str  # "" if official, else a sentence for every page
 
 
-def find(profile: str = "quick", stand_in: Source | None = None) -> Source:
-    """The recordings to use: DATA_ROOT, else `data/`, else `stand_in`, else synthetic ones.
+def find(stand_in: Source | None = None) -> Source:
+    """ICBHI's recordings: DATA_ROOT, else `data/`, else `stand_in`, else synthetic ones.
 
-    Raises `UserError` if DATA_ROOT holds none, or if profile "paper" lacks official recordings.
+    Raises `UserError` if DATA_ROOT holds none, unless it is SPRSound's alone.
     """
     given = os.environ.get("DATA_ROOT")
-    root = _root(Path(given or files.PROJECT / "data"))
-    if given and root is None:
+    folder = Path(given or files.PROJECT / "data")
+    root = _root(folder)
+    if given and root is None and _sprsound_root(folder) is None:
         raise UserError(
-            f"{given}: DATA_ROOT holds no {icbhi.FOLDER}; point it to the folder that does"
+            f"{given}: DATA_ROOT holds no {icbhi.FOLDER} and no {sprsound.FOLDER}; point it to the "
+            "folder that does"
         )
-    found = source(root) if root else stand_in or synthetic_source()
-    if profile == "paper" and found.kind != "official":
+    return source(root) if root else stand_in or synthetic_source()
+
+
+def require_official(found: Source, profile: str) -> None:
+    """Refuse, as a `UserError`, to make published numbers of ICBHI with less than all of it."""
+    if found.kind != "official":
         what = "all are needed" if found.kind == "partial" else "real recordings are needed"
         raise UserError(
-            f"profile paper: {found.banner.rstrip('.')}, but {what}; {REMEDY.format('icbhi')}, "
+            f"profile {profile}: {found.banner.rstrip('.')}, but {what}; {REMEDY.format('icbhi')}, "
             "or choose the quick profile"
         )
-    return found
 
 
 def source(root: Path) -> Source:
@@ -86,13 +92,18 @@ def find_sprsound() -> Source:
 
     A DATA_ROOT without them is no fault: it may be ICBHI's alone.
     """
-    folder = Path(os.environ.get("DATA_ROOT") or files.PROJECT / "data")
+    root = _sprsound_root(Path(os.environ.get("DATA_ROOT") or files.PROJECT / "data"))
+    return sprsound_source(root) if root else synthetic_sprsound_source()
+
+
+def _sprsound_root(folder: Path) -> Path | None:
+    """`folder`, the `sprsound` folder in it or its parent, whichever holds the database."""
     if folder.name == sprsound.FOLDER:
         folder = folder.parent
     for root in (folder / "sprsound", folder):
         if any((root / base / sprsound.FOLDER).is_dir() for base in sprsound.BASES):
-            return sprsound_source(root)
-    return synthetic_sprsound_source()
+            return root
+    return None
 
 
 def synthetic_sprsound_source() -> Source:
