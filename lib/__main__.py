@@ -7,22 +7,23 @@ import sys
 from pathlib import Path
 
 PROFILES = ("quick", "cpu", "paper", "smoke")
-COMMANDS = (*PROFILES, "train", "test", "verify", "publish", "lab", "download")
+COMMANDS = (*PROFILES, "train", "test", "verify", "publish", "lab", "download", "python")
 OPTIONS = ("--data", "--store", "--weights", "--executor", "--address", "--help")
 USAGE = """./run_all.sh [COMMAND] [NOTEBOOK ...] [--data DIR] [--store DIR] [--weights DIR]
                     [--executor {local,ray}] [--address HOST:PORT]"""
 COMMAND_HELP = """\
 commands:
   quick            small models, about half an hour on two cores (the default)
-  cpu              hours: SPRSound's tables (08) with two seeds, on a CPU
+  cpu              hours on a CPU: as quick with two seeds, SPRSound on all its clips
   paper            everything as published; needs all recordings and a GPU
   smoke            synthetic sounds, tiny models, minutes
-  train [PROFILE]  make the runs alone, no pages: for machines without Jupyter
+  train [PROFILE]  make the runs alone, no pages
   test [ARG ...]   run the tests; arguments go to pytest
   verify           recompute every published number from its predictions
-  publish [NAME]   copy local reports (reports/local/NAME) to reports/
+  publish [NAME]   copy local reports (reports/local/NAME, such as quick-icbhi-partial) to reports/
   lab              open the notebooks in JupyterLab
-  download icbhi   fetch the official recordings (2 GB) into data/, or --data
+  download icbhi   fetch the official recordings (2 GB) into data/, or --data; or sprsound
+  python [ARG ...] Python in the project's environment: -m lib.search, -m benchmarks
 
 notebooks: numbers such as 03 04, or all; none means 00 to 07
 
@@ -48,7 +49,9 @@ def parse(argv: list[str]) -> tuple[str, list[str], argparse.Namespace]:
         exit_on_error=False,
     )
     parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
-    parser.add_argument("--data", metavar="DIR", help="recordings: holds ICBHI_final_database")
+    parser.add_argument(
+        "--data", metavar="DIR", help="recordings: holds ICBHI_final_database, BioCAS2022 or both"
+    )
     parser.add_argument(
         "--store", metavar="DIR", action="append", help="a feature store made elsewhere; repeatable"
     )
@@ -114,6 +117,8 @@ def run(argv: list[str]) -> int:
     """Do what the command line asks for; returns the exit code."""
     if argv[:1] == ["test"]:  # all that follows is for pytest
         return _replace("-m", "pytest", *argv[1:])
+    if argv[:1] == ["python"]:
+        return _replace(*argv[1:])
     command, words, options = parse(argv)
     if command == "download":
         return _download(words, options)

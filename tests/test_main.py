@@ -127,3 +127,8 @@ def test_exit_codes():
 def test_test_hands_its_arguments_to_pytest():
     done = shell("test", "--version")
     assert done.returncode == 0 and "pytest" in done.stdout + done.stderr
+
+
+def test_python_is_that_of_the_environment():
+    done = shell("python", "-c", "import sys, lib; print(sys.argv[1:], lib.__name__)", "--help")
+    assert done.returncode == 0 and done.stdout == "['--help'] lib\n"
