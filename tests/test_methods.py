@@ -145,6 +145,19 @@ def test_dual_axis_is_ce_and_one_term_for_each_axis(tied):
         torch.testing.assert_close(a.grad, b.grad, rtol=1e-8, atol=1e-12, msg=name)
 
 
+def test_axes_are_mixed_in_stretches_where_asked_for():
+    rng, whole = np.random.default_rng(0), {}
+    for contiguous in (False, True):
+        experiment = override(CL, method="dual_axis_cl", contiguous=contiguous)
+        method = methods.build(experiment, Toy(), (40, 32), None)
+        draws = [method.draw(rng, 4) for _ in range(30)]
+        lines = [d["time"].mask.all(0).int() for d in draws]
+        lines += [d["frequency"].mask.all(1).int() for d in draws]
+        edges = [one.diff(prepend=torch.zeros(1), append=torch.zeros(1)) for one in lines]
+        whole[contiguous] = all(one.abs().sum() <= 2 for one in edges)  # one stretch, or none
+    assert whole == {False: False, True: True}
+
+
 def test_patchmix_ce_is_one_pass_on_the_mix():
     x, y = batch()
     model = Toy()

@@ -154,6 +154,37 @@ def test_the_climb_of_a_tiny_radius_leaves_only_the_second_gradient():
         torch.testing.assert_close(sam.state_dict()[key], value, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("method", ["ce", "patchmix_cl", "dual_axis_cl"])
+def test_sam_on_a_state_space_model_by_hand(method):
+    """Up the gradient of all weights together, then the gradient there; the same mixes in both."""
+    e = Experiment("d", model="dass", size="nano", method=method, projector=8)
+    torch.manual_seed(0)
+    model = models.build(e, 24, 32)
+    models.add_projector(model, e)
+    model.double().eval()
+    x, y = torch.randn(4, 24, 32, dtype=torch.float64), torch.tensor([0, 1, 2, 3])
+    built = methods.build(e, model, (24, 32), torch.ones(4, dtype=torch.float64))
+    drawn = built.draw(np.random.default_rng(1), 4)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+
+    def gradients():
+        loss, _ = built.loss(model, (x, y), drawn)
+        return torch.autograd.grad(loss, list(model.parameters()))
+
+    first = gradients()
+    length = torch.cat([g.flatten() for g in first]).norm()
+    with torch.no_grad():
+        for p, g in zip(model.parameters(), first, strict=True):
+            p += 0.05 * g / length
+    second = gradients()
+    model.load_state_dict(before, strict=False)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    scaler = torch.amp.GradScaler(enabled=False)
+    optim.step(model, optimizer, scaler, lambda: built.loss(model, (x, y), drawn), rho=0.05)
+    for (name, p), g in zip(model.named_parameters(), second, strict=True):
+        torch.testing.assert_close(p, before[name] - 0.1 * g, rtol=1e-8, atol=1e-10, msg=name)
+
+
 def test_batch_norm_statistics_move_once_a_step():
     x, y = torch.randn(16, 6, dtype=torch.float64), torch.randint(0, 3, (16,))
     model = network()
