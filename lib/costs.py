@@ -106,12 +106,15 @@ def _cost(row: tuple) -> str:
         unit, factor = f"m{unit}", 1000.0
     numbers = [f"{factor * value:.3g}" for value in (row.median, row.q1, row.q3)]
     spread = "" if np.isnan(row.q1) else f" ({numbers[1]} to {numbers[2]})"
+    spread = " (one round)" if row.rounds == 1 and spread else spread
     return f"{numbers[0]}{spread} {unit}"
 
 
 def _faster(row: tuple) -> str:
     if np.isnan(row.faster) or row.variant == row.base:
         return ""
+    if row.rounds == 1:
+        return f"{row.faster:.2f}"
     return f"{row.faster:.2f} ({row.faster_q1:.2f} to {row.faster_q3:.2f})"
 
 

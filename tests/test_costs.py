@@ -39,6 +39,12 @@ def test_a_table_of_a_group():
     assert table["note"].tolist() == ["", "", "not run: no compiler"]
 
 
+def test_one_round_has_no_quartiles():
+    table = costs.table(rows(PLAIN | {"rounds": 1}, OURS | {"rounds": 1}), "step")
+    assert table["cost"].tolist() == ["0.4 (one round) s/step", "20 (one round) ms/step"]
+    assert table["times as fast"].tolist() == ["", "20.00"]
+
+
 def test_speeds_leave_out_the_base_and_what_was_not_run():
     found = costs.speeds(rows(PLAIN, OURS, FAILED), "step")
     assert found.to_numpy().tolist() == [["ast, ce", "ours", "plain", 20.0, 18.5, 21.0]]
