@@ -25,7 +25,8 @@ class DASS(nn.Module):
     mixed or not, into z. There are no positions: weights fit any length of clip. The stages are
     named as on the Hugging Face hub. Classifier: Linear.
 
-    Source: Bhati et al. 2024; Liu et al. 2024. With 527 classes 30 M parameters (small), 49 M (medium).
+    Small has 30 M parameters, medium 49 M, with 527 classes. Source: Bhati et al. 2024; Liu et al.
+    2024.
     """
 
     def __init__(
