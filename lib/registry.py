@@ -16,7 +16,10 @@ EXPERIMENTS: dict[str, Experiment] = {
 # Rows with seeds of their own.
 SEEDS = {name: (1, 2) for name in EXPERIMENTS if name.startswith("mn04") and "@mel" in name}
 # Rows that are run only where there is a GPU.
-GPU = {"resnet18/ce@mel", "ast_small/ce@mel", "ast_small/patchmix_cl@mel"}
+GPU = {
+    *("resnet18/ce@mel", "ast_small/ce@mel", "ast_small/patchmix_cl@mel"),
+    *("dass_small/ce@mel", "dass_small/srad@mel"),
+}
 # Rows whose "validation" selection the paper profile runs too.
 MAIN = {
     *("ast_in_as/ce", "ast_in_as/patchmix_cl"),

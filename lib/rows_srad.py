@@ -11,6 +11,8 @@ SAME_SETTING = own(
     """
     Fine-tuning, same setting             | AST | IN + AS | - | ast_srad/ce
     Dual-Axis Patch-Mix CL, same setting  | AST | IN + AS | - | ast_srad/dual_axis
+    Fine-tuning, mel pictures             | DASS-small | - | - | dass_small/ce@mel
+    Lung-SRAD, mel pictures               | DASS-small | - | - | dass_small/srad@mel
     """,
 )
 

@@ -1,5 +1,6 @@
 """Rules that several profiles take, a system at a time."""
 
+from lib import registry
 from lib.experiments import sam, srad
 from lib.profiles.profile import Match
 
@@ -73,8 +74,9 @@ SRAD_SECONDS = (
 
 
 def srad_left_out(run: tuple[str, ...], reason: str) -> tuple[tuple[Match, str], ...]:
-    """Lung-SRAD's rows but for those that are `run`."""
-    left = [({"name": name}, reason) for name in srad.EXPERIMENTS if name not in run]
+    """Lung-SRAD's rows but for those that are `run`, or would be on a GPU."""
+    names = (name for name in srad.EXPERIMENTS if name not in registry.GPU and name not in run)
+    left = [({"name": name}, reason) for name in names]
     return *SRAD_NEVER, *left
 
 
