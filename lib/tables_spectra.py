@@ -71,10 +71,11 @@ def high(results: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for model, experiment in SPECTRA.items():
         found = list(geometry.of(results, experiment).values())
-        setting = cells.words(results[results.experiment == experiment].setting)
+        said = cells.words(results[results.experiment == experiment].setting)
         for layer in _layers(found[0]) if found else ():
             amplitude = cells.spread(_above(kept, layer) for kept in found)
-            lines.append((model, layer, _map(found[0], layer), amplitude, setting))
+            lines.append((model, layer, _map(found[0], layer), amplitude, said))
+            said = "as above"
     return pd.DataFrame(lines, columns=["Model", "Layer", "Map", f"Above {HIGH}", "Run with"])
 
 
