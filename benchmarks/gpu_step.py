@@ -22,7 +22,7 @@ from benchmarks.measure import Case, Variant, Work
 from lib import costs, files
 
 SIZES = {  # clips in the store, frames, batch, evaluation batches, copies, matrix, bytes, seconds
-    "full": (512, 798, 8, (8, 64, 512), (1, 2, 4, 8), 8192, 2**32, 0.5),
+    "full": (512, 798, 8, (8, 128, 512), (1, 2, 4, 8), 8192, 2**32, 0.5),
     "dry": (16, 98, 4, (4, 8), (1, 2), 256, 2**20, 0.02),
 }
 EPOCHS, TRAIN, TEST = 50, 4142, 2756  # ICBHI's official split

@@ -27,8 +27,8 @@ GROUPS = {
     "8 s and its zeros, by size and batch; one thread.",
     "scan": "The selective scan of state-space models, forward and backward, against step loops; "
     "one clip, one thread.",
-    "dass": "DASS beside AST on the same clips: a step (batch 8, 3 s clips), an answer (3 s; 8 s "
-    "with AST's stride of 10); one thread.",
+    "dass": "DASS beside AST on the same clips: a step (3 s, batch 8; 8 s, batch 2) and an answer "
+    "(3 s; 8 s), of 8 s with AST's stride of 10; one thread.",
     "report": "Tables and checks from records of finished runs.",
     "scaling": "Cost against one size at a time.",
     "gpu": "AST on a GPU: ceilings, steps, evaluation, sharing, and a projection.",

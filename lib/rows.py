@@ -214,7 +214,7 @@ NOTEBOOKS = {
     "10": ("sam",),
     "11": ("srad",),
 }
-COSTS = "20"  # the notebook that draws the benchmarks
+COSTS = ("10", "11", "20")  # the notebooks that show benchmarks
 SEARCHES = "08"  # the notebook that shows what the searches found
 LAST_DEFAULT = "07"  # the other systems' notebooks run when asked for by number, or by `all`
 BOTH = ("icbhi", "sprsound")

@@ -10,11 +10,13 @@ HIGH = 0.5  # normalised frequencies above this one are high ones
 POINTS = ["model", "layer", "map", "frequency", "amplitude"]
 STAGE = "stage 2"  # DASS's third: cells of 16 x 16, as an AST with a stride of 16 has
 COMPARED = (  # what, a model's layer, and whose is taken from it
-    ("AST's blocks", ("AST", "block"), ("AST", spectra.PATCHES)),
-    ("DASS's blocks of one grid", ("DASS", STAGE), ("DASS", f"{STAGE} block 0")),
+    ("AST's blocks after the first", ("AST", "block"), ("AST", "block 0")),
+    ("DASS's blocks after the first, one grid", ("DASS", STAGE), ("DASS", f"{STAGE} block 0")),
+    ("AST's first block and its positions", ("AST", "block 0"), ("AST", spectra.PATCHES)),
     ("DASS against AST", ("DASS", STAGE), ("AST", "block")),
     ("DASS: with blur against without", ("DASS + blur", STAGE), ("DASS", STAGE)),
     ("DASS: dual axis against fine-tuning", ("DASS, dual axis", STAGE), ("DASS", STAGE)),
+    ("DASS: the same, last stage", ("DASS, dual axis", "stage 3"), ("DASS", "stage 3")),
     ("AST: dual axis against fine-tuning", ("AST, dual axis", "block"), ("AST", "block")),
 )
 Kept = dict[str, np.ndarray]
@@ -89,7 +91,7 @@ def low_pass(results: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for name, *pair in COMPARED:
         runs_of = [geometry.of(results, SPECTRA[model]) for model, _ in pair]
-        line = {"Comparison": name, "Layers": "; ".join(f"{m}: {layer}" for m, layer in pair)}
+        line = {"Comparison": name, "Layers": cells.NONE, "Maps": cells.NONE}
         both = [[runs_of[k][seed] for k in (0, 1)] for seed in runs_of[0] if seed in runs_of[1]]
         differences = []
         for two in both:
@@ -101,7 +103,7 @@ def low_pass(results: pd.DataFrame) -> pd.DataFrame:
         line[f"Difference above {HIGH}"] = cells.spread(differences, "+.2f") or "not run"
         made = results[results.experiment.isin([SPECTRA[model] for model, _ in pair])]
         lines.append(line | {"Run with": cells.words(made.setting)})
-    return pd.DataFrame(lines).fillna(cells.NONE)
+    return pd.DataFrame(lines)
 
 
 def _last(kept: Kept, start: str) -> str:

@@ -64,7 +64,8 @@ def test_ages_of_those_who_are_heard(tmp_path):
         [("101", "train"), ("101", "train"), ("102", "test"), ("103", "test"), ("104", "test"),
          ("105", "test")],
         columns=["patient", "split"],
-    ).assign(audio=[True] * 5 + [False], recording=["a_sc_b"] * 3 + ["a_mc_b"] * 3)  # fmt: skip
+    ).assign(audio=[True] * 5 + [False])  # fmt: skip
+    table["recording"] = [f"101_1b1_Al_{mode}_Meditron" for mode in 3 * ["sc"] + 3 * ["mc"]]
     found = explore.by_age(data.Source("icbhi", tmp_path, "partial", ""), table)
     assert found.to_numpy().tolist() == [
         ["train", "children", 1, 2, 1], ["train", "adults", 0, 0, 0], ["train", "unknown", 0, 0, 0],

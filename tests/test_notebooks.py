@@ -6,7 +6,7 @@ import re
 import nbformat
 import pytest
 
-from lib import notebook, pages, rows
+from lib import notebook, pages, rows, verify
 from lib.files import PROJECT
 
 PATHS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
@@ -95,3 +95,29 @@ def test_each_rule_can_fail():
     for rule in (test_cells_are_thin, test_the_end):
         with pytest.raises((AssertionError, SyntaxError)):
             rule(("03_bad", bad))
+
+
+# Tables that no run makes: of recordings, of benchmarks, and of how runs stand.
+NOT_OF_RUNS = (
+    *("ages", "counts", "quirks", "preprocessing", "overview", "sam_zeros", "sam_wave_error"),
+    *("sprsound_sizes", "sprsound_events", "sprsound_records", "sprsound_oddities"),
+    *("sprsound_length_alone", "sam_costs", "srad_costs", "srad_scan", "benchmarks_"),
+)
+
+
+def saved_tables(nb: nbformat.NotebookNode) -> set[str]:
+    """The names under which a notebook saves its tables: `page.table(table, name, caption)`."""
+    calls = [node for cell in code(nb) for node in ast.walk(ast.parse(cell.source))]
+    calls = [node for node in calls if isinstance(node, ast.Call)]
+    return {call.args[1].value for call in calls if ast.unparse(call.func) == "page.table"}
+
+
+def test_every_table_of_runs_is_verified():
+    """What a page shows of runs is made again from their records by `./run_all.sh verify`."""
+    shown = set().union(*(saved_tables(notebook.read(path)) for path in PATHS))
+    assert {name for name in shown if not name.startswith(NOT_OF_RUNS)} == set(verify.TABLES)
+
+
+def test_what_is_published_is_what_its_runs_give(monkeypatch):
+    monkeypatch.setenv("REPORTS_ROOT", str(PROJECT / "reports"))
+    assert verify.verify() == []

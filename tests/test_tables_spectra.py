@@ -73,19 +73,25 @@ def test_what_lies_between_layers_is_of_the_same_seed(results):
     table = tables_spectra.low_pass(results).set_index("Comparison")
     column = "Difference above 0.5"
     assert table[column].to_dict() == {
-        "AST's blocks": "-5.00 ± 0.00 (2)",  # -6 + 1 and -8 + 3
-        "DASS's blocks of one grid": "-0.50 (1)",
+        "AST's blocks after the first": "-3.00 ± 0.00 (2)",  # -6 + 3 and -8 + 5
+        "DASS's blocks after the first, one grid": "-0.50 (1)",
+        "AST's first block and its positions": "-2.00 ± 0.00 (2)",  # -3 + 1 and -5 + 3
         "DASS against AST": "+4.00 (1)",  # the seed that both have
         "DASS: with blur against without": "not run",  # no seed in common
         "DASS: dual axis against fine-tuning": "not run",
+        "DASS: the same, last stage": "not run",
         "AST: dual axis against fine-tuning": "not run",
     }
-    assert table.Layers.iloc[2] == "DASS, stage 2 block 1 less AST, block 1"
-    assert table.Maps.tolist()[:4] == ["4 x 19; 4 x 19", "6 x 19; 6 x 19", "6 x 19; 4 x 19", "–"]
+    assert table.Layers.iloc[3] == "DASS, stage 2 block 1 less AST, block 1"
+    assert table.Maps.tolist()[1:5] == ["6 x 19; 6 x 19", "6 x 19; 4 x 19", "6 x 19; 4 x 19", "–"]
 
 
 def test_nothing_is_finished(results):
     none = results.assign(path=None)
     for view in (tables_spectra.responses, tables_spectra.high):
         assert view(none).empty and len(view(none).columns) > 3
-    assert set(tables_spectra.low_pass(none)["Difference above 0.5"]) == {"not run"}
+    claim = tables_spectra.low_pass(none)
+    assert list(claim.columns) == [
+        "Comparison", "Layers", "Maps", "Difference above 0.5", "Run with",
+    ]  # fmt: skip
+    assert set(claim["Difference above 0.5"]) == {"not run"} and set(claim.Maps) == {"–"}

@@ -63,8 +63,8 @@ def ages(root: Path) -> pd.Series:
 
     Raises `UserError` where a line does not begin with a patient and an age.
     """
-    path = Path(root) / DEMOGRAPHICS
-    if not path.exists():
+    path = _beside_or_inside(root, DEMOGRAPHICS)
+    if path is None:
         return pd.Series(dtype=float)
     found = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
@@ -82,12 +82,18 @@ def ages(root: Path) -> pd.Series:
 
 def split_file(root: Path) -> Path:
     """The challenge's train/test list, beside the database folder or in it."""
-    for folder in (Path(root), Path(root) / FOLDER):
-        if (folder / SPLIT_FILE).is_file():
-            return folder / SPLIT_FILE
-    raise UserError(
-        f"{Path(root) / SPLIT_FILE}: not found; fetch it with ./run_all.sh download icbhi"
-    )
+    found = _beside_or_inside(root, SPLIT_FILE)
+    if found is None:
+        raise UserError(
+            f"{Path(root) / SPLIT_FILE}: not found; fetch it with ./run_all.sh download icbhi"
+        )
+    return found
+
+
+def _beside_or_inside(root: Path, name: str) -> Path | None:
+    """A list of the database, beside its folder or in it."""
+    folders = (Path(root), Path(root) / FOLDER)
+    return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
 
 def check(root: Path) -> list[str]:

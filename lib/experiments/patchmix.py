@@ -86,7 +86,13 @@ for _suffix, _data in (("", {}), ("@mel", MEL)):
     add(_mixed, f"mn04_as/patchmix_ce{_suffix}", method="patchmix_ce")
     add(_mixed, f"mn04_as/patchmix_cl{_suffix}", method="patchmix_cl")
 # Published settings, from scratch, on the mel pictures: for a GPU (8 s clips, 50 epochs, not 200).
-_gpu = {"dataset": "icbhi_mel", "normalise": "store", "epochs": 50, "precision": "bf16"}
+_gpu = {
+    "dataset": "icbhi_mel",
+    "normalise": "store",
+    "epochs": 50,
+    "precision": "bf16",
+    "validation_patients": 0.2,
+}
 add(CNN, "resnet18/ce@mel", model="resnet18", **_gpu)
 add(AST, "ast_small/ce@mel", size="small", **_gpu)
 add(LEAN, "ast_small/patchmix_cl@mel", size="small", **_gpu | {"init": "none"})

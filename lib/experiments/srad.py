@@ -64,8 +64,9 @@ for _name, _keys in CODED.items():
     _changes = {key: CODE[key] for key in _keys}
     _said = ",".join(f"{key}={value}" for key, value in _changes.items())
     add(EXPERIMENTS[_name], f"{_name}/{_said}", **_changes, keep_spectra=False)
-# From scratch on the mel pictures, for a GPU, as AST-small is.
-_MEL = {"size": "small", "init": "none", "dataset": "icbhi_mel", "precision": "bf16"}
+# From scratch on the mel pictures, for a GPU; data, normalisation and precision are AST-small's.
+_shared = ("dataset", "normalise", "precision", "validation_patients", "epochs", "size", "init")
+_MEL = {key: getattr(patchmix.EXPERIMENTS["ast_small/ce@mel"], key) for key in _shared}
 add(DASS, "dass_small/ce@mel", **_MEL)
 add(_full, "dass_small/srad@mel", **_MEL, keep_spectra=False)
 # A CNN with weights that can be had anywhere; the contrastive loss as the others'.
