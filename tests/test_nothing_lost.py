@@ -95,7 +95,7 @@ def small_project(folder):
     """A copy of the project whose notebook 06 wants one small run on the store of STORE."""
     settings = asdict(override(BASE, epochs=EPOCHS))
     extra = f"""
-from lib import registry
+from lib import registry, scored
 from lib.settings import Experiment
 registry.EXPERIMENTS = {{"small/ce": Experiment(**{settings!r})}}
 TABLES = {{"small": [Row("small/ce", {{"row": "small/ce"}}, "small/ce")]}}
@@ -247,7 +247,7 @@ def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path, monkeypatch):
     made, folder = tmp_path / "made", tmp_path / "all"
     synthetic.write(made, patients=1, cycles=2)
     arrays = {"test/label": np.random.default_rng(0).normal(size=9000)}
-    monkeypatch.setattr(runs, "score_selections", lambda *given: {})
+    monkeypatch.setattr(scored, "score_selections", lambda *given: {})
     facts = {"clips": ["x" * 9000]}
     writes = {
         "epoch-0002.pt": lambda: checkpoint.save(folder, 2, {"w": torch.zeros(9000)}),
