@@ -31,6 +31,7 @@ from lib import (
     report,
     rows,
     runs,
+    scored,
     store_build,
     study,
     tables,
@@ -95,7 +96,7 @@ def small_project(folder):
     """A copy of the project whose notebook 06 wants one small run on the store of STORE."""
     settings = asdict(override(BASE, epochs=EPOCHS))
     extra = f"""
-from lib import registry, scored
+from lib import registry
 from lib.settings import Experiment
 registry.EXPERIMENTS = {{"small/ce": Experiment(**{settings!r})}}
 TABLES = {{"small": [Row("small/ce", {{"row": "small/ce"}}, "small/ce")]}}
