@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from lib.experiments.srad import CODED
 from lib.row import Row, own, published
 
 _AST = {"fine_tuning": "ast_in_as/ce", "patchmix_cl": "ast_in_as/patchmix_cl"}
@@ -17,13 +18,6 @@ SAME_SETTING = own(
 )
 
 
-_CODED = {
-    "dass/ce": "dass/ce/stretch_to=1024",
-    "dass/blur": "dass/blur/stretch_to=1024",
-    "dass/srad": "dass/srad/stretch_to=1024,train_projector=False",
-}
-
-
 def _published(ast: str, dass: str) -> list[Row]:
     """Bae et al.'s two rows that are run here, Lung-SRAD's three, and AST in its setting.
 
@@ -33,7 +27,7 @@ def _published(ast: str, dass: str) -> list[Row]:
     own_rows = published(dass, _DASS)
     as_read = [replace(row, deviates="not as its code runs") for row in own_rows]
     as_coded = [
-        replace(row, key=f"{row.key}/code", experiment=_CODED[row.experiment],
+        replace(row, key=f"{row.key}/code", experiment=CODED[row.experiment],
                 label=row.label | {"method": f"{row.label['method']}, as its code runs"})
         for row in own_rows
     ]  # fmt: skip
@@ -76,7 +70,7 @@ QUIRKS = own(
     none of these                                   | dass/srad
     the projector stays as it was initialised       | dass/srad/train_projector=False
     8 s stretched from 798 to 1,024 frames          | dass/srad/stretch_to=1024
-    both of these: as the code runs                 | {_CODED["dass/srad"]}
+    both of these: as the code runs                 | {CODED["dass/srad"]}
     normalised by AudioSet's mean, not clip by clip | dass/srad/normalise=audioset
     """,
 )

@@ -37,9 +37,9 @@ def _effect(results: pd.DataFrame, name: str, plain: str, sam: str) -> dict[str,
         line[column] = effect(*pair, metric)
     made = results[results.experiment.isin((plain, sam)) & (results.selection == "test")]
     done = made[(made.experiment == plain) & made.run.notna()]
-    parts = [words(done[part], "") for part in ("data", "weights", "setting")]
+    parts = (words(done[part], "") for part in ("data", "weights", "setting"))
     return line | {
-        "Plain run with": "; ".join(filter(None, parts)) or NONE,
+        "Plain run with": words(parts),
         "Status": words(stood(made)),
     }
 

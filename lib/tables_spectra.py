@@ -88,22 +88,30 @@ def low_pass(results: pd.DataFrame) -> pd.DataFrame:
     with a common beginning of their name (COMPARED) the last one is taken. Columns: Comparison,
     Layers, Maps (only equal ones sample a clip alike), Difference above 0.5, Run with.
     """
+    of = {model: geometry.of(results, experiment) for model, experiment in SPECTRA.items()}
     lines = []
     for name, *pair in COMPARED:
-        runs_of = [geometry.of(results, SPECTRA[model]) for model, _ in pair]
-        line = {"Comparison": name, "Layers": cells.NONE, "Maps": cells.NONE}
-        both = [[runs_of[k][seed] for k in (0, 1)] for seed in runs_of[0] if seed in runs_of[1]]
-        differences = []
-        for two in both:
-            at = [_last(kept, start) for kept, (_, start) in zip(two, pair, strict=True)]
-            one, other = (_above(*of) for of in zip(two, at, strict=True))
-            differences.append(one - other)
-            line["Layers"] = " less ".join(f"{m}, {n}" for (m, _), n in zip(pair, at, strict=True))
-            line["Maps"] = "; ".join(_map(*of) for of in zip(two, at, strict=True))
-        line[f"Difference above {HIGH}"] = cells.spread(differences, "+.2f") or "not run"
+        one, other = (of[model] for model, _ in pair)
+        both = [(one[seed], other[seed]) for seed in one if seed in other]
         made = results[results.experiment.isin([SPECTRA[model] for model, _ in pair])]
-        lines.append(line | {"Run with": cells.words(made.setting)})
+        setting = {"Run with": cells.words(made.setting)}
+        lines.append({"Comparison": name} | _difference(pair, both) | setting)
     return pd.DataFrame(lines)
+
+
+def _difference(pair: list[tuple[str, str]], both: list[tuple[Kept, Kept]]) -> dict[str, str]:
+    """The cells of one comparison: of two models' layers, what each seed kept of both."""
+    column = f"Difference above {HIGH}"
+    if not both:
+        return {"Layers": cells.NONE, "Maps": cells.NONE, column: "not run"}
+    layers = [_last(kept, start) for kept, (_, start) in zip(both[0], pair, strict=True)]
+    values = [_above(one, layers[0]) - _above(other, layers[1]) for one, other in both]
+    named = (f"{model}, {layer}" for (model, _), layer in zip(pair, layers, strict=True))
+    return {
+        "Layers": " less ".join(named),
+        "Maps": "; ".join(map(_map, both[0], layers)),
+        column: cells.spread(values, "+.2f"),
+    }
 
 
 def _last(kept: Kept, start: str) -> str:

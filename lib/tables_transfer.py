@@ -77,8 +77,9 @@ def _table(
         done, base = kept(results, row), bases[row.key]
         line = {COLUMNS[name]: value for name, value in row.label.items()}
         line |= _numbers(results, row, done)
-        pair = (answers.of_runs(kept(results, one)) for one in (row, base) if base)
-        line[column] = effect(*pair) if base else NONE
+        line[column] = NONE
+        if base:
+            line[column] = effect(*map(answers.of_runs, (done, kept(results, base))))
         lines.append(line | _origin(results, row, done))
     normal = {"Method": "always “normal”", "Sp": "100.00", "Se": "0.00", "Score": "50.00"}
     return pd.DataFrame([*lines, normal | {"Status": "by definition"}]).fillna(NONE)

@@ -3,7 +3,7 @@
 from lib.errors import unknown
 from lib.profiles.cpu import CPU
 from lib.profiles.paper import PAPER
-from lib.profiles.profile import Profile, apply, matches, seconds, seeds, why_not
+from lib.profiles.profile import Profile, apply, seconds, seeds, why_not
 from lib.profiles.quick import QUICK
 from lib.profiles.smoke import SMOKE
 
@@ -16,7 +16,6 @@ __all__ = [
     "Profile",
     "apply",
     "get",
-    "matches",
     "seconds",
     "seeds",
     "why_not",
