@@ -43,7 +43,7 @@ def _variant(
 
 
 def steps(asked: tuple, how: str, store: Path, folder: Path) -> Work:
-    """Steps as `lib.train` takes them, by this method."""
+    """Steps as `lib.training.trainer` takes them, by this method."""
     from benchmarks import ours
 
     run = _prepared(asked, how, store, folder)
@@ -51,7 +51,7 @@ def steps(asked: tuple, how: str, store: Path, folder: Path) -> Work:
 
 
 def answers(asked: tuple, how: int, store: Path, folder: Path) -> Work:
-    """`lib.train` scoring clips at this batch."""
+    """`lib.training.trainer` scoring clips at this batch."""
     run = _prepared(asked, "ce", store, folder)
     work = scoring(run, how, how)
     return Work(work.run, work.units, note=_size(run))

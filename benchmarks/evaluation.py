@@ -7,7 +7,7 @@ import numpy as np
 from benchmarks import made
 from benchmarks.measure import Case, Variant, Work
 from benchmarks.step import FRAMES
-from lib import train
+from lib.training import trainer
 
 MODELS = (("ast", "mini"), ("resnet18", ""), ("mn04", ""))
 BATCHES = (8, 64, 256)
@@ -27,21 +27,21 @@ def cases(folder: Path) -> list[Case]:
 
 
 def our_scores(asked: tuple, batch: int, store: Path, folder: Path) -> Work:
-    """`lib.train` scoring its test set."""
+    """`lib.training.trainer` scoring its test set."""
     from benchmarks import ours
 
     run = ours.prepare(ours.experiment(*asked), store, folder)
     return scoring(run, batch, max(batch, 64))
 
 
-def scoring(run: train.Run, batch: int, clips: int) -> Work:
-    """`lib.train`'s evaluation of so many clips at a batch."""
-    train.EVALUATION_BATCH = dict.fromkeys(train.EVALUATION_BATCH, batch)
+def scoring(run: trainer.Run, batch: int, clips: int) -> Work:
+    """`lib.training.trainer`'s evaluation of so many clips at a batch."""
+    trainer.EVALUATION_BATCH = dict.fromkeys(trainer.EVALUATION_BATCH, batch)
     run.sets["test"] = np.resize(run.sets["test"], clips)
 
     def score(count: int) -> None:
         for _ in range(count):
-            train._evaluate(run, "test")
+            trainer._evaluate(run, "test")
 
     return Work(score, units=clips)
 

@@ -12,7 +12,7 @@ from benchmarks.measure import Case, Unavailable, Variant, Work
 from lib import data, files
 from lib.data import Source, icbhi, synthetic
 from lib.errors import UserError
-from lib.features import FrontEnd
+from lib.features.frontends import FrontEnd
 
 RECORDINGS = 293  # at most: fewer would measure the start of processes
 CYCLES = 6898  # of the whole database
@@ -64,8 +64,8 @@ def _limit(cores: int) -> None:
 
 
 def our_store(source: Source, folder: Path, cores: int) -> Work:
-    """`lib.store_build.build` into an empty folder, written and synced to disk."""
-    from lib import store_build
+    """`lib.features.cache_build.build` into an empty folder, written and synced to disk."""
+    from lib.features import cache_build
 
     _limit(cores)
     root = Path(tempfile.mkdtemp(dir=folder))
@@ -74,7 +74,7 @@ def our_store(source: Source, folder: Path, cores: int) -> Work:
 
     def build() -> None:
         path = root / "store"
-        store_build.build(path, source, FrontEnd(), "benchmark", progress=False)
+        cache_build.build(path, source, FrontEnd(), "benchmark", progress=False)
         shutil.rmtree(path)
 
     return Work(lambda _: build(), count, f"{count} recordings, {source.kind}")
@@ -124,8 +124,8 @@ def plain_recording(path: Path, cycles: pd.DataFrame) -> list:
 
 
 def open_again(folder: Path) -> Work:
-    """`lib.store.open_store`, the fingerprint known."""
-    from lib.store import open_store
+    """`lib.features.cache.open_store`, the fingerprint known."""
+    from lib.features.cache import open_store
 
     path = made.empty_store(folder / "full", CYCLES, FrontEnd().frames)
 

@@ -19,7 +19,8 @@ import torch
 from benchmarks import gpu_work as work
 from benchmarks import made, measure, table
 from benchmarks.measure import Case, Variant, Work
-from lib import costs, files
+from lib import files
+from lib.reports import costs
 
 SIZES = {  # clips in the store, frames, batch, evaluation batches, copies, matrix, bytes, seconds
     "full": (512, 798, 8, (8, 128, 512), (1, 2, 4, 8), 8192, 2**32, 0.5),

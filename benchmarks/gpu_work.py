@@ -14,9 +14,9 @@ from torch.utils._pytree import tree_map
 from benchmarks import flops, ours, plain_run
 from benchmarks.evaluation import scoring
 from benchmarks.measure import Work
-from lib import methods, train
-from lib.settings import Experiment
-from lib.store import open_store
+from lib.config import Experiment
+from lib.features.cache import open_store
+from lib.training import methods, trainer
 
 # Relative error of loss and gradients that is allowed. The contrastive loss divides by tau = 0.06,
 # and so makes much of the rounding of bf16; a CPU showed 5 to 8%.
@@ -81,7 +81,7 @@ def check(store: Path, folder: Path, device: str, precision: str, compiled: bool
     method = methods.build(run.experiment, exact, run.clips.shape, None)
     reference = _gradients(method.loss, exact, *tree_map(_exact, ((x, y), drawn)))
     run = ours.compiled(run) if compiled else run
-    with train._autocast(run):
+    with trainer._autocast(run):
         loss, _ = run.method.loss(run.model, (x, y), drawn)
     loss.backward()
     found = torch.cat([loss.detach().reshape(1), *(_flat(run.model))]).cpu().double()
@@ -113,11 +113,11 @@ def no_waiting(store: Path, folder: Path, device: str) -> Work:
     run = ours.prepare(_asked(small, 8, "bf16"), store, folder)
     drawn = ours.drawn_steps(run)
     steps = [next(drawn) for _ in range(4)]
-    train._step(run, steps[0])  # lazy parts are made
+    trainer._step(run, steps[0])  # lazy parts are made
 
     def take(count: int) -> None:
         for now in steps[1:]:
-            train._step(run, now)
+            trainer._step(run, now)
 
     if device == "cuda":
         torch.cuda.set_sync_debug_mode("error")
@@ -154,19 +154,19 @@ def copy_bytes(size: int, device: str) -> Work:
 
 
 def scores(store: Path, folder: Path, device: str, size: str, batch: int) -> Work:
-    """`lib.train` scoring clips, bf16."""
+    """`lib.training.trainer` scoring clips, bf16."""
     run = ours.prepare(_asked(size, 8, "bf16"), store, folder)
     return scoring(run, batch, len(run.sets["test"]))
 
 
 def checkpoint(store: Path, folder: Path, device: str, size: str, batch: int) -> Work:
-    """`lib.train` saving its state after an epoch."""
+    """`lib.training.trainer` saving its state after an epoch."""
     run = ours.prepare(_asked(size, batch, "bf16"), store, folder)
     ours.stepper(run)(2)  # Adam's state is made
 
     def save(count: int) -> None:
         for epoch in range(1, count + 1):
-            train._save(run, [{"epoch": epoch}], {})
+            trainer._save(run, [{"epoch": epoch}], {})
 
     return Work(save)
 

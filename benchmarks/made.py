@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib import files, runs, scored
+from lib import files
+from lib.config import SELECTIONS, Experiment
 from lib.data.icbhi import CLASSES
-from lib.settings import SELECTIONS, Experiment
+from lib.evaluation import scores
+from lib.runs import folder as runs_folder
 
 MEAN, STD = -9.09, 3.52  # about those of ICBHI's own features
 
@@ -67,11 +69,11 @@ def records(count: int, clips: int = 2756) -> None:
     labels = table.label.map(CLASSES.index).to_numpy()
     epochs = dict.fromkeys(SELECTIONS, 1)
     for seed in range(count):
-        wanted = runs.Wanted(Experiment("made"), seed, "0" * 64, "")
-        folder = runs.start(wanted, {"name": "made", "note": ""}, "none")
-        arrays = scored.describe_set("test", table, labels)
+        wanted = runs_folder.Wanted(Experiment("made"), seed, "0" * 64, "")
+        folder = runs_folder.start(wanted, {"name": "made", "note": ""}, "none")
+        arrays = scores.describe_set("test", table, labels)
         for selection in epochs:
             arrays[f"{selection}/test/logits"] = rng.normal(size=(clips, 4)).astype(np.float32)
         history = [{"epoch": 1, "loss": 1.0}]
-        runs.write_record(folder, history, arrays, epochs, {"parameters": 0, "clips": {}})
-        runs.publish([folder])
+        runs_folder.write_record(folder, history, arrays, epochs, {"parameters": 0, "clips": {}})
+        runs_folder.publish([folder])

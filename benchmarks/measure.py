@@ -20,7 +20,12 @@ import numpy as np
 
 PATIENCE_SECONDS = 300  # for a process that makes ready or works; then it is given up
 ROUND_SECONDS = 0.4  # a round takes as many units as fill it
-PRELOADED = ["benchmarks.plain_run", "benchmarks.ours", "lib.store_build", "lib.audio"]
+PRELOADED = [
+    "benchmarks.plain_run",
+    "benchmarks.ours",
+    "lib.features.cache_build",
+    "lib.data.audio",
+]
 
 
 class Unavailable(Exception):

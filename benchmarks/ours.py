@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from lib import losses, methods, train
+from lib.config import Experiment
 from lib.data import CLASSES
-from lib.settings import Experiment
-from lib.store import open_store
+from lib.features.cache import open_store
+from lib.training import losses, methods, trainer
 
 
 def experiment(model: str, size: str, method: str, **changes: object) -> Experiment:
@@ -31,16 +31,16 @@ def experiment(model: str, size: str, method: str, **changes: object) -> Experim
     return Experiment(f"{model} {size}".strip(), **settings | changes)
 
 
-def prepare(asked: Experiment, store: Path, folder: Path, frames: int | None = None) -> train.Run:
-    """A run of `lib.train` on a store, before its first step, with the loss uncompiled."""
+def prepare(asked: Experiment, store: Path, folder: Path, frames: int | None = None) -> trainer.Run:
+    """A run of `lib.training.trainer` on a store, before its first step, with the loss uncompiled."""
     opened = open_store(store)
     own = Path(tempfile.mkdtemp(dir=folder))
-    run = train._prepare(asked, 1, opened, frames or opened.features.shape[1], own)
+    run = trainer._prepare(asked, 1, opened, frames or opened.features.shape[1], own)
     run.model.train()
     return eager(run)
 
 
-def eager(run: train.Run) -> train.Run:
+def eager(run: trainer.Run) -> trainer.Run:
     """The same run with its loss as Python has it."""
     weight = losses.class_weights(torch.from_numpy(run.labels[run.sets["train"]]), len(CLASSES))
     weight = weight.to(run.device)
@@ -48,32 +48,32 @@ def eager(run: train.Run) -> train.Run:
     return run
 
 
-def compiled(run: train.Run, **options: object) -> train.Run:
+def compiled(run: trainer.Run, **options: object) -> trainer.Run:
     """The same run with its loss compiled."""
     run.method = replace(run.method, loss=torch.compile(run.method.loss, **options))
     return run
 
 
-def drawn_steps(run: train.Run) -> Iterator[dict]:
-    """What is random in each step, drawn an epoch ahead as `lib.train` does, without end."""
+def drawn_steps(run: trainer.Run) -> Iterator[dict]:
+    """What is random in each step, drawn an epoch ahead as `lib.training.trainer` does, without end."""
     for epoch in itertools.count(1):
-        drawn = train._draw(run, epoch)
+        drawn = trainer._draw(run, epoch)
         for at in range(len(drawn["rows"])):
             yield tree_map(lambda values, at=at: values[at], drawn)
 
 
-def stepper(run: train.Run) -> Callable[[int], None]:
+def stepper(run: trainer.Run) -> Callable[[int], None]:
     """A function that takes `count` training steps of this run."""
     drawn = drawn_steps(run)
 
     def take(count: int) -> None:
         for _ in range(count):
-            train._step(run, next(drawn))
+            trainer._step(run, next(drawn))
 
     return take
 
 
-def batch(run: train.Run, drawn: dict) -> tuple[Tensor, Tensor]:
+def batch(run: trainer.Run, drawn: dict) -> tuple[Tensor, Tensor]:
     """Augmented clips (B, frames, mels) and labels (B,) of a step."""
     x, y = run.clips.batch(drawn["rows"])
-    return train.augment.spec_augment(x, drawn["spans"]), y
+    return trainer.augment.spec_augment(x, drawn["spans"]), y

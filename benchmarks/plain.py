@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lib.augment import INPUT_PATCH, Mix
-from lib.settings import Experiment
+from lib.config import Experiment
+from lib.training.augment import INPUT_PATCH, Mix
 
 
 class Attention(nn.Module):

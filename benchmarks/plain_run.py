@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import plain
-from lib import augment, losses, models
-from lib.augment import Mix
+from lib import models
+from lib.config import Experiment
 from lib.data import CLASSES
+from lib.features.cache import Store, open_store
 from lib.models import ast
-from lib.settings import Experiment
-from lib.store import Store, open_store
+from lib.training import augment, losses
+from lib.training.augment import Mix
 
 
 class Clips(torch.utils.data.Dataset):

@@ -14,7 +14,7 @@ def cases(folder: Path) -> list[Case]:
     """Records made up for the purpose, then those that are here."""
     made_up = (Variant("recomputed from predictions", check_made, {"folder": folder}),)
     read = (Variant("read", read_made, {"folder": folder}),)
-    published = (Variant("lib.verify.verify", check_published, {}),)
+    published = (Variant("lib.tables.verify.verify", check_published, {}),)
     page = (Variant("results and tables", page_tables, {}),)
     return [
         Case("a record of 2756 test clips", made_up, "s/record", compared=False),
@@ -32,41 +32,42 @@ def _made(folder: Path) -> None:
 
 
 def check_made(folder: Path) -> Work:
-    """`lib.runs.verify`: every number of a record from its predictions."""
-    from lib import runs
+    """`lib.runs.folder.verify`: every number of a record from its predictions."""
+    from lib.runs import folder as runs_folder
 
     _made(folder)
 
     def check(count: int) -> None:
         for _ in range(count):
             _forget()
-            if faults := runs.verify():
+            if faults := runs_folder.verify():
                 raise RuntimeError(faults[0])
 
     return Work(check, RECORDS)
 
 
 def read_made(folder: Path) -> Work:
-    """`lib.runs.read`: what tables need of a record."""
-    from lib import runs
+    """`lib.runs.folder.read`: what tables need of a record."""
+    from lib.runs import folder as runs_folder
 
     _made(folder)
-    folders = sorted(runs.published_root().iterdir())
+    folders = sorted(runs_folder.published_root().iterdir())
 
     def read(count: int) -> None:
         for _ in range(count):
             _forget()
             for one in folders:
-                runs.read(one)
+                runs_folder.read(one)
 
     return Work(read, RECORDS)
 
 
 def check_published() -> Work:
-    """`lib.verify.verify`: published records, results and tables."""
-    from lib import runs, verify
+    """`lib.tables.verify.verify`: published records, results and tables."""
+    from lib.runs import folder as runs_folder
+    from lib.tables import verify
 
-    count = len(list(runs.published_root().glob("*/result.json")))
+    count = len(list(runs_folder.published_root().glob("*/result.json")))
     if not count:
         raise Unavailable("no record is published")
 
@@ -80,9 +81,12 @@ def check_published() -> Work:
 
 def page_tables() -> Work:
     """The tables of page 04 from finished runs."""
-    from lib import files, profiles, results, runs, study, verify
+    from lib import files, profiles
+    from lib.runs import folder as runs_folder
+    from lib.runs import plan, results
+    from lib.tables import verify
 
-    roots = (files.runs_root(), runs.published_root())
+    roots = (files.runs_root(), runs_folder.published_root())
     if not any(root.glob("*/result.json") for root in roots):
         raise Unavailable("no run is finished")
     judge = profiles.get("quick").verdict
@@ -90,7 +94,7 @@ def page_tables() -> Work:
     def page(times: int) -> None:
         for _ in range(times):
             _forget()
-            study.open_study.cache_clear()
+            plan.open_study.cache_clear()
             found = {"table2": results.of("quick", "table2")}
             for name in PAGE:
                 verify.TABLES[name](found, judge)
@@ -101,6 +105,6 @@ def page_tables() -> Work:
 
 def _forget() -> None:
     """Empty the memory of records that were read."""
-    from lib import runs
+    from lib.runs import folder as runs_folder
 
-    runs.read.cache_clear()
+    runs_folder.read.cache_clear()

@@ -37,7 +37,7 @@ def cases(folder: Path) -> list[Case]:
 
 
 def answers(size: str, batch: int, store: Path, folder: Path) -> Work:
-    """`lib.train` scoring clips with the geometry-aware AST as published: 12 x 101 patches."""
+    """`lib.training.trainer` scoring clips with the geometry-aware AST as published: 12 x 101 patches."""
     from benchmarks import ours
 
     asked_for = ours.experiment("ast", size, "ce", stride=10, pool="all", head="linear")

@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks import made
 from benchmarks.measure import Case, Variant, Work
 from lib import files
-from lib.features import FrontEnd
+from lib.features.frontends import FrontEnd
 from lib.models import ast
 
 FRAMES = 98  # 1 s
@@ -52,16 +52,16 @@ def _variant(x: int, unit: str, make: Callable[..., Work], settings: dict) -> Va
 
 
 def epoch(store: Path, folder: Path, clips: int) -> Work:
-    """`lib.train`'s epoch over so many training clips."""
+    """`lib.training.trainer`'s epoch over so many training clips."""
     from benchmarks import ours
-    from lib import train
+    from lib.training import trainer
 
     run = ours.prepare(ours.experiment("ast", "nano", "ce"), store, folder)
     run.sets["train"] = run.sets["train"][:clips]
 
     def epochs(count: int) -> None:
         for number in range(1, count + 1):
-            train._train_epoch(run, number)
+            trainer._train_epoch(run, number)
 
     return Work(epochs)
 
@@ -75,10 +75,10 @@ def step(store: Path, folder: Path, frames: int = FRAMES, batch: int = 8) -> Wor
 
 
 def whole_run(store: Path, folder: Path, epochs: int) -> Work:
-    """`lib.train.fit`: model, epochs, evaluation, checkpoints and record."""
+    """`lib.training.trainer.fit`: model, epochs, evaluation, checkpoints and record."""
     from benchmarks import ours
-    from lib import train
-    from lib.store import open_store
+    from lib.features.cache import open_store
+    from lib.training import trainer
 
     asked = ours.experiment("ast", "nano", "ce", epochs=epochs)
 
@@ -86,14 +86,14 @@ def whole_run(store: Path, folder: Path, epochs: int) -> Work:
         for _ in range(count):
             own = Path(tempfile.mkdtemp(dir=folder))
             files.write_json(own / "experiment.json", {"experiment": asdict(asked), "seed": 1})
-            train.fit(asked, 1, open_store(store), FRAMES, own)
+            trainer.fit(asked, 1, open_store(store), FRAMES, own)
             shutil.rmtree(own)
 
     return Work(fit)
 
 
 def processes(store: Path, folder: Path, runs: int) -> Work:
-    """`python -m lib.train` so many times."""
+    """`python -m lib.training.trainer` so many times."""
     from benchmarks import ours
 
     asked = ours.experiment("ast", "nano", "ce", epochs=1)
@@ -103,7 +103,14 @@ def processes(store: Path, folder: Path, runs: int) -> Work:
         for _ in range(count * runs):
             own = Path(tempfile.mkdtemp(dir=folder))
             files.write_json(own / "experiment.json", {"experiment": asdict(asked), "seed": 1})
-            command = [sys.executable, "-m", "lib.train", str(own), str(store), str(FRAMES)]
+            command = [
+                sys.executable,
+                "-m",
+                "lib.training.trainer",
+                str(own),
+                str(store),
+                str(FRAMES),
+            ]
             subprocess.run(command, check=True, cwd=files.PROJECT, env=environment,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
             shutil.rmtree(own)

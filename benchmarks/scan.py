@@ -36,10 +36,10 @@ def cases(folder: Path) -> list[Case]:
 
 def work(scan: Callable[..., Tensor], length: int) -> Work:
     """Forward and backward, all gradients, on one thread where it is a CPU."""
-    from lib import hardware
+    from lib.training import device as training_device
 
-    device = hardware.device()
-    hardware.settle(device)
+    device = training_device.device()
+    training_device.settle(device)
     made = [part.to(device).requires_grad_() for part in arguments(length)]
 
     def take(count: int) -> None:

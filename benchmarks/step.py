@@ -23,7 +23,7 @@ def cases(folder: Path) -> list[Case]:
 
 
 def our_steps(asked: tuple[str, str, str], store: Path, folder: Path, rho: float = 0.0) -> Work:
-    """Steps as `lib.train` takes them, with SAM where rho is not 0."""
+    """Steps as `lib.training.trainer` takes them, with SAM where rho is not 0."""
     from benchmarks import ours
 
     return Work(ours.stepper(ours.prepare(ours.experiment(*asked, rho=rho), store, folder)))

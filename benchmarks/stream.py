@@ -17,20 +17,21 @@ def cases(folder: Path) -> list[Case]:
 
 
 def windows(name: str) -> Work:
-    """`lib.stream` over noise in blocks of a second, as a microphone gives them."""
+    """`lib.analysis.streaming` over noise in blocks of a second, as a microphone gives them."""
     import torch
 
-    from lib import listener, registry, stream
+    from lib import registry
+    from lib.analysis import streaming, streaming_model
 
     torch.set_num_threads(1)
-    classify = listener.untrained(registry.get(name))
-    noise = np.random.default_rng(0).normal(0, 0.1, SECONDS * stream.RATE_HZ)
+    classify = streaming_model.untrained(registry.get(name))
+    noise = np.random.default_rng(0).normal(0, 0.1, SECONDS * streaming.RATE_HZ)
     blocks = np.split(noise.astype(np.float32), SECONDS)
-    found = [stream.measure(blocks, classify) for _ in range(2)][-1]  # the first one warms up
+    found = [streaming.measure(blocks, classify) for _ in range(2)][-1]  # the first one warms up
 
     def listen(count: int) -> None:
         for _ in range(count):
-            for _ in stream.stream(blocks, classify):
+            for _ in streaming.stream(blocks, classify):
                 pass
 
     note = (

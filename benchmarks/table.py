@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks import machine
-from lib import costs, files, render
+from lib import files
+from lib.reports import costs, format
 
 
 def write(new: pd.DataFrame, name: str = costs.FILE, folder: Path | None = None) -> pd.DataFrame:
@@ -15,7 +16,7 @@ def write(new: pd.DataFrame, name: str = costs.FILE, folder: Path | None = None)
     new = new.fillna({"note": "", "base": ""})
     path = folder / f"{name}.csv"
     merged = merge(costs.read(path), new)
-    files.write_text(path, render.csv(merged))
+    files.write_text(path, format.csv(merged))
     files.write_text(folder / f"{name}.md", text(merged))
     return merged
 
@@ -41,7 +42,7 @@ def text(merged: pd.DataFrame) -> str:
     parts = ["# Benchmarks\n", f"{costs.machine(merged)}. {costs.HOW}\n"]
     for group in merged.group.unique():
         parts += [f"## {group}\n", f"{costs.GROUPS[group]}\n"]
-        parts.append(render.markdown(costs.table(merged, group)))
+        parts.append(format.markdown(costs.table(merged, group)))
         if group == "scaling":
-            parts += ["Lines fitted by least squares:\n", render.markdown(costs.fits(merged))]
+            parts += ["Lines fitted by least squares:\n", format.markdown(costs.fits(merged))]
     return "\n".join(parts)

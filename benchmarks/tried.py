@@ -16,8 +16,8 @@ import torch
 from benchmarks import made
 from benchmarks.measure import Case, Unavailable, Variant, Work
 from benchmarks.step import FRAMES
-from lib import train
-from lib.settings import override
+from lib.config import override
+from lib.training import trainer
 
 MODELS = (("ast", "mini"), ("resnet18", ""), ("mn04", ""))
 OURS = "ours"
@@ -47,41 +47,41 @@ def steps(asked: tuple[str, str, str], store: Path, folder: Path, name: str) -> 
     return change and change(run) or Work(ours.stepper(run))
 
 
-def two_threads(run: train.Run) -> None:
+def two_threads(run: trainer.Run) -> None:
     """One run on two cores."""
     if len(os.sched_getaffinity(0)) < 2:
         raise Unavailable("there is one core")
     torch.set_num_threads(2)
 
 
-def not_deterministic(run: train.Run) -> None:
+def not_deterministic(run: trainer.Run) -> None:
     """Algorithms that may give other bytes from run to run."""
     torch.use_deterministic_algorithms(False)
 
 
-def no_onednn(run: train.Run) -> None:
+def no_onednn(run: trainer.Run) -> None:
     """Without oneDNN's convolutions and matrix products."""
     torch.backends.mkldnn.set_flags(False)
 
 
-def bf16(run: train.Run) -> None:
+def bf16(run: trainer.Run) -> None:
     """Autocast to bfloat16."""
     run.experiment = override(run.experiment, precision="bf16")
 
 
-def fused_adam(run: train.Run) -> None:
+def fused_adam(run: trainer.Run) -> None:
     """Adam's update as one kernel."""
     settings = {**run.optimizer.defaults, "fused": True}
     run.optimizer = torch.optim.Adam(run.model.parameters(), **settings)
 
 
-def flush_denormal(run: train.Run) -> None:
+def flush_denormal(run: trainer.Run) -> None:
     """Numbers too small for full precision become zero."""
     if not torch.set_flush_denormal(True):
         raise Unavailable("this CPU cannot")
 
 
-def compile_loss(run: train.Run) -> Work:
+def compile_loss(run: trainer.Run) -> Work:
     """torch.compile (inductor) of the loss, its cache empty; compiling is a cost of its own."""
     from benchmarks import ours
 
@@ -96,7 +96,7 @@ def compile_loss(run: train.Run) -> Work:
     return Work(take, once={"compiling": time.perf_counter() - start})
 
 
-def read_ahead(run: train.Run) -> Work:
+def read_ahead(run: trainer.Run) -> Work:
     """The next batch is read and normalised by a thread while a step is taken."""
     from benchmarks import ours
 
@@ -116,7 +116,7 @@ def read_ahead(run: train.Run) -> Work:
             following = begin()
             batch = partial(_result, ready)
             run.clips = SimpleNamespace(batch=batch, shape=clips.shape)
-            train._step(run, now)
+            trainer._step(run, now)
 
     return Work(take)
 
@@ -126,25 +126,25 @@ def _result(ready: Future, _: torch.Tensor) -> tuple:
     return ready.result()
 
 
-def eager_attention(run: train.Run) -> None:
+def eager_attention(run: trainer.Run) -> None:
     """softmax(Q K^T) V written out, where ours is scaled_dot_product_attention."""
     for block in run.model.vit.blocks:
         block.attn.fused_attn = False
 
 
-def two_passes(run: train.Run) -> None:
+def two_passes(run: trainer.Run) -> None:
     """Clean and mixed clips one after the other, where ours is one batch of both."""
     loss = run.method.loss
     loss = partial(loss.func, **{**loss.keywords, "together": False})
     run.method = replace(run.method, loss=loss)
 
 
-def contiguous(run: train.Run) -> None:
+def contiguous(run: trainer.Run) -> None:
     """Channels first in memory, as PyTorch has them by default."""
     run.model.to(memory_format=torch.contiguous_format)
 
 
-Change = Callable[[train.Run], Work | None]
+Change = Callable[[trainer.Run], Work | None]
 CHANGES: dict[str, Change] = {
     "one run, two threads": two_threads,
     "not deterministic": not_deterministic,

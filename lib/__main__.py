@@ -23,7 +23,7 @@ commands:
   publish [NAME]   copy local reports (reports/local/NAME, such as quick-icbhi-partial) to reports/
   lab              open the notebooks in JupyterLab
   download icbhi   fetch the official recordings (2 GB) into data/, or --data; or sprsound
-  python [ARG ...] Python in the project's environment: -m lib.search, -m benchmarks
+  python [ARG ...] Python in the project's environment: -m lib.runs.tune, -m benchmarks
 
 notebooks: numbers such as 03 04, or all; none means 00 to 07
 
@@ -92,12 +92,12 @@ def set_places(options: argparse.Namespace) -> None:
 
 def set_executor(options: argparse.Namespace) -> None:
     """Hand the executor on by environment; an address without Ray is a `UserError`."""
-    from lib import pool
     from lib.errors import UserError
+    from lib.runs import local
 
     if options.executor is not None:
         os.environ["EXECUTOR"] = options.executor
-    name = pool.executor()
+    name = local.executor()
     if options.address is not None:
         if name != "ray":
             raise UserError(f"--address {options.address}: add --executor ray, which it belongs to")
@@ -125,9 +125,9 @@ def run(argv: list[str]) -> int:
     set_places(options)
     set_executor(options)
     if command in PROFILES:
-        from lib import report
+        from lib.reports import build
 
-        report.build(command, words)
+        build.build(command, words)
         return 0
     return {"train": _train, "verify": _verify, "publish": _publish, "lab": _lab}[command](words)
 
@@ -148,8 +148,9 @@ def _lab(words: list[str]) -> int:
 
 
 def _train(words: list[str]) -> int:
-    from lib import execute, rows
+    from lib import rows
     from lib.errors import UserError, unknown
+    from lib.runs import execute
 
     profile, names = "quick", words
     if words and not re.fullmatch(r"\d+|all", words[0]):
@@ -165,17 +166,21 @@ def _train(words: list[str]) -> int:
 
 
 def _verify(words: list[str]) -> int:
-    from lib import runs, verify
+    from lib.runs import folder as runs_folder
+    from lib.tables import verify
 
     differences = verify.verify()
-    if not any(runs.published_root().glob("*/result.json")):
-        differences = [f"{runs.published_root()}: nothing is published there"]
-    print("\n".join(differences) or f"{runs.published_root()}: every number is what its run gives")
+    if not any(runs_folder.published_root().glob("*/result.json")):
+        differences = [f"{runs_folder.published_root()}: nothing is published there"]
+    print(
+        "\n".join(differences)
+        or f"{runs_folder.published_root()}: every number is what its run gives"
+    )
     return 1 if differences else 0
 
 
 def _publish(words: list[str]) -> int:
-    from lib.publish import publish
+    from lib.reports.publish import publish
 
     print(f"published: {publish(*words[:1])}")
     return 0

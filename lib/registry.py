@@ -4,9 +4,9 @@ They are declared in `lib.experiments`; names say what differs. Which rows of wh
 stands in `lib.rows`.
 """
 
+from lib.config import Experiment
 from lib.errors import unknown
 from lib.experiments import generalisation, patchmix, sam, sprsound, srad
-from lib.settings import Experiment
 
 EXPERIMENTS: dict[str, Experiment] = {
     name: experiment

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import torch
 
-from lib import files, hardware, runs, train, transfer
+from lib import files
+from lib.config import Experiment
 from lib.errors import RunFault, UserError
-from lib.settings import Experiment
-from lib.store import open_store
+from lib.features.cache import open_store
+from lib.runs import folder as runs_folder
+from lib.training import device, trainer, transfer
 
 
 def main(arguments: list[str]) -> None:
@@ -28,13 +30,13 @@ def main(arguments: list[str]) -> None:
     record = files.read_json(folder / "experiment.json")
     experiment = Experiment(**record["experiment"])
     with files.locked(folder / ".lock", wait=True):  # one may outlive a driver that was killed
-        kept = (folder / runs.WEIGHTS).exists() or not experiment.keep_weights
+        kept = (folder / runs_folder.WEIGHTS).exists() or not experiment.keep_weights
         if (folder / "result.json").exists() and kept:
             return
         for part in folder.glob("*.part"):  # what a killed process was writing
             part.unlink()
         files.write_json(folder / "machine.json", _machine())
-        make = transfer.fit if experiment.method == "none" else train.fit
+        make = transfer.fit if experiment.method == "none" else trainer.fit
         try:
             make(experiment, record["seed"], open_store(store), frames, folder)
         except RunFault as error:
@@ -58,7 +60,7 @@ def _machine() -> dict[str, str | bool]:
         "python": platform.python_version(),
         "cpu": platform.processor() or platform.machine(),
         "gpu": gpu,
-        "compiled": hardware.compiles(hardware.device()),
+        "compiled": device.compiles(device.device()),
         "lib": hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest(),
     }
 

@@ -10,7 +10,7 @@ import pytest
 
 from lib import files
 from lib.data import CLASSES
-from lib.store import Store
+from lib.features.cache import Store
 
 
 @pytest.fixture(autouse=True)

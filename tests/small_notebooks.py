@@ -5,9 +5,23 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from lib.reports.metadata import Card
+
 FIRST = "# 03 Small\n\n**Question.** Does it\nrun?\n**Inputs.** None."
 PARAMETERS = 'profile = "quick"'
 FIGURE = "# Alt: A rising line.\nimport matplotlib.pyplot as plt\n_ = plt.plot([1, 2])"
+CARD = Card(
+    name="03_small",
+    title="03 Small <one>",
+    question="Does it run?",
+    status="complete",
+    profile="quick",
+    data="ICBHI, partial",
+    banner="partial <data>",
+    seeds="2",
+    synthetic=False,
+    runs=("a-s1-00000000",),
+)
 
 
 def write(

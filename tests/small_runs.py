@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from lib import files
-from lib.settings import Experiment
-from lib.store import Store
+from lib.config import Experiment
+from lib.features.cache import Store
 
 BASE = Experiment(
     "small/ce",

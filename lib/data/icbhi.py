@@ -223,10 +223,12 @@ def _audio(root: Path) -> tuple[dict[str, Path], list[str]]:
 
 
 def _audio_faults(path: Path, end: float) -> list[str]:
-    from lib import audio  # here, so that the table of cycles needs no audio library
+    from lib.data import (
+        audio as data_audio,  # here, so that the table of cycles needs no audio library
+    )
 
     try:
-        wave, rate = audio.read(path)
+        wave, rate = data_audio.read(path)
     except UserError as error:
         return [str(error)]
     seconds = len(wave) / rate

@@ -136,14 +136,14 @@ def inputs(root: Path) -> dict[str, Path]:
 
 def check(root: Path) -> list[str]:
     """Every fault of every annotation and audio file, one line each; reads all audio (minutes)."""
-    from lib import audio  # here, so that the tables need no audio library
+    from lib.data import audio as data_audio  # here, so that the tables need no audio library
     from lib.errors import UserError
 
     root = Path(root)
     _, faults = _annotations(root)
     for path in _audio(root)[0].values():
         try:
-            audio.read(path)
+            data_audio.read(path)
         except UserError as error:
             faults.append(str(error))
     return faults

@@ -16,8 +16,8 @@ from scipy.signal import butter, sosfilt
 
 from lib.data import MARK
 from lib.data.icbhi import CLASSES, FOLDER, LOCATIONS, SPLIT_FILE
+from lib.features.cache import digest
 from lib.files import part_of, stores_root, write_json, write_text
-from lib.store import digest
 
 VERSION = 1  # raise it when the same settings give other sounds
 # device -> (mode, rate in Hz, subtype, band in Hz): its colouring is a band-pass

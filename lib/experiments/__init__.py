@@ -1,6 +1,6 @@
 """The experiments of each system, declared as data: a base and what differs."""
 
-from lib.settings import Experiment, override
+from lib.config import Experiment, override
 
 
 def declare(

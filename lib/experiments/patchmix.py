@@ -2,8 +2,8 @@
 
 from functools import partial
 
+from lib.config import Experiment, override
 from lib.experiments import declare
-from lib.settings import Experiment, override
 
 EXPERIMENTS: dict[str, Experiment] = {}
 add = partial(declare, EXPERIMENTS)

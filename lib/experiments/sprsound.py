@@ -2,8 +2,8 @@
 
 from functools import partial
 
+from lib.config import PUBLISHED, Experiment, override
 from lib.experiments import declare
-from lib.settings import PUBLISHED, Experiment, override
 
 EXPERIMENTS: dict[str, Experiment] = {}
 add = partial(declare, EXPERIMENTS)
@@ -65,7 +65,7 @@ for _task in ("t21", "t22"):  # the settings that were submitted to the challeng
 # Whether more epochs are what profiles that shorten training lack: the published number of them.
 add(EXPERIMENTS["cnn2/ce@t21"], "cnn2/ce@t21/epochs=50")
 
-# Table II: events as windows of 3 s with one more class, Poor Quality, heard by `lib.stream`.
+# Table II: events as windows of 3 s with one more class, Poor Quality, heard by `lib.analysis.streaming`.
 for _task in ("w11", "w12"):
     _add_sprsound(_task)
     add(EXPERIMENTS[f"cnn2/mixup@{_task}"], f"cnn2/mixup@{_task}", keep_weights=True)

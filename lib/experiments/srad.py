@@ -2,9 +2,9 @@
 
 from functools import partial
 
+from lib.config import Experiment, override
 from lib.experiments import declare, patchmix
 from lib.experiments.sam import RADIUS
-from lib.settings import Experiment, override
 
 EXPERIMENTS: dict[str, Experiment] = {}
 add = partial(declare, EXPERIMENTS)

@@ -3,11 +3,11 @@
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from lib.config import Experiment
 from lib.errors import UserError, unknown
-from lib.losses import Projector
 from lib.models import ast, cnn, dass, efficientat
 from lib.models.ss2d import Blur
-from lib.settings import Experiment
+from lib.training.losses import Projector
 
 MODELS = ("ast", "dass", *cnn.TIMM, "cnn6", "cnn2", "mn04")
 

@@ -7,10 +7,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from lib import weights
+from lib.config import Experiment
 from lib.errors import UserError
-from lib.models import pretrained
-from lib.settings import Experiment
+from lib.models import pretrained, weights
 
 COLUMNS = ["key", "action", "how", "shape_from", "shape_to"]
 

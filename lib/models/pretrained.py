@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
+from lib.config import Experiment
 from lib.models import ast, cnn, dass, efficientat
-from lib.settings import Experiment
 
 # A published state dict under our keys; what has no place with us keeps a name of its own.
 RENAME = {

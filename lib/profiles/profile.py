@@ -8,7 +8,7 @@ printed before a table is run.
 from dataclasses import dataclass, field
 
 from lib import registry
-from lib.settings import Experiment, override
+from lib.config import Experiment, override
 
 Match = dict[str, object]
 

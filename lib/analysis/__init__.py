@@ -1,0 +1,1 @@
+"""What can be learnt about a trained model or a dataset."""

@@ -1,0 +1,226 @@
+"""What an experiment is: a frozen list of every choice that can change a number."""
+
+from dataclasses import asdict, dataclass, fields, replace
+
+from lib.errors import UserError, unknown
+
+SELECTIONS = ("test", "last", "validation")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One row of a table. The defaults are the published settings of Patch-Mix CL's paper."""
+
+    name: str
+    # data
+    dataset: str = "icbhi"  # icbhi | icbhi_mel | sprsound
+    subset: str = "all"  # all | sc (single-channel recordings only)
+    split: str = "official"  # official | patient_clean (train set without patients 156 and 218)
+    labels: str = "label"  # the store's column that is learnt: ICBHI's, t11 ... t22, w11, w12
+    validation_patients: float = 0.0  # share of training patients held out
+    validation_by: str = "patient"  # patient | clip: the published leak, same patient on both sides
+    validation_draw: str = "once"  # once | balanced: scored on a resampled set, as published
+    train_clips: int = 0  # 0 = all; else this many, class shares kept
+    # front end
+    features: str = "fbank"  # fbank | mfcc
+    clip_seconds: float = 8.0
+    pad: str = "repeat"  # repeat (with fade-out) | cyclic | zero; of MFCC cyclic, else zeros
+    fade: str = "recording"  # recording (official code) | cycle (the paper's wording) | none
+    coefficients: int = 64  # of the MFCC, as the next three
+    fft: int = 512
+    hop: int = 128
+    scale: str = "zero_mean"  # zero_mean (the paper) | minmax (the published code)
+    normalise: str = "audioset"  # audioset | store | clip | zscore (clip, not halved)
+    pad_to: int = 0  # frames up to which zeros are added before normalising; 0 = none
+    stretch_to: int = 0  # frames to which clips are stretched before normalising; 0 = none
+    # model
+    model: str = "ast"
+    size: str = "base"
+    patch: int = 16
+    stride: int = 10
+    pool: str = "special"  # special (class and distillation token) | all (mean of all tokens)
+    init: str = "none"  # none | imagenet | audioset | imagenet+audioset
+    parent: str = ""  # the experiment whose run of the same seed this one starts from
+    stem: str = "random"  # random (official code) | summed: the 1-channel stem of ImageNet CNNs
+    pos_embed: str = "official"  # official (axes swapped, as published) | aligned
+    head: str = "norm"  # norm (AST: LayerNorm, Linear) | linear
+    dropout: float = 0.0  # before the classifier
+    freeze: bool = False  # train the classifier alone, on normalised features
+    blur: float = 0.0  # strength of a Gaussian blur inside DASS's SS2D; 0 = none
+    blur_stage: int = 2  # from 0
+    blur_blocks: str = "2,3"  # of that stage, from 0
+    blur_sigma: float = 3.0
+    blur_at: str = "before"  # before | after: the scan along the four paths
+    blur_when: str = "always"  # always | training
+    # method
+    method: str = "ce"  # and those of CHOICES; with "none" nothing is learnt
+    class_weights: bool = True  # 1/n weights of the cross-entropy on clean clips
+    label_smoothing: float = 0.0
+    mix: str = "patch"  # patch | t_patch | f_patch: columns or rows of the grid
+    mix_at: str = "tokens"  # tokens | input
+    contiguous: bool = False  # columns or rows replaced are one stretch, not random ones
+    negatives: str = "all"  # all | diff_y
+    target: str = "stop(z)"  # stop(z) | z | stop(h(z)) | h(z)
+    tau: float = 0.06
+    alpha: float = 1.0
+    beta: float = 1.0
+    projector: int = 768
+    train_projector: bool = True  # False: it stays as it was initialised
+    base_tau: float = 0.07  # SupCon's loss is multiplied by tau / base_tau, as in its common code
+    sampler: str = "shuffle"  # shuffle | balanced (1 / class count, with replacement)
+    flip: float = 0.0  # probability that a clip is reversed in time
+    spec_augment: float = 0.841  # probability; the official code's accident (1 >= randn())
+    frequency_mask: int = 48  # widths are drawn below this many mel bins
+    time_mask: int = 160  # and this many frames
+    gain: float = 0.0  # every other clip louder or softer by up to this share
+    noise: float = 0.0  # std of white noise in every other clip, added in mel power
+    # optimisation
+    optimizer: str = "adam"  # adam | adamw | sgd (momentum 0.9)
+    rho: float = 0.0  # radius of sharpness-aware minimisation; 0 = the optimiser alone
+    adaptive: bool = False  # SAM's ball scaled by the size of each weight (ASAM)
+    schedule: str = "cosine"  # cosine | constant
+    lr: float = 5e-5
+    weight_decay: float = 1e-6
+    batch: int = 8
+    epochs: int = 50
+    moving_average: float = 0.5
+    precision: str = "fp32"  # fp32 | bf16 | fp16
+    # what is kept beside the numbers; changes none of them
+    keep_embeddings: bool = False
+    keep_train: bool = False  # answers on the training clips too
+    keep_weights: bool = False  # of the epoch chosen on validation, else of the last one
+    keep_geometry: bool = False  # sharpness, slices of the loss and attention after the last epoch
+    keep_spectra: bool = False  # spectral response of every block after the last epoch
+
+    def __post_init__(self) -> None:
+        for key, allowed in CHOICES.items():
+            if getattr(self, key) not in allowed:
+                raise unknown(key, getattr(self, key), allowed)
+        for key in ("gain", "noise", "pad_to", "stretch_to"):
+            if self.features != "fbank" and getattr(self, key):
+                raise UserError(f"{self.name}: {key} is for fbank; set it to 0")
+        if self.epochs < 1 or self.batch < 2 or not 0 <= self.validation_patients < 1:
+            raise UserError(
+                f"{self.name}: needs epochs >= 1, batch >= 2 and validation_patients in [0, 1)"
+            )
+
+
+CHOICES = {
+    "dataset": ("icbhi", "icbhi_mel", "sprsound"),
+    "subset": ("all", "sc"),
+    "split": ("official", "patient_clean"),
+    "labels": ("label", "t11", "t12", "t21", "t22", "w11", "w12"),
+    "validation_by": ("patient", "clip"),
+    "validation_draw": ("once", "balanced"),
+    "features": ("fbank", "mfcc"),
+    "scale": ("zero_mean", "minmax"),
+    "sampler": ("shuffle", "balanced"),
+    "optimizer": ("adam", "adamw", "sgd"),
+    "schedule": ("cosine", "constant"),
+    "pad": ("repeat", "cyclic", "zero"),
+    "fade": ("recording", "cycle", "none"),
+    "normalise": ("audioset", "store", "clip", "zscore"),
+    "pool": ("special", "all"),
+    "init": ("none", "imagenet", "audioset", "imagenet+audioset"),
+    "stem": ("random", "summed"),
+    "pos_embed": ("official", "aligned"),
+    "head": ("norm", "linear"),
+    "blur_at": ("before", "after"),
+    "blur_when": ("always", "training"),
+    "method": ("ce", "patchmix_ce", "patchmix_cl", "dual_axis_cl", "mixup", "supcon", "none"),
+    "mix": ("patch", "t_patch", "f_patch"),
+    "mix_at": ("tokens", "input"),
+    "negatives": ("all", "diff_y"),
+    "target": ("stop(z)", "z", "stop(h(z))", "h(z)"),
+    "precision": ("fp32", "bf16", "fp16"),
+}
+# What a parent was is in the hash all the same, as the fingerprint of the weights (`lib.runs.folder`).
+NOT_HASHED = (
+    *("name", "parent", "keep_embeddings", "keep_train", "keep_weights"),
+    *("keep_geometry", "keep_spectra"),
+)
+
+
+def override(experiment: Experiment, **changes: object) -> Experiment:
+    """A copy with some settings changed; an unknown setting is an error with the nearest names."""
+    known = [field.name for field in fields(Experiment)]
+    for key in changes:
+        if key not in known:
+            raise unknown("setting", key, known)
+    return replace(experiment, **changes)
+
+
+def identity(experiment: Experiment) -> dict:
+    """The settings that can change a number: what a run's hash covers, besides seed and data.
+
+    Only those that differ from the defaults count, so that a setting that is added later, with the
+    old behaviour as its default, leaves every run valid. A default is therefore never changed.
+    """
+    defaults = {field.name: field.default for field in fields(Experiment)}
+    return {
+        key: value
+        for key, value in asdict(experiment).items()
+        if key not in NOT_HASHED and value != defaults[key]
+    }
+
+
+# What is published: by Bae et al. 2023 for filter banks, by Hu et al. 2023 for MFCC.
+PUBLISHED = {
+    "fbank": Experiment("published"),
+    "mfcc": Experiment(
+        "published", lr=1e-3, batch=32, validation_patients=0.2, normalise="zscore",
+        moving_average=0.0,
+    ),
+}  # fmt: skip
+
+# How a setting that differs from the published one is named beside a number.
+NAMED = {
+    "subset": "{} only",
+    "validation_patients": "{:.0%} of patients held out",
+    "train_clips": "{} training clips",
+    "normalise": "normalised by {}",
+    "pad_to": "filled up to {} frames",
+    "stretch_to": "stretched to {} frames",
+    "time_mask": "time masks < {}",
+    "moving_average": "averaging {:g}",
+    "blur": "blur {:g}",
+    "blur_stage": "in stage {}",
+    "blur_blocks": "in blocks {}",
+    "blur_sigma": "sigma {:g}",
+    "blur_at": "{} the scan",
+    "blur_when": "in {} only",
+    "alpha": "alpha {:g}",
+    "contiguous": "in one stretch",
+    "train_projector": "projector not trained",
+    "rho": "SAM rho {:g}",
+    "precision": "{}",
+}
+
+
+def describe(experiment: Experiment) -> str:
+    """The settings a reader must know beside a number, in a few words.
+
+    On MFCC what is published for SPRSound goes without saying, learning rate and batch too.
+    """
+    published = PUBLISHED[experiment.features]
+    sized, mixed = experiment.model in ("ast", "dass"), experiment.method != "ce"
+    words = [f"{experiment.model} {experiment.size}" if sized else experiment.model]
+    if experiment.model == "ast" and experiment.stride != published.stride:
+        words.append(f"stride {experiment.stride}")
+    words += [
+        f"{experiment.epochs} epoch{'s' * (experiment.epochs > 1)}",
+        f"{experiment.clip_seconds:g} s clips",
+    ]
+    for key, word in (("lr", "lr {:g}"), ("batch", "batch {}")):
+        if experiment.features == "fbank" or getattr(experiment, key) != getattr(published, key):
+            words.append(word.format(getattr(experiment, key)))
+    if mixed == experiment.class_weights and experiment.features == "fbank":
+        words.append("weighted CE" if mixed else "unweighted CE")
+    if experiment.method in ("patchmix_cl", "dual_axis_cl") and experiment.tau != published.tau:
+        words.append(f"tau {experiment.tau:g}")
+    words += [
+        text.format(getattr(experiment, key))
+        for key, text in NAMED.items()
+        if getattr(experiment, key) != getattr(published, key)
+    ]
+    return ", ".join(words)

@@ -1,0 +1,123 @@
+"""Recordings as waveforms: read, resample, fade, cut into clips of one length."""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+import torchaudio
+
+from lib.errors import UserError
+from lib.features.frontends import FrontEnd
+
+FADE_SAMPLES = 1000  # official code: rate / 16, at 16 kHz
+
+
+def read(path: Path) -> tuple[np.ndarray, int]:
+    """A sound file as mono float32 (samples,) in [-1, 1], and its rate in Hz.
+
+    Channels are averaged. Raises `UserError` if the file is empty, truncated, unreadable or
+    holds NaN or infinite samples.
+    """
+    _refuse_truncated_wav(path)
+    try:
+        with soundfile.SoundFile(path) as sound:
+            promised, rate = sound.frames, sound.samplerate
+            channels = sound.read(dtype="float32", always_2d=True)  # (samples, channels)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise UserError(f"{path}: not a readable sound file ({error}); fetch it again") from error
+    if len(channels) == 0:
+        raise UserError(f"{path}: holds no sound; fetch it again")
+    if len(channels) < promised:
+        raise UserError(f"{path}: truncated; fetch it again")
+    if not np.isfinite(channels).all():
+        raise UserError(f"{path}: holds NaN or infinite samples; fetch it again")
+    return channels.mean(axis=1) if channels.shape[1] > 1 else channels[:, 0], rate
+
+
+def resample(wave: np.ndarray, rate: int, target_hz: int) -> np.ndarray:
+    """Windowed-sinc resampling, (samples,) -> (ceil(samples * target_hz / rate),)."""
+    if rate == target_hz:
+        return wave
+    return torchaudio.functional.resample(torch.from_numpy(wave), rate, target_hz).numpy()
+
+
+def fade(wave: np.ndarray, fade_in: int, fade_out: int) -> np.ndarray:
+    """A copy that rises linearly from 0 over `fade_in` samples and falls to 0 over `fade_out`."""
+    wave = wave.copy()
+    rise, fall = min(fade_in, len(wave)), min(fade_out, len(wave))
+    wave[:rise] *= np.linspace(0, 1, rise, dtype=np.float32)
+    wave[len(wave) - fall :] *= np.linspace(1, 0, fall, dtype=np.float32)
+    return wave
+
+
+def cut_or_repeat(wave: np.ndarray, samples: int, pad: str) -> np.ndarray:
+    """Exactly `samples` samples: a longer wave is cut, a shorter one is filled up as `pad` says.
+
+    repeat: again and again, last 1,000 samples faded out (official code of Bae et al. 2023);
+    cyclic: again and again, no fade; zero: silence at the end.
+    """
+    if len(wave) > samples:
+        return wave[:samples]
+    if pad == "zero":
+        return np.pad(wave, (0, samples - len(wave)))
+    filled = np.resize(wave, samples)  # repeats
+    return fade(filled, 0, FADE_SAMPLES) if pad == "repeat" else filled
+
+
+def recording_wave(path: Path, front: FrontEnd) -> np.ndarray:
+    """A whole recording at the front end's rate, faded in and out if the fade is per recording."""
+    wave = resample(*read(path), front.rate_hz)
+    return fade(wave, FADE_SAMPLES, FADE_SAMPLES) if front.fade == "recording" else wave
+
+
+def cycle_clip(wave: np.ndarray, start: float, end: float, front: FrontEnd) -> np.ndarray:
+    """One cycle, `start` to `end` in seconds, of a `recording_wave` as a clip (samples,).
+
+    Raises `UserError` if the wave holds nothing between them.
+    """
+    cycle = wave[int(start * front.rate_hz) : int(end * front.rate_hz)]
+    _refuse_empty(cycle, start, end, len(wave) / front.rate_hz)
+    if front.fade == "cycle":
+        cycle = fade(cycle, FADE_SAMPLES, FADE_SAMPLES)
+    return cut_or_repeat(cycle, int(front.clip_seconds * front.rate_hz), front.pad)
+
+
+def excerpt(wave: np.ndarray, start: float, end: float, rate: int) -> np.ndarray:
+    """`start` to `end` in seconds of a wave (samples,), to the nearest sample.
+
+    Raises `UserError` if the wave holds nothing between them.
+    """
+    part = wave[round(start * rate) : round(end * rate)]
+    _refuse_empty(part, start, end, len(wave) / rate)
+    return part
+
+
+def _refuse_empty(part: np.ndarray, start: float, end: float, seconds: float) -> None:
+    if len(part) == 0:
+        raise UserError(
+            f"the cycle from {start} to {end} s lies past the end of the recording at "
+            f"{seconds:.3f} s; mend the annotation"
+        )
+
+
+def _refuse_truncated_wav(path: Path) -> None:
+    """libsndfile reads a WAV that ends too early without a word, so its chunks are walked here."""
+    try:
+        size = Path(path).stat().st_size
+        with open(path, "rb") as handle:
+            if handle.read(4) != b"RIFF":
+                return
+            handle.seek(12)
+            while len(head := handle.read(8)) == 8:
+                name, length = struct.unpack("<4sI", head)
+                if name == b"data":
+                    break
+                handle.seek(length + length % 2, 1)
+            else:
+                raise UserError(f"{path}: truncated, it has no sound data; fetch it again")
+            if handle.tell() + length > size and length != 0xFFFFFFFF:  # a stream's open length
+                raise UserError(f"{path}: truncated, sound data are missing; fetch it again")
+    except OSError as error:
+        raise UserError(f"{path}: not readable ({error.strerror}); mend or fetch it") from error

@@ -1,0 +1,1 @@
+"""From labels and predictions to scores and intervals."""

@@ -1,0 +1,106 @@
+"""Runs as processes of this machine: as many side by side as its cores and GPUs have room for.
+
+Every executor starts a run by the same `process`, so that its bytes do not depend on where it ran.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from lib import files
+from lib.config import Experiment
+from lib.errors import unknown
+
+EXECUTORS = ("local", "ray")
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # what "same bytes" holds for
+DEVICES = Path("/dev")
+
+
+def executor() -> str:
+    """What makes the runs (`EXECUTOR`, else "local"); an unknown name is a `UserError`."""
+    name = os.environ.get("EXECUTOR") or "local"
+    if name not in EXECUTORS:
+        raise unknown("executor", name, EXECUTORS)
+    return name
+
+
+def gpus() -> list[str]:
+    """This machine's GPUs, named as CUDA_VISIBLE_DEVICES names them; asked without torch."""
+    count = len(list(DEVICES.glob("nvidia[0-9]*")))
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if count and given is not None:
+        return [name for name in given.split(",") if name.strip() not in ("", "-1")]
+    return [str(number) for number in range(count)]
+
+
+def gpu_share(experiment: Experiment) -> float:
+    """The part of a GPU that one run gets. Chosen by the models' sizes, not measured."""
+    if experiment.model not in ("ast", "dass"):
+        return 0.25
+    return {"base": 1.0, "medium": 1.0, "small": 0.5}.get(experiment.size, 0.25)
+
+
+def process(words: list[str], log: Path, environment: dict[str, str]) -> subprocess.Popen:
+    """Start this Python on `words` in the project's folder, its output appended to `log`.
+
+    Its standard input is a pipe that closes when the process that started it ends, however it
+    ends: by that a run knows that nobody waits for it.
+    """
+    with open(log, "a") as handle:
+        return subprocess.Popen(
+            [sys.executable, *words],
+            stdin=subprocess.PIPE,
+            stdout=handle,
+            stderr=subprocess.STDOUT,
+            cwd=files.PROJECT,
+            env=os.environ | environment,
+        )
+
+
+class Machine:
+    """A pool of processes: at most one a core, and no GPU given away more than once."""
+
+    def __init__(self, cores: int | None = None, names: Iterable[str] | None = None) -> None:
+        self.cores = cores or files.cores()
+        self.free = dict.fromkeys(gpus() if names is None else names, 1.0)  # GPU -> share left
+        self.gpus = len(self.free)
+        self.active: dict[str, tuple[subprocess.Popen, str | None, float]] = {}
+
+    def room(self, share: float) -> bool:
+        """Whether a run that needs this share of a GPU can start now."""
+        return len(self.active) < self.cores and (not self.gpus or self._gpu(share) is not None)
+
+    def start(self, key: str, share: float, words: list[str], log: Path) -> None:
+        """Start a run for which there is room; `key` names it when it has finished."""
+        gpu = self._gpu(share) if self.gpus else None
+        environment = {} if self.gpus else ONE_THREAD
+        if self.gpus > 1:
+            environment = {"CUDA_VISIBLE_DEVICES": gpu}
+        self.active[key] = (process(words, log, environment), gpu, share)
+        if gpu is not None:
+            self.free[gpu] -= share
+
+    def finished(self) -> list[tuple[str, int]]:
+        """Runs that have ended since the last call, with exit codes (-n: stopped by signal n)."""
+        ended = [(key, one[0].poll()) for key, one in self.active.items()]
+        ended = [(key, code) for key, code in ended if code is not None]
+        for key, _ in ended:
+            child, gpu, share = self.active.pop(key)
+            child.stdin.close()
+            if gpu is not None:
+                self.free[gpu] += share
+        return ended
+
+    def stop(self) -> None:
+        """End what still runs, and wait for it."""
+        for child, _, _ in self.active.values():
+            child.terminate()
+        for child, _, _ in self.active.values():
+            child.wait()
+
+    def _gpu(self, share: float) -> str | None:
+        """The fullest GPU that has room, so that empty ones are left for runs that need a whole."""
+        fitting = [name for name, left in self.free.items() if left >= share]
+        return min(fitting, key=self.free.get, default=None)

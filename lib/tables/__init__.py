@@ -1,0 +1,1 @@
+"""Tables that put published numbers beside ours."""

@@ -1,0 +1,1 @@
+"""One training loop and everything that it needs."""

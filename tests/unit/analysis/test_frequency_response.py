@@ -1,0 +1,79 @@
+"""Spectral response of waves that are known, and maps of layers against a look by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from lib.analysis import frequency_response
+from lib.models.ast import AST
+from lib.models.dass import DASS
+
+
+def wave(height, width, down, across, phase=0.3):
+    """A cosine of `down` and `across` whole periods on a map (height, width)."""
+    h, w = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    return torch.cos(2 * math.pi * (down * h / height + across * w / width) + phase)
+
+
+@pytest.mark.parametrize(
+    "height, width, down, across", [(12, 12, 2, 2), (12, 80, 2, 13), (40, 10, 8, 2), (9, 12, 2, 3)]
+)
+def test_a_wave_stands_at_its_frequency(height, width, down, across):
+    """Mean 5 and a wave of amplitude 1, which has half of it on this side of the transform.
+
+    Third of the frequencies: 2 periods on the shorter axis, as near as may be on the other.
+    """
+    maps = (5 + wave(height, width, down, across))[None, None]
+    line, at = frequency_response.diagonal(maps), frequency_response.frequencies((height, width))
+    assert line.shape == at.shape == (min(height, width) // 2 + 1,)
+    assert at[2] == pytest.approx(4 / min(height, width)) and line[0] == 0
+    assert line[2] == pytest.approx(math.log(0.5 / 5), abs=1e-4)
+    assert (line[[1, *range(3, len(line))]] < -7).all()
+
+
+def test_diagonal_is_park_and_kims_on_square_maps():
+    """Shifted transform, log amplitude, mean, half the diagonal, less its first."""
+    maps = torch.randn(3, 4, 14, 14)
+    shifted = np.fft.fftshift(np.fft.fft2(maps.double().numpy()), axes=(2, 3))
+    half = np.log(np.abs(shifted) + 1e-6).mean((0, 1)).diagonal()[7:]
+    np.testing.assert_allclose(frequency_response.diagonal(maps)[:7], half - half[0], atol=1e-5)
+
+
+def test_a_blurred_map_has_less_of_high_frequencies():
+    maps = torch.randn(4, 8, 32, 32) + 1
+    blurred = torch.nn.functional.avg_pool2d(maps, 3, stride=1, padding=1)
+    sharp, soft = frequency_response.diagonal(maps), frequency_response.diagonal(blurred)
+    assert soft[12:].mean() < sharp[12:].mean() - 1
+
+
+def test_maps_of_ast_are_tokens_on_its_grid():
+    model = AST("nano", 98, 64, 16, 10, 4).eval()
+    x = torch.randn(2, 98, 64)
+    maps = frequency_response.feature_maps(model, x)
+    rows, columns = model.grid
+    assert list(maps) == ["patches", "block 0", "block 1"]
+    torch.testing.assert_close(maps["patches"], model.embed(x))
+    assert maps["block 1"].shape == (2, 32, rows, columns)
+    with torch.no_grad():
+        tokens = model.embed(x).flatten(2).transpose(1, 2)
+        special = torch.cat([model.vit.cls_token, model.vit.dist_token], 1).expand(2, -1, -1)
+        tokens = model.vit.blocks[0](torch.cat([special, tokens], 1) + model.vit.pos_embed)
+    f, t = 3, 5
+    torch.testing.assert_close(maps["block 0"][1, :, f, t], tokens[1, 2 + f * columns + t])
+
+
+def test_maps_of_dass_are_its_blocks():
+    model = DASS("nano", 98, 64, 4).eval()
+    x = torch.randn(2, 98, 64)
+    maps = frequency_response.feature_maps(model, x)
+    assert len(maps) == 8 and list(maps)[:4] == [
+        "patches", "stage 0 block 0", "stage 1 block 0", "stage 2 block 0",
+    ]  # fmt: skip
+    assert [tuple(m.shape[1:]) for m in maps.values()][2:4] == [(32, 8, 13), (64, 4, 7)]
+    torch.testing.assert_close(maps["patches"], model.embed(x))
+    with torch.no_grad():
+        first = model.layers[0].blocks[0](model.embed(x))
+    torch.testing.assert_close(maps["stage 0 block 0"], first)
+    assert not any(block._forward_hooks for block in frequency_response.blocks(model).values())

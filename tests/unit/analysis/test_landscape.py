@@ -1,0 +1,244 @@
+"""Curvature, sharpness and slices against exact Hessians, plain loops and a case by hand."""
+
+import copy
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call
+from torch.nn.functional import cross_entropy
+
+from lib.analysis import landscape
+from lib.models import ast
+from lib.training.losses import Projector
+
+CLIPS = 37  # batches of 16, 16 and 5
+
+
+def network():
+    """A tiny network with all that training treats otherwise, and clips for it."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(2, 3, (2, 3)), nn.BatchNorm2d(3), nn.Tanh(), nn.Flatten(), nn.Dropout(0.5),
+        nn.Linear(3 * 3 * 2, 3),
+    ).to(memory_format=torch.channels_last)  # fmt: skip
+    for _ in range(3):  # running statistics that differ from a batch's
+        model(torch.randn(8, 2, 4, 4) * 2 + 1)
+    x, y = torch.randn(CLIPS, 2, 4, 4), torch.randint(0, 3, (CLIPS,))
+    return model, x, y + (torch.arange(CLIPS) > 31) * (2 - y)  # the last batch has one class
+
+
+def transformer():
+    """A small AST of which a few hundred weights of several kinds may move."""
+    torch.manual_seed(0)
+    model = ast.AST("nano", 64, 32, 16, 10, 4)
+    for name, w in model.named_parameters():
+        nn.init.normal_(w, 1.0 if "norm" in name else 0.0, 0.2)
+        w.requires_grad_(name in MOVING)
+    return model, torch.randn(5, 64, 32), torch.randint(0, 4, (5,))
+
+
+MOVING = ("vit.blocks.0.attn.qkv.bias", "vit.cls_token", "classifier.1.weight")
+CASES = {"network": network, "transformer": transformer}
+
+
+def exact(model, x, y):
+    """All eigenvalues of the Hessian, in float64."""
+    model = copy.deepcopy(model).double().eval()
+    weights = {name: w.detach() for name, w in model.named_parameters() if w.requires_grad}
+
+    def loss(vector):
+        pieces = vector.split([w.numel() for w in weights.values()])
+        moved = {n: p.view_as(w) for (n, w), p in zip(weights.items(), pieces, strict=True)}
+        return cross_entropy(functional_call(model, moved, (x.double(),)), y)
+
+    vector = torch.cat([w.flatten() for w in weights.values()])
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        hessian = torch.autograd.functional.hessian(loss, vector)
+    return torch.linalg.eigvalsh(hessian)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_eigenvalue_is_that_of_the_exact_hessian(case):
+    model, x, y = CASES[case]()
+    values = exact(model, x, y)
+    assert values[-1] > 1.05 * values[-2]  # another one would not pass
+    found, products = landscape.largest_eigenvalue(model, x, y)
+    assert found == pytest.approx(values[-1].item(), rel=1e-2)
+    assert 2 < products < 20
+
+
+def test_largest_means_most_positive():
+    model, x, y = network()
+    with torch.no_grad():
+        for w in model.parameters():
+            w *= 3
+    values = exact(model, x, y)
+    assert -values[0] > values[-1] > 1.05 * values[-2]
+    found, _ = landscape.largest_eigenvalue(model, x, y)
+    assert found == pytest.approx(values[-1].item(), rel=1e-2)
+
+
+def test_no_convergence_is_nan(monkeypatch):
+    monkeypatch.setattr(landscape, "TOLERANCE", 1e-12)
+    monkeypatch.setattr(landscape, "LANCZOS", 3)
+    found, products = landscape.largest_eigenvalue(*network(), iterations=1)
+    assert math.isnan(found) and products < 10
+
+
+def test_sharpness_by_hand():
+    # Two classes, logits (w, 0), truth 0: L = log(1 + exp(-w)) at w = 0, downhill is up in w.
+    model = nn.Linear(1, 2)
+    for w in model.parameters():
+        nn.init.zeros_(w)
+    x, y = torch.ones(1, 1), torch.tensor([0])
+    # g = (-1, 1, -1, 1) / 2 has length 1, so a step of rho = 1 moves each weight by 1/2 and the
+    # difference of the logits by 4 / 2: L = log(1 + e^2).
+    expected = math.log(1 + math.exp(2)) - math.log(2)
+    assert landscape.sharpness(model, x, y, 1.0) == pytest.approx(expected, rel=1e-6)
+
+
+def mean_loss(model, x, y):
+    """Clip by clip."""
+    losses = [cross_entropy(model(x[i : i + 1]), y[i : i + 1]) for i in range(len(x))]
+    return sum(losses) / len(losses)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("rho", [0.01, 0.5])
+def test_sharpness_against_a_plain_loop(case, rho):
+    model, x, y = CASES[case]()
+    slow = copy.deepcopy(model).double().eval()
+    before = mean_loss(slow, x.double(), y)
+    before.backward()
+    moving = [w for w in slow.parameters() if w.requires_grad]
+    length = sum(w.grad.square().sum() for w in moving).sqrt()
+    with torch.no_grad():
+        for w in moving:
+            w += rho * w.grad / length
+        expected = (mean_loss(slow, x.double(), y) - before).item()
+    assert expected > 0.5 * rho * length.item()
+    assert landscape.sharpness(model, x, y, rho) == pytest.approx(expected, rel=1e-3)
+
+
+def seen(model, call):
+    """The weights at each evaluation of the loss of one batch."""
+    found = []
+    hook = model.register_forward_pre_hook(
+        lambda module, _: found.append({n: w.clone() for n, w in module.named_parameters()})
+    )
+    call()
+    hook.remove()
+    return found
+
+
+def test_each_filter_moves_by_its_own_length():
+    model, x, y = network()
+    model[5].weight.data[1] = 0  # a dead filter stays
+    own = {name: w.detach().clone() for name, w in model.named_parameters()}
+    x, y = x[:4], y[:4]
+    back, middle, forth = seen(model, lambda: landscape.line(model, x, y, 3, 1.0, 7))
+    for name in ("0.weight", "5.weight"):
+        for i, weights in enumerate(own[name]):
+            step = forth[name][i] - weights
+            torch.testing.assert_close(step.norm(), weights.norm())
+            torch.testing.assert_close(back[name][i], weights - step)
+            torch.testing.assert_close(middle[name][i], weights)
+    for name in ("0.bias", "1.weight", "1.bias", "5.bias"):
+        assert torch.equal(forth[name], own[name])
+    again = seen(model, lambda: landscape.line(model, x, y, 3, 1.0, 7))[2]
+    other = seen(model, lambda: landscape.line(model, x, y, 3, 1.0, 8))[2]
+    assert torch.equal(again["0.weight"], forth["0.weight"])
+    assert not torch.isclose(other["0.weight"], forth["0.weight"]).any()
+
+
+def test_frozen_weights_do_not_move():
+    model, x, y = transformer()
+    own = {name: w.detach().clone() for name, w in model.named_parameters()}
+    moved = seen(model, lambda: landscape.line(model, x, y, 3, 1.0, 7))[2]
+    assert [n for n in own if not torch.equal(own[n], moved[n])] == [
+        "vit.cls_token", "classifier.1.weight",
+    ]  # fmt: skip
+
+
+def test_line_has_the_loss_itself_in_the_middle():
+    model, x, y = network()
+    positions, losses = landscape.line(model, x, y, 5, 0.5, 0)
+    np.testing.assert_allclose(positions, [-0.5, -0.25, 0, 0.25, 0.5])
+    assert positions.dtype == losses.dtype == np.float32 and losses.shape == (5,)
+    slow = copy.deepcopy(model).double().eval()
+    assert losses[2] == pytest.approx(mean_loss(slow, x.double(), y).item(), rel=1e-6)
+    assert len(set(losses)) == 5
+
+
+def test_plane_is_spanned_by_line_and_another_direction():
+    model, x, y = network()
+    positions, losses = landscape.plane(model, x, y, 3, 1.0, 4)
+    np.testing.assert_allclose(losses[1], landscape.line(model, x, y, 3, 1.0, 4)[1])
+    assert losses.shape == (3, 3) and losses.dtype == np.float32
+    short = x[:4], y[:4]
+    found = seen(model, lambda: landscape.plane(model, *short, 3, 1.0, 4))
+    own = model[0].weight.detach()
+    first, second = found[5]["0.weight"] - own, found[7]["0.weight"] - own
+    for i in range(3):
+        torch.testing.assert_close(second[i].norm(), own[i].norm())
+    assert not torch.isclose(first, second).any()
+    for row, b in enumerate(positions):
+        for column, a in enumerate(positions):
+            expected = own + a * first + b * second
+            torch.testing.assert_close(found[3 * row + column]["0.weight"], expected)
+
+
+MEASURES = {
+    "eigenvalue": lambda *case: landscape.largest_eigenvalue(*case)[0],
+    "sharpness": lambda *case: landscape.sharpness(*case, 0.1),
+    "line": lambda *case: landscape.line(*case, 3, 1.0, 0)[1],
+    "plane": lambda *case: landscape.plane(*case, 3, 1.0, 0)[1],
+}
+
+
+@pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES)
+def test_batches_do_not_matter(measure, monkeypatch):
+    model, x, y = network()
+    found = []
+    for batch in (7, 16, 100):
+        monkeypatch.setattr(landscape, "BATCH", batch)
+        monkeypatch.setattr(landscape, "PRODUCT_BATCH", batch)
+        sizes = []
+        hook = model.register_forward_pre_hook(lambda _, x, sizes=sizes: sizes.append(len(x[0])))
+        found.append(measure(model, x, y))
+        hook.remove()
+        assert max(sizes) == min(batch, CLIPS)
+    np.testing.assert_allclose(found[0], found[2], rtol=1e-4)
+    np.testing.assert_allclose(found[1], found[2], rtol=1e-4)
+
+
+@pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES)
+@pytest.mark.parametrize("case", CASES)
+def test_the_model_stays_as_it_was(measure, case):
+    model, x, y = CASES[case]()
+    model.train()
+    next(model.children()).eval()  # parts may differ
+    state, own = copy.deepcopy(model.state_dict()), list(model.parameters())
+    modes = [part.training for part in model.modules()]
+    asked = [w.requires_grad for w in own]
+    measure(model, x, y)
+    with pytest.raises((RuntimeError, AssertionError)):
+        measure(model, x[:, :, :1], y)  # in the middle of it
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+    assert all(a is b for a, b in zip(model.parameters(), own, strict=True))
+    assert [part.training for part in model.modules()] == modes
+    assert [w.requires_grad for w in own] == asked
+    assert all(w.grad is None for w in own)
+
+
+@pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES)
+def test_the_head_of_a_contrastive_method_does_not_count(measure):
+    model, x, y = transformer()
+    alone = measure(model, x, y)
+    model.projector = Projector(model.width, 16)
+    np.testing.assert_array_equal(measure(model, x, y), alone)
+    model.register_parameter("unseen", nn.Parameter(torch.ones(3)))  # nor what nothing depends on
+    np.testing.assert_allclose(measure(model, x, y), alone, rtol=1e-2)

@@ -1,0 +1,159 @@
+"""Reading sound files, good and bad; clips against a loop and torchaudio's transforms."""
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+import torchaudio
+
+from lib.data import audio
+from lib.errors import UserError
+from lib.features.frontends import FrontEnd
+
+RNG = np.random.default_rng(0)
+
+
+def noise(samples: int) -> np.ndarray:
+    return RNG.uniform(-0.5, 0.5, samples).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "subtype", "step"),
+    [
+        (".wav", "PCM_U8", 2**-7),
+        (".wav", "PCM_16", 2**-15),
+        (".wav", "PCM_24", 2**-23),
+        (".flac", "PCM_16", 2**-15),
+        (".flac", "PCM_24", 2**-23),
+        (".wav", "FLOAT", 1e-9),
+    ],
+)
+@pytest.mark.parametrize("rate", [4000, 44100])
+def test_read_every_format(tmp_path, suffix, subtype, step, rate):
+    wave = noise(500)
+    path = tmp_path / f"a{suffix}"
+    soundfile.write(path, wave, rate, subtype=subtype)
+    got, got_rate = audio.read(path)
+    assert got_rate == rate and got.dtype == np.float32 and got.shape == (500,)
+    assert np.abs(got - wave).max() <= step
+
+
+def test_stereo_is_averaged(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.array([[0.5, 0.25], [-0.5, 0.0]]), 8000)
+    got, _ = audio.read(tmp_path / "a.wav")
+    np.testing.assert_allclose(got, [0.375, -0.25], atol=1e-4)
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.99])
+def test_a_truncated_file_is_told(tmp_path, suffix, share):
+    path = tmp_path / f"a{suffix}"
+    soundfile.write(path, noise(20000), 8000)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(UserError, match=f"a{suffix}: .*fetch it"):
+        audio.read(path)
+
+
+@pytest.mark.parametrize(
+    ("samples", "fault"),
+    [(np.zeros(0), "holds no sound"), (np.array([0, np.nan]), "NaN"), ([np.inf, 0], "infinite")],
+)
+def test_no_samples_and_nan(tmp_path, samples, fault):
+    soundfile.write(tmp_path / "a.wav", samples, 8000, subtype="FLOAT")
+    with pytest.raises(UserError, match=f"a.wav: .*{fault}"):
+        audio.read(tmp_path / "a.wav")
+
+
+def test_what_is_no_sound_or_not_there(tmp_path):
+    (tmp_path / "a.wav").write_text("<html>not found</html>")
+    with pytest.raises(UserError, match="a.wav: not a readable sound file"):
+        audio.read(tmp_path / "a.wav")
+    with pytest.raises(UserError, match="b.wav: not readable .No such file"):
+        audio.read(tmp_path / "b.wav")
+
+
+def test_a_wav_of_open_length_with_a_chunk_after_it(tmp_path):
+    """Chunks before and after the sound, of odd length, are no truncation."""
+    path = tmp_path / "a.wav"
+    soundfile.write(path, noise(100), 8000)
+    body = path.read_bytes()
+    path.write_bytes(body[:12] + b"LIST\x03\x00\x00\x00abc\x00" + body[12:] + b"note\x02\0\0\0hi")
+    assert len(audio.read(path)[0]) == 100
+
+
+@pytest.mark.parametrize("rate", [4000, 8000, 10000, 44100])
+def test_resample_keeps_a_tone(rate):
+    t = np.arange(rate) / rate
+    tone = np.sin(2 * np.pi * 440 * t).astype(np.float32)
+    got = audio.resample(tone, rate, 16000)
+    expected = np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)
+    assert got.shape == (16000,)
+    np.testing.assert_allclose(got[500:-500], expected[500:-500], atol=5e-3)
+
+
+def test_fade_equals_torchaudio():
+    wave = noise(5000)
+    before = wave.copy()
+    for rise, fall in ((1000, 1000), (0, 1000), (1000, 0)):
+        want = torchaudio.transforms.Fade(rise, fall, "linear")(torch.from_numpy(wave))
+        np.testing.assert_allclose(audio.fade(wave, rise, fall), want, atol=1e-7)
+    assert (wave == before).all()
+    assert audio.fade(wave[:10], 1000, 1000)[[0, -1]].tolist() == [0, 0]  # shorter than a fade
+
+
+@pytest.mark.parametrize("samples", [3, 1500, 3999, 4000, 4001, 9000])
+@pytest.mark.parametrize("pad", ["repeat", "cyclic", "zero"])
+def test_cut_or_repeat_against_a_loop(samples, pad):
+    wave = noise(samples)
+    want = np.zeros(4000)
+    for i in range(4000):
+        if i < samples or pad != "zero":
+            want[i] = wave[i % samples]
+        if samples <= 4000 and pad == "repeat" and i >= 3000:
+            want[i] *= (3999 - i) / 999
+    got = audio.cut_or_repeat(wave, 4000, pad)
+    assert got.shape == (4000,) and got.dtype == np.float32
+    np.testing.assert_allclose(got, want, atol=1e-6)
+
+
+def test_recording_and_cycle_of_the_official_front_end(tmp_path):
+    """By hand: resample, fade 1,000 samples of the recording, slice at int(seconds * rate)."""
+    wave = np.full(32000, 0.5, np.float32)
+    soundfile.write(tmp_path / "a.wav", wave, 16000, subtype="FLOAT")
+    front = FrontEnd(clip_seconds=0.5)
+    whole = audio.recording_wave(tmp_path / "a.wav", front)
+    assert whole[0] == whole[-1] == 0
+    np.testing.assert_allclose(whole[[500, 999, 1000, -501]], [0.25025, 0.5, 0.5, 0.25025], 1e-5)
+    clip = audio.cycle_clip(whole, 0.0, 0.30004, front)  # 4,800 of 8,000 samples
+    assert clip.shape == (8000,)
+    np.testing.assert_array_equal(clip[:4800], whole[:4800])
+    np.testing.assert_array_equal(clip[4800:7000], whole[:2200])
+    assert clip[-1] == 0
+
+
+def test_fade_of_each_cycle(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.full(32000, 0.5, np.float32), 16000, subtype="FLOAT")
+    front = FrontEnd(clip_seconds=0.5, fade="cycle", pad="cyclic")
+    whole = audio.recording_wave(tmp_path / "a.wav", front)
+    assert (whole == 0.5).all()
+    clip = audio.cycle_clip(whole, 1.0, 1.25, front)
+    assert clip[[0, 3999, 4000, 7999]].tolist() == [0, 0, 0, 0] and clip[2000] == 0.5
+
+
+def test_a_cycle_past_the_end():
+    front = FrontEnd(clip_seconds=0.5)
+    wave = noise(16000)
+    assert audio.cycle_clip(wave, 0.9, 1.4, front).shape == (8000,)  # what is there
+    with pytest.raises(UserError, match="from 1.0 to 1.4 s lies past the end .* 1.000 s"):
+        audio.cycle_clip(wave, 1.0, 1.4, front)
+
+
+def test_no_fade_leaves_the_samples_of_a_cycle_as_they_are(tmp_path):
+    wave = np.random.default_rng(0).normal(0, 0.1, 16000).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", wave, 16000, subtype="FLOAT")
+    front = FrontEnd(clip_seconds=0.5, fade="none", pad="cyclic")
+    whole = audio.recording_wave(tmp_path / "a.wav", front)
+    np.testing.assert_array_equal(whole, wave)
+    clip = audio.cycle_clip(whole, 0.1, 0.4, front)
+    np.testing.assert_array_equal(clip, np.concatenate([wave[1600:6400], wave[1600:4800]]))

@@ -1,0 +1,239 @@
+"""The ICBHI reader: facts of the database, the official layout's quirks, every kind of fault."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from lib import data
+from lib.data import CLASSES, icbhi
+from lib.errors import UserError
+
+METADATA = Path(__file__).parents[2] / "data/icbhi_cycles.csv.gz"
+TRAIN, TEST = "101_1b1_Al_sc_Meditron", "102_1b1_Tc_mc_AKGC417L"
+LINES = "0.5\t1.5\t0\t0\n1.5\t2.0\t1\t0\n2.0\t3.0\t0\t1\n3.0\t4.0\t1\t1\n"
+
+
+def metadata() -> pd.DataFrame:
+    """All 6,898 cycles of the database: names, times and labels, no sound."""
+    return pd.read_csv(METADATA)
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Two recordings of 5 s in the official layout."""
+    folder = tmp_path / icbhi.FOLDER
+    folder.mkdir()
+    for name, suffix in ((TRAIN, ".wav"), (TEST, ".flac")):
+        (folder / f"{name}.txt").write_text(LINES)
+        noise = np.random.default_rng(0).uniform(-0.1, 0.1, 20000)
+        soundfile.write(folder / f"{name}{suffix}", noise, 4000)
+    (folder / "filename_format.txt").write_text("a note, not an annotation\n")
+    (tmp_path / icbhi.SPLIT_FILE).write_text(f"{TRAIN}\ttrain\n{TEST}\ttest\n")
+    return tmp_path
+
+
+def annotate(root, text, name=TRAIN):
+    (root / icbhi.FOLDER / f"{name}.txt").write_text(text)
+
+
+def counts(table) -> dict:
+    return table.groupby(["split", "label"]).size().unstack()[list(CLASSES)].T.to_dict("list")
+
+
+def test_facts_of_the_paper():
+    table = metadata()
+    code = table.crackle + 2 * table.wheeze
+    table["label"] = [CLASSES[c] for c in code]
+    table["patient"] = table.recording.str[:3]
+    assert len(table) == 6898 and table.recording.nunique() == icbhi.RECORDINGS
+    assert table.label.value_counts()[list(CLASSES)].tolist() == [3642, 1864, 886, 506]
+    assert counts(table) == {"train": [2063, 1215, 501, 363], "test": [1579, 649, 385, 143]}
+    sides = table.groupby("split")
+    assert sides.recording.nunique().to_dict() == {"train": 539, "test": 381}
+    assert sides.patient.nunique().to_dict() == {"train": 79, "test": 49}
+    both = set.intersection(*(set(side.patient) for _, side in sides))
+    assert both == set(icbhi.OVERLAPPING_PATIENTS)
+    clean = table[(table.split == "train") & ~table.patient.isin(both)]
+    assert (clean.recording.nunique(), clean.patient.nunique(), len(clean)) == (526, 77, 4025)
+    assert clean.label.value_counts()[list(CLASSES)].tolist() == [2053, 1186, 486, 300]
+    seconds = table.end - table.start
+    assert (seconds.min().round(3), seconds.max().round(3)) == (0.2, 16.163)
+    assert round(seconds.mean(), 2) == 2.70 and (seconds > 8).sum() == 15
+    assert (table.recording == "226_1b1_Pl_sc_LittC2SE").sum() == 11
+
+
+def test_reads_the_official_layout(root):
+    table = icbhi.cycles(root)
+    assert list(table.columns) == list(icbhi.COLUMNS)
+    assert table.index.tolist() == list(range(8))
+    assert table.iloc[1].tolist() == [
+        "icbhi", TRAIN, "101", "Meditron", "Al", 1, 1.5, 2.0, "crackle", "train"
+    ]  # fmt: skip
+    assert table.label.tolist() == 2 * ["normal", "crackle", "wheeze", "both"]
+    assert table.split.tolist() == 4 * ["train"] + 4 * ["test"]
+    assert [p.suffix for p in icbhi.audio_files(root).values()] == [".wav", ".flac"]
+    assert icbhi.check(root) == []
+
+
+def test_the_split_file_may_lie_in_the_folder(root):
+    (root / icbhi.SPLIT_FILE).rename(root / icbhi.FOLDER / icbhi.SPLIT_FILE)
+    assert len(icbhi.cycles(root)) == 8
+    (root / icbhi.FOLDER / icbhi.SPLIT_FILE).unlink()
+    with pytest.raises(UserError, match="ICBHI_challenge_train_test.txt: not found; fetch it"):
+        icbhi.cycles(root)
+
+
+@pytest.mark.parametrize("named", ["Meditron", "LittC2SE"])
+def test_the_recording_with_two_device_names_is_kept(root, named):
+    """The challenge's list says Meditron, the files say LittC2SE; both lists must work."""
+    annotate(root, LINES, "226_1b1_Pl_sc_LittC2SE")
+    with open(root / icbhi.SPLIT_FILE, "a") as split:
+        split.write(f"226_1b1_Pl_sc_{named}\ttrain\n")
+    table = icbhi.cycles(root)
+    mended = table[table.patient == "226"]
+    assert len(mended) == 4 and set(mended.split) == {"train"}
+    assert set(mended.device) == {"LittC2SE"}
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("0.5,1.5,0,0\n", "line 1: '0.5,1.5,0,0' is not 'start end crackle wheeze'"),
+        ("start\tend\tcrackle\twheeze\n0\t1\t0\t0\n", "line 1: 'start.*no header"),
+        ("0\t1\t0\n", "line 1"),
+        ("0\t1\t0\t0\t0\n", "line 1"),
+        ("0\t1\t0\t0\n1\t2\t0\t2\n", "line 2.*flags 0 or 1"),
+        ("0\t1\t0\t0\n1\t1\t0\t0\n", "line 2: empty or reversed cycle 1.0 to 1.0 s"),
+        ("2\t1\t0\t0\n", "line 1: empty or reversed"),
+        ("0\tnan\t0\t0\n", "line 1: empty or reversed"),
+        ("0\t1\t0\t0\n0.9\t2\t0\t0\n", "line 2: cycle from 0.9 s overlaps.*1.0 s"),
+        ("", "no cycles; restore the annotation"),
+    ],
+)
+def test_a_bad_annotation_is_told(root, text, fault):
+    annotate(root, text)
+    with pytest.raises(UserError, match=f"{TRAIN}.txt: {fault}"):
+        icbhi.cycles(root)
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("103_1b1_Al_sc_Iphone", "unknown device 'Iphone' .known: AKGC417L"),
+        ("103_1b1_Xx_sc_Meditron", "unknown location 'Xx'"),
+        ("103_1b1_Al_Meditron", "the name is not patient_index"),
+        ("103_1b1_Al_sc_Meditron", "not in ICBHI_challenge_train_test.txt; add its line"),
+    ],
+)
+def test_a_bad_name_is_told(root, name, fault):
+    annotate(root, LINES, name)
+    with pytest.raises(UserError, match=f"{name}.txt: {fault}"):
+        icbhi.cycles(root)
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("104_1b1_Al_sc_Meditron\ttrain\n", "names 104_1b1_Al_sc_Meditron, but .* is not there"),
+        (f"{TRAIN}\ttest\n", f"line 3: {TRAIN} stands there twice"),
+        (f"{TRAIN}\tvalidation\n", "line 3: .* is not 'recording<tab>train|test'"),
+    ],
+)
+def test_a_bad_split_is_told(root, line, fault):
+    with open(root / icbhi.SPLIT_FILE, "a") as split:
+        split.write(line)
+    with pytest.raises(UserError, match=fault):
+        icbhi.cycles(root)
+
+
+def test_duplicate_recording_and_sound_without_annotation(root):
+    folder = root / icbhi.FOLDER
+    (folder / f"{TRAIN}.flac").write_bytes(b"")
+    with pytest.raises(UserError, match=f"{TRAIN}.wav: {TRAIN}.flac is there too; remove one"):
+        icbhi.audio_files(root)
+    (folder / f"{TRAIN}.flac").rename(folder / "105_1b1_Al_sc_Meditron.flac")
+    with pytest.raises(UserError, match="no 105_1b1_Al_sc_Meditron.txt; restore it"):
+        icbhi.audio_files(root)
+
+
+def test_check_lists_every_fault_at_once(root):
+    folder = root / icbhi.FOLDER
+    annotate(root, "0\t1\t0\t0\nx\n2\t2\t0\t0\n")
+    annotate(root, "0\t5.5\t0\t0\n", TEST)
+    soundfile.write(folder / f"{TRAIN}.wav", np.full(9, np.nan), 4000, subtype="FLOAT")
+    faults = icbhi.check(root)
+    expected = ["line 2", "line 3", "NaN", "annotated to 5.5 s, but the recording ends at 5.000 s"]
+    assert len(faults) == 4
+    assert all(want in got for want, got in zip(expected, faults, strict=True))
+    with pytest.raises(UserError, match="(?s)2 faults in the recordings.*line 2.*line 3"):
+        icbhi.cycles(root)
+
+
+@pytest.mark.parametrize("below", ["", "icbhi", icbhi.FOLDER])
+def test_find_takes_the_folder_or_the_one_above_or_below(root, monkeypatch, below):
+    given = root / below
+    if below == "icbhi":
+        given = root / "above"
+        given.mkdir()
+        (given / "icbhi").symlink_to(root)
+    monkeypatch.setenv("DATA_ROOT", str(given))
+    found = data.find()
+    assert (found.dataset, found.kind) == ("icbhi", "partial")
+    assert found.banner == "partial ICBHI: 2 of 920 recordings have audio."
+    assert len(icbhi.cycles(found.root)) == 8
+    with pytest.raises(UserError, match="2 of 920 .*all are needed; .*download icbhi"):
+        data.require_official(found, "paper")
+
+
+def test_all_recordings_with_audio_are_official(root, monkeypatch):
+    monkeypatch.setattr(icbhi, "RECORDINGS", 2)
+    monkeypatch.setenv("DATA_ROOT", str(root))
+    found = data.find()
+    assert found == data.Source("icbhi", root, "official", "")
+    data.require_official(found, "paper")
+
+
+def test_find_refuses_a_folder_without_recordings(root, tmp_path, monkeypatch):
+    monkeypatch.setenv("DATA_ROOT", str(tmp_path / "nowhere"))
+    with pytest.raises(
+        UserError, match="DATA_ROOT holds no ICBHI_final_database and no BioCAS2022"
+    ):
+        data.find()
+    for path in icbhi.audio_files(root).values():
+        path.unlink()
+    monkeypatch.setenv("DATA_ROOT", str(root))
+    with pytest.raises(UserError, match="no .wav or .flac recordings there"):
+        data.find()
+
+
+@pytest.mark.parametrize("below", ["", "sprsound", "sprsound/BioCAS2022"])
+def test_a_folder_of_sprsound_alone_leaves_icbhi_synthetic(tmp_path, monkeypatch, below):
+    (tmp_path / "sprsound/BioCAS2022").mkdir(parents=True)
+    monkeypatch.setenv("DATA_ROOT", str(tmp_path / below))
+    assert data.find().kind == "synthetic"
+
+
+@pytest.mark.real
+def test_real_annotations_equal_the_committed_metadata(real_root):
+    table, known = icbhi.cycles(real_root), metadata()
+    assert len(table) == len(known)
+    table["crackle"] = table.label.isin(["crackle", "both"]).astype(int)
+    table["wheeze"] = table.label.isin(["wheeze", "both"]).astype(int)
+    pd.testing.assert_frame_equal(table[known.columns], known)
+
+
+@pytest.mark.real
+def test_real_single_channel_subset(real_root):
+    table = icbhi.cycles(real_root)
+    sc = table[table.recording.str.contains("_sc_")]
+    assert sc.recording.nunique() == 188
+    assert counts(sc) == {"train": [740, 147, 120, 42], "test": [639, 102, 140, 39]}
+
+
+def test_metadata_holds_names_times_and_labels_only():
+    with gzip.open(METADATA, "rt") as handle:
+        assert handle.readline() == "recording,cycle,start,end,crackle,wheeze,split\n"

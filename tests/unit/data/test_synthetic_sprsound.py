@@ -1,0 +1,99 @@
+"""Synthetic SPRSound: the official layout, same seed same bytes, classes that can be learnt."""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import recall_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from lib import data
+from lib.data import sprsound, synthetic_sprsound
+from lib.features import cache, cache_build
+from lib.features.frontends import Mfcc
+
+
+def tree(root) -> dict[str, str]:
+    paths = sorted(path for path in root.rglob("*") if path.is_file())
+    return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in paths}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The default recordings, made once for all tests here."""
+    root = tmp_path_factory.mktemp("sprsound")
+    synthetic_sprsound.write(root)
+    return data.sprsound_source(root)
+
+
+def statistics(source, front, monkeypatch) -> tuple[pd.DataFrame, np.ndarray]:
+    monkeypatch.setattr(cache_build, "cores", lambda: 1)
+    built = cache.store_for(source, front, progress=False)
+    clips = [np.asarray(built.clip(row), np.float32) for row in range(len(built.cycles))]
+    found = [np.concatenate([c.mean(0), c.std(0), np.abs(np.diff(c, axis=0)).mean(0)])
+             for c in clips]  # fmt: skip
+    return built.cycles, np.stack(found)
+
+
+def test_same_seed_same_bytes(tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        synthetic_sprsound.write(tmp_path / name, seed, patients=2)
+    assert tree(tmp_path / "a") == tree(tmp_path / "b") != tree(tmp_path / "c")
+
+
+def test_all_labels_of_all_tasks_in_every_part(made):
+    assert made.kind == "synthetic" and made.banner.startswith("SYNTHETIC")
+    assert sprsound.check(made.root) == [] and sprsound.remarks(made.root).empty
+    events, records = sprsound.events(made.root), sprsound.records(made.root)
+    for task, classes in sprsound.TASKS.items():
+        table = events if task in events else records
+        counts = pd.crosstab(table.part, table[task])
+        assert sorted(counts.columns) == sorted(classes) and counts.to_numpy().min() >= 4
+    assert records.patient.nunique() == 40 and sorted(records.part.unique()) == [
+        "inter", "intra", "train"
+    ]  # fmt: skip
+    child = records.groupby("part").patient.agg(set)
+    assert child["intra"] <= child["train"] and not child["inter"] & child["train"]
+    assert records.end.between(3, 12).all()
+
+
+@pytest.mark.parametrize(("unit", "tasks"), [("event", ("t11", "t12")), ("record", ("t21", "t22"))])
+def test_classes_can_be_learnt(made, unit, tasks, monkeypatch):
+    """A linear model on simple statistics of the MFCC, on children whom it never saw."""
+    table, x = statistics(made, Mfcc(unit=unit), monkeypatch)
+    train, test = (table.index[table.part == part] for part in ("train", "inter"))
+    for task in tasks:
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
+        model.fit(x[train], table[task][train])
+        recalls = recall_score(table[task][test], model.predict(x[test]), average=None)
+        assert recalls.min() >= 0.5 and recalls.mean() > 0.75, task
+
+
+@pytest.mark.parametrize(
+    ("label", "low", "high"), [("Rhonchi", 90, 200), ("Wheeze", 250, 450), ("Stridor", 500, 800)]
+)
+def test_continuous_sounds_differ_in_height(made, label, low, high):
+    events, peaks = sprsound.events(made.root), []
+    files = sprsound.audio_files(made.root)
+    for event in events[events.t12 == label].itertuples():
+        wave, rate = soundfile.read(files[event.recording])
+        part = wave[round(event.start * rate) : round(event.end * rate)]
+        peaks.append(np.abs(np.fft.rfft(part)).argmax() * rate / len(part))
+    assert low < np.median(peaks) < high
+
+
+def test_written_once_where_nothing_is_found(monkeypatch, tmp_path):
+    monkeypatch.setenv("DATA_ROOT", str(tmp_path))
+    calls, real = [], synthetic_sprsound.write
+
+    def fewer(root, seed, patients):
+        calls.append((seed, patients))
+        real(root, seed, 4)
+
+    monkeypatch.setattr(synthetic_sprsound, "write", fewer)
+    assert data.find_sprsound() == data.find_sprsound()
+    assert calls == [(0, 40)] and data.find_sprsound().kind == "synthetic"
