@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmarks import made
 from benchmarks.measure import Case, Unavailable, Variant, Work
-from lib import data, files
+from lib import data, files, paths
 from lib.data import Source, icbhi, synthetic
 from lib.errors import UserError
 from lib.features.frontends import FrontEnd
@@ -24,9 +24,9 @@ def cases(folder: Path) -> list[Case]:
     given = {"source": source, "folder": folder}
     variants = (
         Variant("plain, one core", plain_loop, {**given, "cores": 1}),
-        Variant("plain, all cores", plain_loop, {**given, "cores": files.cores()}),
+        Variant("plain, all cores", plain_loop, {**given, "cores": paths.available_cores()}),
         Variant("ours, one core", our_store, {**given, "cores": 1}),
-        Variant("ours, all cores", our_store, {**given, "cores": files.cores()}),
+        Variant("ours, all cores", our_store, {**given, "cores": paths.available_cores()}),
     )
     opened = (Variant("ours", open_again, {"folder": folder}),)
     return [
@@ -69,7 +69,7 @@ def our_store(source: Source, folder: Path, cores: int) -> Work:
 
     _limit(cores)
     root = Path(tempfile.mkdtemp(dir=folder))
-    os.environ["STORES_ROOT"] = str(root)  # where it remembers hashes
+    os.environ["FEATURES_ROOT"] = str(root)  # where it remembers hashes
     count = len(icbhi.audio_files(source.root))
 
     def build() -> None:

@@ -19,7 +19,7 @@ import torch
 from benchmarks import gpu_work as work
 from benchmarks import made, measure, table
 from benchmarks.measure import Case, Variant, Work
-from lib import files
+from lib import paths
 from lib.reports import costs
 
 SIZES = {  # clips in the store, frames, batch, evaluation batches, copies, matrix, bytes, seconds
@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
         sys.exit("error: there is no CUDA device; --device cpu --size nano is a dry run")
     start, rows = time.monotonic(), []
     with tempfile.TemporaryDirectory(prefix="gpu-step-") as name:
-        out = given.out or (files.reports_root() if given.device == "cuda" else Path(name))
+        out = given.out or (paths.reports_root() if given.device == "cuda" else Path(name))
         for case in cases(Path(name), given.device, given.size):
             if time.monotonic() - start > given.seconds:
                 rows.append(_late(case))

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import torch
 
-from lib import files
+from lib import paths
 
 
 def facts() -> dict[str, object]:
     """cpu (its name), cores that may be used, torch's version, gpu (its name, or none)."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
-    return {"cpu": _cpu(), "cores": files.cores(), "torch": torch.__version__, "gpu": gpu}
+    return {"cpu": _cpu(), "cores": paths.available_cores(), "torch": torch.__version__, "gpu": gpu}
 
 
 def _cpu() -> str:

@@ -25,7 +25,7 @@ def experiment(model: str, size: str, method: str, **changes: object) -> Experim
         "method": method,
         "mix_at": "tokens" if model == "ast" else "input",
         "class_weights": method == "ce",
-        "normalise": "store",
+        "normalise": "dataset",
         "time_mask": 60,
     }
     return Experiment(f"{model} {size}".strip(), **settings | changes)

@@ -104,7 +104,7 @@ def _batches(
     cuda = device.type == "cuda"
     loader = torch.utils.data.DataLoader(
         clips,
-        experiment.batch,
+        experiment.batch_size,
         shuffle=True,
         drop_last=True,
         num_workers=8 if cuda else 0,

@@ -81,12 +81,12 @@ def check_published() -> Work:
 
 def page_tables() -> Work:
     """The tables of page 04 from finished runs."""
-    from lib import files, profiles
+    from lib import paths, profiles
     from lib.runs import folder as runs_folder
     from lib.runs import plan, results
     from lib.tables import verify
 
-    roots = (files.runs_root(), runs_folder.published_root())
+    roots = (paths.runs_root(), runs_folder.published_root())
     if not any(root.glob("*/result.json") for root in roots):
         raise Unavailable("no run is finished")
     judge = profiles.get("quick").verdict

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks import made
 from benchmarks.measure import Case, Variant, Work
-from lib import files
+from lib import files, paths
 from lib.features.frontends import FrontEnd
 from lib.models import ast
 
@@ -111,7 +111,7 @@ def processes(store: Path, folder: Path, runs: int) -> Work:
                 str(store),
                 str(FRAMES),
             ]
-            subprocess.run(command, check=True, cwd=files.PROJECT, env=environment,
+            subprocess.run(command, check=True, cwd=paths.PROJECT, env=environment,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
             shutil.rmtree(own)
 

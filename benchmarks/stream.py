@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.measure import Case, Variant, Work
 
-TOPOLOGIES = {"CNN": "cnn2/mixup@w12", "ResNet 18": "resnet18_supcon/mixup@w12"}
+TOPOLOGIES = {"CNN": "cnn2/mixup@1-2-windows", "ResNet 18": "resnet18_supcon/mixup@1-2-windows"}
 SECONDS = 32  # of noise: 30 windows of 3 s, a second apart
 
 

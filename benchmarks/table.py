@@ -5,13 +5,13 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks import machine
-from lib import files
+from lib import files, paths
 from lib.reports import costs, format
 
 
 def write(new: pd.DataFrame, name: str = costs.FILE, folder: Path | None = None) -> pd.DataFrame:
     """Write the rows as <name>.csv and .md; rows of groups not among them stay if they may."""
-    folder = folder or files.reports_root()
+    folder = folder or paths.reports_root()
     new = new.assign(**machine.facts()).reindex(columns=costs.COLUMNS)
     new = new.fillna({"note": "", "base": ""})
     path = folder / f"{name}.csv"

@@ -134,7 +134,7 @@ def run(argv: list[str]) -> int:
 
 def _replace(*arguments: str) -> int:
     """Become another Python program, started in the project's folder."""
-    from lib.files import PROJECT
+    from lib.paths import PROJECT
 
     os.chdir(PROJECT)
     sys.stdout.flush()
@@ -142,7 +142,7 @@ def _replace(*arguments: str) -> int:
 
 
 def _lab(words: list[str]) -> int:
-    from lib.files import PROJECT
+    from lib.paths import PROJECT
 
     return _replace("-m", "jupyterlab", "--notebook-dir", str(PROJECT / "notebooks"), *words)
 
@@ -189,7 +189,7 @@ def _publish(words: list[str]) -> int:
 def _download(words: list[str], options: argparse.Namespace) -> int:
     from lib.data.download import DATASETS, download
     from lib.errors import UserError
-    from lib.files import PROJECT
+    from lib.paths import PROJECT
 
     if len(words) != 1:
         raise UserError(f"download: name one data set ({', '.join(DATASETS)})")

@@ -16,23 +16,23 @@ class Experiment:
     dataset: str = "icbhi"  # icbhi | icbhi_mel | sprsound
     subset: str = "all"  # all | sc (single-channel recordings only)
     split: str = "official"  # official | patient_clean (train set without patients 156 and 218)
-    labels: str = "label"  # the store's column that is learnt: ICBHI's, t11 ... t22, w11, w12
-    validation_patients: float = 0.0  # share of training patients held out
-    validation_by: str = "patient"  # patient | clip: the published leak, same patient on both sides
-    validation_draw: str = "once"  # once | balanced: scored on a resampled set, as published
+    task: str = "icbhi4"  # icbhi4, or SPRSound's 1-1 ... 2-2, 1-1-windows, 1-2-windows
+    validation_split: float = 0.0  # share of training patients held out
+    split_by: str = "patient"  # patient | clip: the published leak, same patient on both sides
+    validation_resampled: bool = False  # validation scored on a resampled set, as published
     train_clips: int = 0  # 0 = all; else this many, class shares kept
     # front end
-    features: str = "fbank"  # fbank | mfcc
+    frontend: str = "fbank"  # fbank | mfcc
     clip_seconds: float = 8.0
     pad: str = "repeat"  # repeat (with fade-out) | cyclic | zero; of MFCC cyclic, else zeros
     fade: str = "recording"  # recording (official code) | cycle (the paper's wording) | none
-    coefficients: int = 64  # of the MFCC, as the next three
-    fft: int = 512
+    n_mfcc: int = 64  # of the MFCC, as the next three
+    n_fft: int = 512
     hop: int = 128
     scale: str = "zero_mean"  # zero_mean (the paper) | minmax (the published code)
-    normalise: str = "audioset"  # audioset | store | clip | zscore (clip, not halved)
-    pad_to: int = 0  # frames up to which zeros are added before normalising; 0 = none
-    stretch_to: int = 0  # frames to which clips are stretched before normalising; 0 = none
+    normalise: str = "audioset"  # audioset | dataset | clip | zscore (clip, not halved)
+    pad_frames: int = 0  # frames up to which zeros are added before normalising; 0 = none
+    interpolated_frames: int = 0  # frames to which clips are stretched before normalising; 0 = none
     # model
     model: str = "ast"
     size: str = "base"
@@ -40,7 +40,7 @@ class Experiment:
     stride: int = 10
     pool: str = "special"  # special (class and distillation token) | all (mean of all tokens)
     init: str = "none"  # none | imagenet | audioset | imagenet+audioset
-    parent: str = ""  # the experiment whose run of the same seed this one starts from
+    init_from: str = ""  # the experiment whose run of the same seed this one starts from
     stem: str = "random"  # random (official code) | summed: the 1-channel stem of ImageNet CNNs
     pos_embed: str = "official"  # official (axes swapped, as published) | aligned
     head: str = "norm"  # norm (AST: LayerNorm, Linear) | linear
@@ -81,27 +81,27 @@ class Experiment:
     schedule: str = "cosine"  # cosine | constant
     lr: float = 5e-5
     weight_decay: float = 1e-6
-    batch: int = 8
+    batch_size: int = 8
     epochs: int = 50
     moving_average: float = 0.5
     precision: str = "fp32"  # fp32 | bf16 | fp16
     # what is kept beside the numbers; changes none of them
-    keep_embeddings: bool = False
-    keep_train: bool = False  # answers on the training clips too
-    keep_weights: bool = False  # of the epoch chosen on validation, else of the last one
-    keep_geometry: bool = False  # sharpness, slices of the loss and attention after the last epoch
-    keep_spectra: bool = False  # spectral response of every block after the last epoch
+    save_embeddings: bool = False
+    save_train_predictions: bool = False  # answers on the training clips too
+    save_weights: bool = False  # of the epoch chosen on validation, else of the last one
+    save_landscape: bool = False  # sharpness, slices of the loss and attention after the last epoch
+    save_frequency_response: bool = False  # spectral response of every block after the last epoch
 
     def __post_init__(self) -> None:
         for key, allowed in CHOICES.items():
             if getattr(self, key) not in allowed:
                 raise unknown(key, getattr(self, key), allowed)
-        for key in ("gain", "noise", "pad_to", "stretch_to"):
-            if self.features != "fbank" and getattr(self, key):
+        for key in ("gain", "noise", "pad_frames", "interpolated_frames"):
+            if self.frontend != "fbank" and getattr(self, key):
                 raise UserError(f"{self.name}: {key} is for fbank; set it to 0")
-        if self.epochs < 1 or self.batch < 2 or not 0 <= self.validation_patients < 1:
+        if self.epochs < 1 or self.batch_size < 2 or not 0 <= self.validation_split < 1:
             raise UserError(
-                f"{self.name}: needs epochs >= 1, batch >= 2 and validation_patients in [0, 1)"
+                f"{self.name}: needs epochs >= 1, batch_size >= 2 and validation_split in [0, 1)"
             )
 
 
@@ -109,17 +109,16 @@ CHOICES = {
     "dataset": ("icbhi", "icbhi_mel", "sprsound"),
     "subset": ("all", "sc"),
     "split": ("official", "patient_clean"),
-    "labels": ("label", "t11", "t12", "t21", "t22", "w11", "w12"),
-    "validation_by": ("patient", "clip"),
-    "validation_draw": ("once", "balanced"),
-    "features": ("fbank", "mfcc"),
+    "task": ("icbhi4", "1-1", "1-2", "2-1", "2-2", "1-1-windows", "1-2-windows"),
+    "split_by": ("patient", "clip"),
+    "frontend": ("fbank", "mfcc"),
     "scale": ("zero_mean", "minmax"),
     "sampler": ("shuffle", "balanced"),
     "optimizer": ("adam", "adamw", "sgd"),
     "schedule": ("cosine", "constant"),
     "pad": ("repeat", "cyclic", "zero"),
     "fade": ("recording", "cycle", "none"),
-    "normalise": ("audioset", "store", "clip", "zscore"),
+    "normalise": ("audioset", "dataset", "clip", "zscore"),
     "pool": ("special", "all"),
     "init": ("none", "imagenet", "audioset", "imagenet+audioset"),
     "stem": ("random", "summed"),
@@ -136,8 +135,8 @@ CHOICES = {
 }
 # What a parent was is in the hash all the same, as the fingerprint of the weights (`lib.runs.folder`).
 NOT_HASHED = (
-    *("name", "parent", "keep_embeddings", "keep_train", "keep_weights"),
-    *("keep_geometry", "keep_spectra"),
+    *("name", "init_from", "save_embeddings", "save_train_predictions", "save_weights"),
+    *("save_landscape", "save_frequency_response"),
 )
 
 
@@ -150,7 +149,7 @@ def override(experiment: Experiment, **changes: object) -> Experiment:
     return replace(experiment, **changes)
 
 
-def identity(experiment: Experiment) -> dict:
+def hashed_settings(experiment: Experiment) -> dict:
     """The settings that can change a number: what a run's hash covers, besides seed and data.
 
     Only those that differ from the defaults count, so that a setting that is added later, with the
@@ -168,7 +167,7 @@ def identity(experiment: Experiment) -> dict:
 PUBLISHED = {
     "fbank": Experiment("published"),
     "mfcc": Experiment(
-        "published", lr=1e-3, batch=32, validation_patients=0.2, normalise="zscore",
+        "published", lr=1e-3, batch_size=32, validation_split=0.2, normalise="zscore",
         moving_average=0.0,
     ),
 }  # fmt: skip
@@ -176,11 +175,11 @@ PUBLISHED = {
 # How a setting that differs from the published one is named beside a number.
 NAMED = {
     "subset": "{} only",
-    "validation_patients": "{:.0%} of patients held out",
+    "validation_split": "{:.0%} of patients held out",
     "train_clips": "{} training clips",
     "normalise": "normalised by {}",
-    "pad_to": "filled up to {} frames",
-    "stretch_to": "stretched to {} frames",
+    "pad_frames": "filled up to {} frames",
+    "interpolated_frames": "stretched to {} frames",
     "time_mask": "time masks < {}",
     "moving_average": "averaging {:g}",
     "blur": "blur {:g}",
@@ -197,12 +196,12 @@ NAMED = {
 }
 
 
-def describe(experiment: Experiment) -> str:
+def describe_settings(experiment: Experiment) -> str:
     """The settings a reader must know beside a number, in a few words.
 
     On MFCC what is published for SPRSound goes without saying, learning rate and batch too.
     """
-    published = PUBLISHED[experiment.features]
+    published = PUBLISHED[experiment.frontend]
     sized, mixed = experiment.model in ("ast", "dass"), experiment.method != "ce"
     words = [f"{experiment.model} {experiment.size}" if sized else experiment.model]
     if experiment.model == "ast" and experiment.stride != published.stride:
@@ -211,10 +210,10 @@ def describe(experiment: Experiment) -> str:
         f"{experiment.epochs} epoch{'s' * (experiment.epochs > 1)}",
         f"{experiment.clip_seconds:g} s clips",
     ]
-    for key, word in (("lr", "lr {:g}"), ("batch", "batch {}")):
-        if experiment.features == "fbank" or getattr(experiment, key) != getattr(published, key):
+    for key, word in (("lr", "lr {:g}"), ("batch_size", "batch {}")):
+        if experiment.frontend == "fbank" or getattr(experiment, key) != getattr(published, key):
             words.append(word.format(getattr(experiment, key)))
-    if mixed == experiment.class_weights and experiment.features == "fbank":
+    if mixed == experiment.class_weights and experiment.frontend == "fbank":
         words.append("weighted CE" if mixed else "unweighted CE")
     if experiment.method in ("patchmix_cl", "dual_axis_cl") and experiment.tau != published.tau:
         words.append(f"tau {experiment.tau:g}")

@@ -8,7 +8,7 @@ class UserError(Exception):
     """One line that names the file or setting, the fault and the remedy."""
 
 
-class RunFault(UserError):
+class TrainingError(UserError):
     """A fault of a run itself: made again, it would fail again."""
 
 

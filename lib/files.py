@@ -1,4 +1,4 @@
-"""Where things lie, and how they are written: aside, then renamed, so nothing is half there."""
+"""Atomic writes, locks and JSON: a file is written beside its place and renamed when complete."""
 
 import errno
 import fcntl
@@ -12,50 +12,24 @@ from pathlib import Path
 
 from lib.errors import UserError
 
-PROJECT = Path(__file__).resolve().parent.parent
 FULL = (errno.ENOSPC, errno.EDQUOT)
 CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 OLD_SECONDS = 24 * 3600
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
-def runs_root() -> Path:
-    """Local runs: checkpoints, histories, predictions (`RUNS_ROOT`, else `runs/`)."""
-    return Path(os.environ.get("RUNS_ROOT") or PROJECT / "runs")
-
-
-def stores_root() -> Path:
-    """Feature stores built here (`STORES_ROOT`, else `stores/`)."""
-    return Path(os.environ.get("STORES_ROOT") or PROJECT / "stores")
-
-
-def weights_root() -> Path:
-    """Local pretrained weights (`WEIGHTS_ROOT`, else `weights/`)."""
-    return Path(os.environ.get("WEIGHTS_ROOT") or PROJECT / "weights")
-
-
-def reports_root() -> Path:
-    """Committed reports, and local ones in `local/` (`REPORTS_ROOT`, else `reports/`)."""
-    return Path(os.environ.get("REPORTS_ROOT") or PROJECT / "reports")
-
-
-def cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def part_of(path: Path) -> Path:
+def temp_path(path: Path) -> Path:
     """The temporary path beside `path` that this process alone writes, also on a shared disk."""
     return path.with_name(f"{path.name}.{os.uname().nodename}.{os.getpid()}.part")
 
 
 @contextmanager
-def aside(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it into place only if the block succeeds."""
     path = Path(path)
-    part = part_of(path)
+    part = temp_path(path)
     try:
-        with writing(path):
+        with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield part
             with open(part, "rb") as handle:
@@ -67,7 +41,7 @@ def aside(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def disk_errors(path: Path) -> Iterator[None]:
     """Turn what the system says where `path` cannot be written into a `UserError`."""
     try:
         yield
@@ -83,7 +57,7 @@ def writing(path: Path) -> Iterator[None]:
         raise
 
 
-def sweep(folder: Path) -> None:
+def remove_stale(folder: Path) -> None:
     """Remove what killed processes left half written in `folder` and below.
 
     That is what `part_of` names for a process of this machine that runs no more, and for any other
@@ -121,7 +95,7 @@ def require_writable(name: str, folder: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path, wait: bool = False) -> Iterator[None]:
+def file_lock(path: Path, wait: bool = False) -> Iterator[None]:
     """Hold a file lock; the system frees the lock of a process that died. Taken: UserError.
 
     A file system without locks (some shared ones) is no fault: writing aside and renaming holds.
@@ -146,7 +120,7 @@ def locked(path: Path, wait: bool = False) -> Iterator[None]:
 
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text aside and rename it into place."""
-    with aside(path) as part:
+    with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8")
 
 

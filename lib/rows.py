@@ -131,25 +131,25 @@ def _sprsound(table: str) -> list[Row]:
 FAULTS = own(
     "variant task",
     """
-    as it should be                                          | t11 | cnn2/ce@t11
-    validation by random events: the same child on both sides | t11 | cnn2/ce@t11/validation_by=clip
-    validation resampled to equal classes | t11 | cnn2/ce@t11/validation_draw=balanced
-    scaled from smallest to largest, mean kept               | t11 | cnn2/ce@t11/scale=minmax
-    events repeated to 3 s, no zeros that show their length  | t11 | cnn2/ce@t11/pad=cyclic
-    records of 3 s (training scripts)                        | t21 | cnn2/ce@t21
-    records of 3 s, the published 50 epochs in every profile | t21 | cnn2/ce@t21/epochs=50
-    records of 15 s (submitted settings)                     | t21 | cnn2/ce@t21/clip_seconds=15
-    records of 3 s (training scripts)                        | t22 | cnn2/ce@t22
-    records of 15 s (submitted settings)                     | t22 | cnn2/ce@t22/clip_seconds=15
+    as it should be                                          | 1-1 | cnn2/ce@1-1
+    validation by random events: the same child on both sides | 1-1 | cnn2/ce@1-1/split_by=clip
+    validation resampled to equal classes | 1-1 | cnn2/ce@1-1/validation_resampled=True
+    scaled from smallest to largest, mean kept               | 1-1 | cnn2/ce@1-1/scale=minmax
+    events repeated to 3 s, no zeros that show their length  | 1-1 | cnn2/ce@1-1/pad=cyclic
+    records of 3 s (training scripts)                        | 2-1 | cnn2/ce@2-1
+    records of 3 s, the published 50 epochs in every profile | 2-1 | cnn2/ce@2-1/epochs=50
+    records of 15 s (submitted settings)                     | 2-1 | cnn2/ce@2-1/clip_seconds=15
+    records of 3 s (training scripts)                        | 2-2 | cnn2/ce@2-2
+    records of 15 s (submitted settings)                     | 2-2 | cnn2/ce@2-2/clip_seconds=15
     """,
 )
 WINDOWS = own(
     "topology task",
     """
-    CNN + MixUp                | t21 | cnn2/mixup@w11
-    CNN + MixUp                | t22 | cnn2/mixup@w12
-    ResNet 18 + SupCon + MixUp | t21 | resnet18_supcon/mixup@w11
-    ResNet 18 + SupCon + MixUp | t22 | resnet18_supcon/mixup@w12
+    CNN + MixUp                | 2-1 | cnn2/mixup@1-1-windows
+    CNN + MixUp                | 2-2 | cnn2/mixup@1-2-windows
+    ResNet 18 + SupCon + MixUp | 2-1 | resnet18_supcon/mixup@1-1-windows
+    ResNet 18 + SupCon + MixUp | 2-2 | resnet18_supcon/mixup@1-2-windows
     """,
 )
 CHILDREN = own(

@@ -24,8 +24,8 @@ ABLATION = own(
     AST                                  | AST | IN + AS | - | ast_geo/ce
     AST + WRS                            | AST | IN + AS | - | ast_geo/wrs
     AST + WRS + SAM                      | AST | IN + AS | - | ast_geo/wrs_sam
-    AST + WRS, no block of zeros         | AST | IN + AS | - | ast_geo/wrs/pad_to=0
-    AST + WRS + SAM, no block of zeros   | AST | IN + AS | - | ast_geo/wrs_sam/pad_to=0
+    AST + WRS, no block of zeros         | AST | IN + AS | - | ast_geo/wrs/pad_frames=0
+    AST + WRS + SAM, no block of zeros   | AST | IN + AS | - | ast_geo/wrs_sam/pad_frames=0
     AST + WRS + Patch-Mix CL             | AST | IN + AS | - | ast_geo/wrs_patchmix_cl
     AST + WRS + Patch-Mix CL + SAM       | AST | IN + AS | - | ast_geo/wrs_patchmix_cl_sam
     Fine-tuning + SAM                    | AST | IN + AS | - | ast_in_as/ce/rho=0.05
@@ -50,7 +50,7 @@ CHILDREN = own(
 # Plain training, and the same with SAM.
 PAIRS = (
     ("AST + WRS", "ast_geo/wrs", "ast_geo/wrs_sam"),
-    ("AST + WRS, no block of zeros", "ast_geo/wrs/pad_to=0", FREE),
+    ("AST + WRS, no block of zeros", "ast_geo/wrs/pad_frames=0", FREE),
     ("AST + WRS + Patch-Mix CL", "ast_geo/wrs_patchmix_cl", "ast_geo/wrs_patchmix_cl_sam"),
     ("Fine-tuning", "ast_in_as/ce", "ast_in_as/ce/rho=0.05"),
     ("Patch-Mix CL", "ast_in_as/patchmix_cl", "ast_in_as/patchmix_cl/rho=0.05"),

@@ -69,7 +69,7 @@ QUIRKS = own(
     f"""
     none of these                                   | dass/srad
     the projector stays as it was initialised       | dass/srad/train_projector=False
-    8 s stretched from 798 to 1,024 frames          | dass/srad/stretch_to=1024
+    8 s stretched from 798 to 1,024 frames          | dass/srad/interpolated_frames=1024
     both of these: as the code runs                 | {CODED["dass/srad"]}
     normalised by AudioSet's mean, not clip by clip | dass/srad/normalise=audioset
     """,

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 
-from lib import files
+from lib import files, paths
 from lib.config import Experiment
-from lib.errors import RunFault, UserError
+from lib.errors import TrainingError, UserError
 from lib.features.cache import open_store
 from lib.runs import folder as runs_folder
 from lib.training import device, trainer, transfer
@@ -29,8 +29,8 @@ def main(arguments: list[str]) -> None:
         threading.Thread(target=_end_with_parent, daemon=True).start()
     record = files.read_json(folder / "experiment.json")
     experiment = Experiment(**record["experiment"])
-    with files.locked(folder / ".lock", wait=True):  # one may outlive a driver that was killed
-        kept = (folder / runs_folder.WEIGHTS).exists() or not experiment.keep_weights
+    with files.file_lock(folder / ".lock", wait=True):  # one may outlive a driver that was killed
+        kept = (folder / runs_folder.WEIGHTS).exists() or not experiment.save_weights
         if (folder / "result.json").exists() and kept:
             return
         for part in folder.glob("*.part"):  # what a killed process was writing
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> None:
         make = transfer.fit if experiment.method == "none" else trainer.fit
         try:
             make(experiment, record["seed"], open_store(store), frames, folder)
-        except RunFault as error:
+        except TrainingError as error:
             files.write_json(folder / "failed.json", {"reason": str(error)})
             raise SystemExit(f"error: {error}") from error
         except UserError as error:
@@ -53,7 +53,7 @@ def _end_with_parent() -> None:
 
 def _machine() -> dict[str, str | bool]:
     """What made the run; stands outside what is compared."""
-    sources = sorted((files.PROJECT / "lib").rglob("*.py"))
+    sources = sorted((paths.PROJECT / "lib").rglob("*.py"))
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     versions = {name: version(name) for name in ("torch", "timm", "torchvision", "numpy")}
     return versions | {

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import files
+from lib import paths
 from lib.data import CLASSES
 from lib.features.cache import Store
 
@@ -16,7 +16,7 @@ from lib.features.cache import Store
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path, monkeypatch):
     """No test touches the project's runs, stores or reports."""
-    for name in ("RUNS_ROOT", "STORES_ROOT", "REPORTS_ROOT"):
+    for name in ("RUNS_ROOT", "FEATURES_ROOT", "REPORTS_ROOT"):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
     for name in ("STORE", "DATA_ROOT", "WEIGHTS_ROOT", "EXECUTOR", "RAY_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
@@ -30,13 +30,13 @@ def heed_ctrl_c():
     signal.signal(signal.SIGINT, before)
 
 
-REAL = os.environ.get("DATA_ROOT") or str(files.PROJECT / "data")
+REAL = os.environ.get("DATA_ROOT") or str(paths.PROJECT / "data")
 
 
 @pytest.fixture
 def real_root() -> Path:
     """The folder that holds the real ICBHI_final_database, or skip."""
-    for root in (Path(REAL), Path(REAL) / "icbhi", files.PROJECT.parent / "shared/data/icbhi"):
+    for root in (Path(REAL), Path(REAL) / "icbhi", paths.PROJECT.parent / "shared/data/icbhi"):
         if (root / "ICBHI_final_database").is_dir():
             return root
     pytest.skip("no real recordings: set DATA_ROOT to the folder that holds icbhi/")
@@ -45,7 +45,7 @@ def real_root() -> Path:
 @pytest.fixture
 def sprsound_root() -> Path:
     """The folder that holds the real BioCAS2022, or skip."""
-    shared = files.PROJECT.parent / "shared/data"
+    shared = paths.PROJECT.parent / "shared/data"
     for root in (Path(REAL), Path(REAL) / "sprsound", shared / "sprsound"):
         if (root / "BioCAS2022").is_dir():
             return root

@@ -11,14 +11,14 @@ from lib.features.cache import Store
 BASE = Experiment(
     "small/ce",
     dataset="icbhi_mel",
-    validation_patients=0.25,
+    validation_split=0.25,
     clip_seconds=0.415,  # 40 frames
-    normalise="store",
+    normalise="dataset",
     size="nano",
     patch=8,
     stride=8,
     lr=1e-3,
-    batch=4,
+    batch_size=4,
     epochs=2,
     frequency_mask=4,
     time_mask=8,

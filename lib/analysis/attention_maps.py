@@ -44,7 +44,7 @@ def cycles(here: Study, results: pd.DataFrame, methods: dict[str, str]) -> list[
     shown = []
     for at, cycle in enumerate(next(iter(kept.values()))["attention/cycle"]):
         own = np.asarray(store.features[rows[cycle]], np.float32)
-        x = np.pad(own, ((0, max(0, experiment.pad_to - len(own))), (0, 0)))
+        x = np.pad(own, ((0, max(0, experiment.pad_frames - len(own))), (0, 0)))
         maps = {
             f"{name}: {kind}": drawn(found[f"attention/{kind}"][at], x.shape, experiment)
             for name, found in kept.items()

@@ -6,7 +6,7 @@ from lib.data import Source, sprsound
 
 
 def counts(table: pd.DataFrame, task: str) -> pd.DataFrame:
-    """Events (t11, t12) or records (t21, t22) by class and part, in the data set's order."""
+    """Events (1-1, 1-2) or records (2-1, 2-2) by class and part, in the data set's order."""
     found = pd.crosstab(table[task], table.part)
     return found.reindex(sprsound.TASKS[task], columns=_parts(table), fill_value=0)
 
@@ -32,12 +32,12 @@ def sizes(source: Source, records: pd.DataFrame) -> pd.DataFrame:
 
 
 def lengths(events: pd.DataFrame, window: float = 3.0) -> pd.DataFrame:
-    """How long the events of each class (t12) are, in seconds, and how many fill a window."""
-    length = (events.end - events.start).groupby(events.t12)
+    """How long the events of each class (1-2) are, in seconds, and how many fill a window."""
+    length = (events.end - events.start).groupby(events["1-2"])
     found = length.quantile([0.0, 0.05, 0.5, 0.95, 1.0]).unstack()
     found.columns = ["shortest", "5%", "median", "95%", "longest"]
     found[f"over {window:g} s"] = length.agg(lambda seconds: (seconds > window).mean())
-    return found.reindex(sprsound.TASKS["t12"])
+    return found.reindex(sprsound.TASKS["1-2"])
 
 
 def oddities(source: Source) -> pd.DataFrame:

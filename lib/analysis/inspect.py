@@ -2,7 +2,7 @@
 frequencies its layers hold.
 
 Made once, after the last epoch, by the process that trained the model, since weights are not
-published: geometry.npz in the run's folder (`keep_geometry`, `keep_spectra`).
+published: geometry.npz in the run's folder (`save_landscape`, `save_frequency_response`).
 """
 
 from pathlib import Path

@@ -8,13 +8,13 @@ from lib.evaluation import bootstrap, tasks
 from lib.paper_sprsound import TASK_NAMES
 from lib.tables import format
 
-TASKS = ("t11", "t12")  # of events; records are all about equally long
+TASKS = ("1-1", "1-2")  # of events; records are all about equally long
 
 
 def table(events: pd.DataFrame) -> pd.DataFrame:
     """SPRSound's Score from the length alone, by task: a tree with a leaf for each class.
 
-    events: split, part, patient, start, end (s), t11 and t12. The tree (scikit-learn, classes
+    events: split, part, patient, start, end (s), 1-1 and 1-2. The tree (scikit-learn, classes
     weighted alike) sees the training events alone; the Score is the mean over inter and intra, its
     95% interval over their patients.
     """

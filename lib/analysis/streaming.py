@@ -20,7 +20,10 @@ from lib.errors import UserError, unknown
 RATE_HZ = 8000
 WINDOW_SECONDS = sprsound.WINDOW_SECONDS
 STEP_SECONDS = 1.0
-TASKS = {"w11": "t21", "w12": "t22"}  # what the windows say -> what is said of the record
+TASKS = {
+    "1-1-windows": "2-1",
+    "1-2-windows": "2-2",
+}  # what the windows say -> what is said of the record
 
 Window = tuple[float, float, str]  # start and end in seconds, label
 Classify = Callable[[np.ndarray], str]
@@ -54,10 +57,10 @@ def stream(
 
 
 def record_label(found: Iterable[str], task: str) -> str:
-    """The label of a record, t21 or t22, from those of its windows, w11 or w12 (III.C).
+    """The label of a record, 2-1 or 2-2, from those of its windows, 1-1-windows or 1-2-windows (III.C).
 
     A label counts where two consecutive windows give it. If any adventitious one does, the record
-    is Adventitious, of t22 CAS, DAS or, of both kinds or Wheeze+Crackle, CAS & DAS; else Normal if
+    is Adventitious, of 2-2 CAS, DAS or, of both kinds or Wheeze+Crackle, CAS & DAS; else Normal if
     that does; else Poor Quality. Left open by the text, and taken so: the two must be equal by
     their own names (Wheeze then Rhonchi, both CAS, do not count); Normal needs two windows as well;
     any adventitious pair outweighs all others however often they come; where nothing counts, and
@@ -68,7 +71,7 @@ def record_label(found: Iterable[str], task: str) -> str:
     counted = {label for label, following in pairwise(found) if label == following}
     adventitious = counted - {"Normal", POOR}
     if adventitious:
-        return "Adventitious" if task == "t21" else sprsound.record_label(adventitious)
+        return "Adventitious" if task == "2-1" else sprsound.record_label(adventitious)
     return "Normal" if "Normal" in counted else POOR
 
 

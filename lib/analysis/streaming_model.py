@@ -37,7 +37,7 @@ class Classifier:
         """The class of a window; computed on one core in a few milliseconds (`measure`)."""
         with torch.inference_mode():
             logits = self.model(features(samples, self.experiment))[0]
-        return tasks.get(self.experiment.labels).classes[int(logits.argmax())]
+        return tasks.get(self.experiment.task).classes[int(logits.argmax())]
 
 
 def features(samples: np.ndarray, experiment: Experiment) -> torch.Tensor:
@@ -67,12 +67,12 @@ def features(samples: np.ndarray, experiment: Experiment) -> torch.Tensor:
 
 
 def load(run: Path) -> Classifier:
-    """The model that a run kept (`keep_weights`), in evaluation mode on the CPU.
+    """The model that a run kept (`save_weights`), in evaluation mode on the CPU.
 
     Raises `UserError` unless the run is complete, of windows, z-scored, and has weights.
     """
     if not (run / "result.json").exists() or not (run / folder.WEIGHTS).exists():
-        raise UserError(f"{run}: no finished run with {folder.WEIGHTS}; make it with keep_weights")
+        raise UserError(f"{run}: no finished run with {folder.WEIGHTS}; make it with save_weights")
     experiment = Experiment(**folder.read_started(run)["experiment"])
     model = untrained(experiment).model
     model.load_state_dict(load_file(run / folder.WEIGHTS))
@@ -82,28 +82,28 @@ def load(run: Path) -> Classifier:
 def untrained(experiment: Experiment) -> Classifier:
     """A model at random: its answers mean nothing, its speed is that of a trained one."""
     front = front_end(experiment)
-    if not isinstance(front, Mfcc) or experiment.labels not in TASKS:
+    if not isinstance(front, Mfcc) or experiment.task not in TASKS:
         raise UserError(f"{experiment.name}: hears no windows; labels must be one of {[*TASKS]}")
     if experiment.normalise != "zscore" or experiment.method == "supcon":
         raise UserError(
             f"{experiment.name}: a stream needs normalise = zscore and a classifier; "
             f"this is {experiment.normalise} and {experiment.method}"
         )
-    classes = tasks.get(experiment.labels).classes
-    shape = clip_frames(experiment), front.coefficients
+    classes = tasks.get(experiment.task).classes
+    shape = clip_frames(experiment), front.n_mfcc
     return Classifier(experiment, models.build(experiment, *shape, len(classes)).eval())
 
 
 def evaluate(root: Path, run: Path, step_seconds: float = STEP_SECONDS) -> pd.DataFrame:
     """Every test record of SPRSound as a stream: record, part, truth, answer, windows.
 
-    windows: the windows' labels in order, joined by "|". Table II's task follows from the run: w11
-    answers t21, w12 answers t22. About 9 windows a record, 734 records: a
+    windows: the windows' labels in order, joined by "|". Table II's task follows from the run: 1-1-windows
+    answers 2-1, 1-2-windows answers 2-2. About 9 windows a record, 734 records: a
     minute on one core with the small CNN.
     """
     device.settle(torch.device("cpu"))  # with two threads, and others at work, six times as slow
     classify, audio = load(run), sprsound.audio_files(root)
-    task = TASKS[classify.experiment.labels]
+    task = TASKS[classify.experiment.task]
     table = sprsound.records(root)
     table = table[(table.split == "test") & table.recording.isin(audio)]
     rows = []
@@ -127,7 +127,7 @@ def table2(run: Path, found: pd.DataFrame) -> pd.DataFrame:
     record = files.read_json(run / "result.json")["selections"]
     kept = Experiment(**folder.read_started(run)["experiment"])
     chosen = record["validation"] or record["last"]  # as `lib.training.trainer` keeps weights
-    task, rows = TASKS[kept.labels], []
+    task, rows = TASKS[kept.task], []
     labelling = tasks.get(task)
     for part in (part for part in TESTS if (found.part == part).any()):
         one = found[found.part == part]

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib import files
+from lib import files, paths
 from lib.analysis.streaming import RATE_HZ, STEP_SECONDS
 from lib.data import Source, audio, sprsound
 from lib.runs import folder as runs_folder
@@ -32,7 +32,7 @@ def records(profile: str, results: pd.DataFrame) -> pd.DataFrame:
 
 def published() -> pd.DataFrame:
     """The published answers; no rows where none were published."""
-    path = files.reports_root() / "tables" / f"{NAME}.csv"
+    path = paths.reports_root() / "tables" / f"{NAME}.csv"
     if not path.exists():
         return pd.DataFrame(columns=COLUMNS)
     return pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -68,7 +68,7 @@ def example(profile: str, found: pd.DataFrame) -> tuple:
     chosen = found.iloc[int(_interest(found).to_numpy().argmax())]
     wave = audio.resample(*audio.read(sounds[chosen.record]), RATE_HZ)
     events = sprsound.events(source.root)
-    truth = events[events.recording == chosen.record].rename(columns={"t12": "name"})
+    truth = events[events.recording == chosen.record].rename(columns={"1-2": "name"})
     truth = truth[["start", "end", "name"]].rename(columns={"name": "label"})
     return wave, RATE_HZ, windows(chosen.windows), truth
 

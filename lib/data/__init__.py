@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib import files
+from lib import paths
 from lib.data import icbhi, sprsound
 from lib.data.icbhi import CLASSES
 from lib.errors import UserError
@@ -44,7 +44,7 @@ def find(stand_in: Source | None = None) -> Source:
     Raises `UserError` if DATA_ROOT holds none, unless it is SPRSound's alone.
     """
     given = os.environ.get("DATA_ROOT")
-    folder = Path(given or files.PROJECT / "data")
+    folder = Path(given or paths.PROJECT / "data")
     root = _root(folder)
     if given and root is None and _sprsound_root(folder) is None:
         raise UserError(
@@ -92,7 +92,7 @@ def find_sprsound() -> Source:
 
     A DATA_ROOT without them is no fault: it may be ICBHI's alone.
     """
-    root = _sprsound_root(Path(os.environ.get("DATA_ROOT") or files.PROJECT / "data"))
+    root = _sprsound_root(Path(os.environ.get("DATA_ROOT") or paths.PROJECT / "data"))
     return sprsound_source(root) if root else synthetic_sprsound_source()
 
 

@@ -15,7 +15,7 @@ from lib import data
 from lib.data import sprsound
 from lib.data.icbhi import FOLDER, SPLIT_FILE
 from lib.errors import UserError, unknown
-from lib.files import locked, part_of, require_writable, sweep
+from lib.files import file_lock, remove_stale, require_writable, temp_path
 
 BASE = "https://bhichallenge.med.auth.gr/sites/default/files/ICBHI_final_database"
 ARCHIVE = f"{FOLDER}.zip"
@@ -43,8 +43,8 @@ def download(dataset: str, root: Path) -> Path:
         raise unknown("dataset", dataset, DATASETS)
     folder = Path(root) / dataset
     require_writable("--data", folder)
-    with locked(folder / ".lock"):  # two that go on with the same part would mix it up
-        sweep(folder)
+    with file_lock(folder / ".lock"):  # two that go on with the same part would mix it up
+        remove_stale(folder)
         found = DATASETS[dataset](folder)
     print(f"{folder}: {found.banner or 'all recordings are here.'}")
     return folder
@@ -145,7 +145,7 @@ def unpack(archive: Path, top: str, target: Path) -> None:
     Raises `UserError`, and removes a damaged archive, if a member would leave the target, is a
     link or does not match its checksum.
     """
-    part = part_of(target)
+    part = temp_path(target)
     try:
         with zipfile.ZipFile(archive) as box:
             members = [member for member in box.infolist() if _safe(member, top, archive)]

@@ -14,8 +14,8 @@ from lib.data.icbhi import raise_all
 from lib.data.sprsound_annotation import FIX, ICBHI_LABELS, POOR, TASKS, named, read_annotation
 
 WINDOWS = {  # the same events, and windows in which nothing can be heard (Hu et al. 2023, III.C)
-    "w11": ("Normal", POOR, "Adventitious"),
-    "w12": (*TASKS["t12"], POOR),
+    "1-1-windows": ("Normal", POOR, "Adventitious"),
+    "1-2-windows": (*TASKS["1-2"], POOR),
 }
 WINDOW_SECONDS = 3.0
 PARTS = {  # part -> split, folder of annotations, folder of recordings
@@ -35,29 +35,29 @@ COLUMNS = ("dataset", "recording", "patient", "age", "gender", "location", "devi
 def events(root: Path) -> pd.DataFrame:
     """Every annotated event, with or without audio, sorted by (recording, cycle).
 
-    Columns: `COLUMNS` (cycle: place in the annotation, from 0; start, end in seconds), t11, t12
+    Columns: `COLUMNS` (cycle: place in the annotation, from 0; start, end in seconds), 1-1, 1-2
     and label (ICBHI's four classes). Overlapping events are kept. A recording whose name has no
     patient is its own patient: its child may be another one's too, so that no split of it from
     others is sure to be by child. Raises `UserError` with every fault of every file at once.
     """
     read = _read_all(root)
     rows = [{**record, **event} for record, found in read for event in found]
-    table = pd.DataFrame(rows, columns=[*COLUMNS, "t11", "t12", "label"])
+    table = pd.DataFrame(rows, columns=[*COLUMNS, "1-1", "1-2", "label"])
     return table.sort_values(["recording", "cycle"], ignore_index=True)
 
 
 def records(root: Path) -> pd.DataFrame:
-    """Every annotated recording, sorted; columns `COLUMNS`, t21, t22. Errors as in `events`.
+    """Every annotated recording, sorted; columns `COLUMNS`, 2-1, 2-2. Errors as in `events`.
 
     cycle and start are 0, end is the recording's length (NaN if its audio is not here).
     """
     rows = [record for record, _ in _read_all(root)]
-    table = pd.DataFrame(rows, columns=[*COLUMNS, "t21", "t22"])
+    table = pd.DataFrame(rows, columns=[*COLUMNS, "2-1", "2-2"])
     return table.sort_values("recording", ignore_index=True)
 
 
 def windows(root: Path) -> pd.DataFrame:
-    """What a sliding window learns from, sorted; columns `COLUMNS`, w11, w12; errors as `events`.
+    """What a sliding window learns from, sorted; columns `COLUMNS`, 1-1-windows, 1-2-windows; errors as `events`.
 
     Items are all events and, whole, all Poor Quality records without events. An event shorter than
     3 s is extended on both sides by the recording's own sound, as far as that goes, since a window
@@ -67,16 +67,16 @@ def windows(root: Path) -> pd.DataFrame:
     rows = []
     for record, found in _read_all(root):
         for event in found:
-            known = {**record, **event, "w11": event["t11"], "w12": event["t12"]}
+            known = {**record, **event, "1-1-windows": event["1-1"], "1-2-windows": event["1-2"]}
             rows.append(known | _extended(event["start"], event["end"], record["end"]))
-        if record["t22"] == POOR and not found:
-            rows.append(record | {"w11": POOR, "w12": POOR})
-    table = pd.DataFrame(rows, columns=[*COLUMNS, "w11", "w12"])
+        if record["2-2"] == POOR and not found:
+            rows.append(record | {"1-1-windows": POOR, "1-2-windows": POOR})
+    table = pd.DataFrame(rows, columns=[*COLUMNS, "1-1-windows", "1-2-windows"])
     return table.sort_values(["recording", "cycle"], ignore_index=True)
 
 
 def record_label(labels: Iterable[str]) -> str:
-    """The label of a record (t22) that follows from the labels of its events (t12)."""
+    """The label of a record (2-2) that follows from the labels of its events (1-2)."""
     kinds = {ICBHI_LABELS[label] for label in labels}
     if not kinds:
         return POOR
@@ -89,16 +89,16 @@ def remarks(root: Path) -> pd.DataFrame:
     audio, rows = audio_files(root), []
     for record, found in _read_all(root):
         times = [(event["start"], event["end"]) for event in found]
-        implied = record_label(event["t12"] for event in found)
+        implied = record_label(event["1-2"] for event in found)
         odd = {
             "no audio: in no feature store": record["recording"] not in audio,
             "no patient in the name: its own patient": record["patient"] == record["recording"],
             "events that overlap an earlier one: kept": _overlaps(times),
             "events out of order: numbered as in the file": times != sorted(times),
             "no events, yet not Poor Quality: a record without events": (
-                not found and record["t22"] != POOR
+                not found and record["2-2"] != POOR
             ),
-            "its label is not that of its events: both kept": found and implied != record["t22"],
+            "its label is not that of its events: both kept": found and implied != record["2-2"],
         }
         rows += [
             (record["recording"], record["part"], what, int(count))

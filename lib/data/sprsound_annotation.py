@@ -9,14 +9,14 @@ from lib.data.icbhi import PAST_END_SECONDS
 
 POOR = "Poor Quality"  # counts neither as normal nor as adventitious
 TASKS = {  # task -> its classes, in the challenge's order
-    "t11": ("Normal", "Adventitious"),
-    "t12": ("Normal", "Rhonchi", "Wheeze", "Stridor", "Coarse Crackle", "Fine Crackle",
+    "1-1": ("Normal", "Adventitious"),
+    "1-2": ("Normal", "Rhonchi", "Wheeze", "Stridor", "Coarse Crackle", "Fine Crackle",
             "Wheeze+Crackle"),
-    "t21": ("Normal", POOR, "Adventitious"),
-    "t22": ("Normal", POOR, "CAS", "DAS", "CAS & DAS"),
+    "2-1": ("Normal", POOR, "Adventitious"),
+    "2-2": ("Normal", POOR, "CAS", "DAS", "CAS & DAS"),
 }  # fmt: skip
 ICBHI_LABELS = dict(
-    zip(TASKS["t12"], ("normal", *3 * ["wheeze"], *2 * ["crackle"], "both"), strict=True)
+    zip(TASKS["1-2"], ("normal", *3 * ["wheeze"], *2 * ["crackle"], "both"), strict=True)
 )
 DEVICE = "Yunting II"  # all recordings
 GENDERS = {"0": "male", "1": "female"}
@@ -47,8 +47,8 @@ def read_annotation(path: Path, record: dict) -> tuple[list[dict], list[str]]:
     if not isinstance(text, dict) or not isinstance(text.get("event_annotation"), list):
         raise ValueError("no list event_annotation")
     label = text.get("record_annotation", text.get("recording_annotation"))
-    record["t22"] = _label(label, "t22")
-    record["t21"] = record["t22"] if record["t22"] in TASKS["t21"] else "Adventitious"
+    record["2-2"] = _label(label, "2-2")
+    record["2-1"] = record["2-2"] if record["2-2"] in TASKS["2-1"] else "Adventitious"
     found, faults = [], []
     for number, event in enumerate(text["event_annotation"]):
         try:
@@ -62,7 +62,7 @@ def _event(event: object, number: int, length: float) -> dict:
     """One event; times in milliseconds become seconds, at most the recording's length."""
     if not isinstance(event, dict) or not {"start", "end", "type"} <= set(event):
         raise ValueError(f"{event!r} is not start, end and type")
-    label = _label(event["type"], "t12")
+    label = _label(event["type"], "1-2")
     start, end = (_number(event[key], key) / 1000 for key in ("start", "end"))
     if not 0 <= start < end:
         raise ValueError(f"empty or reversed, {start} to {end} s")
@@ -70,7 +70,7 @@ def _event(event: object, number: int, length: float) -> dict:
         raise ValueError(f"annotated to {end} s, but the recording ends at {length:.3f} s")
     kind = "Normal" if label == "Normal" else "Adventitious"
     return {"cycle": number, "start": start, "end": min(end, length) if length > 0 else end,
-            "t11": kind, "t12": label, "label": ICBHI_LABELS[label]}  # fmt: skip
+            "1-1": kind, "1-2": label, "label": ICBHI_LABELS[label]}  # fmt: skip
 
 
 def _number(value: object, what: str) -> float:

@@ -17,7 +17,8 @@ from scipy.signal import butter, sosfilt
 from lib.data import MARK
 from lib.data.icbhi import CLASSES, FOLDER, LOCATIONS, SPLIT_FILE
 from lib.features.cache import digest
-from lib.files import part_of, stores_root, write_json, write_text
+from lib.files import temp_path, write_json, write_text
+from lib.paths import features_root
 
 VERSION = 1  # raise it when the same settings give other sounds
 # device -> (mode, rate in Hz, subtype, band in Hz): its colouring is a band-pass
@@ -43,9 +44,9 @@ def default_root() -> Path:
 
 def written_once(settings: dict, write: Callable[[Path], None]) -> Path:
     """The folder below the stores that is named by its settings, written if it is not there."""
-    root = stores_root() / f"synthetic-{digest(settings)[:8]}"
+    root = features_root() / f"synthetic-{digest(settings)[:8]}"
     if not root.exists():
-        part = part_of(root)
+        part = temp_path(root)
         write(part)
         try:
             os.replace(part, root)

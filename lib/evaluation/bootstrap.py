@@ -12,7 +12,7 @@ import numpy as np
 from lib.evaluation import tasks
 from lib.evaluation.tasks import Labelling, mean_over_parts
 
-ICBHI = tasks.get("label")
+ICBHI = tasks.get("icbhi4")
 LOW, HIGH = 2.5, 97.5  # percentiles of a 95% interval
 
 

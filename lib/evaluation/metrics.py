@@ -1,7 +1,7 @@
 """Specificity, sensitivity and Score of ICBHI and SPRSound, and the rule that chooses an epoch.
 
 Every number comes from one confusion matrix, rows are the truth, class 0 is normal. The 2-class
-numbers (`se2`, `score2`) collapse the same answers: an ICBHI model is never trained on two classes.
+numbers (`se_binary`, `score_binary`) collapse the same answers: an ICBHI model is never trained on two classes.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ def confusion(label: np.ndarray, predicted: np.ndarray, n: int = 4) -> np.ndarra
 def scores(matrix: np.ndarray, neutral: Sequence[int] = ()) -> dict[str, np.ndarray]:
     """Sp, Se and their mean in percent (Bae et al. 2023, Eq. 1): matrix (..., n, n) -> (...).
 
-    `sp` correct normal / normal; `se` abnormal clips given their own class / abnormal; `se2`
+    `sp` correct normal / normal; `se` abnormal clips given their own class / abnormal; `se_binary`
     counts any abnormal answer. Clips whose truth is a `neutral` class count on neither side, and a
     neutral answer is a wrong one. nan where the truth has no clip of a side.
     """
@@ -32,8 +32,14 @@ def scores(matrix: np.ndarray, neutral: Sequence[int] = ()) -> dict[str, np.ndar
         sp = 100 * matrix[..., 0, 0] / matrix[..., 0, :].sum(-1)
         total = abnormal.sum((-2, -1))
         se = 100 * np.trace(own, axis1=-2, axis2=-1) / total
-        se2 = 100 * own.sum((-2, -1)) / total
-    return {"sp": sp, "se": se, "score": (sp + se) / 2, "se2": se2, "score2": (sp + se2) / 2}
+        se_binary = 100 * own.sum((-2, -1)) / total
+    return {
+        "sp": sp,
+        "se": se,
+        "score": (sp + se) / 2,
+        "se_binary": se_binary,
+        "score_binary": (sp + se_binary) / 2,
+    }
 
 
 def challenge(numbers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -48,7 +54,7 @@ def challenge(numbers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {"sp": sp, "se": se, "as": total / 2, "hs": hs, "score": (total / 2 + hs) / 2}
 
 
-TASK_SHARES = {"t11": 0.2, "t12": 0.3, "t21": 0.2, "t22": 0.3}
+TASK_SHARES = {"1-1": 0.2, "1-2": 0.3, "2-1": 0.2, "2-2": 0.3}
 
 
 def challenge_total(scores: dict[str, float], runtime_bonus: float = 0.0) -> float:

@@ -10,7 +10,7 @@ from lib.data import icbhi
 from lib.evaluation import tasks
 from lib.evaluation.tasks import Labelling
 
-ICBHI = tasks.get("label")
+ICBHI = tasks.get("icbhi4")
 
 
 def parts(cycles: pd.DataFrame) -> np.ndarray:
@@ -50,7 +50,11 @@ def score_selections(
             continue
         test = partial(_score, arrays, labelling, selection, "test")
         clean = ~np.isin(arrays["test/patient"], icbhi.OVERLAPPING_PATIENTS)
-        result[selection] = {"epoch": epochs[selection], "test": test(), "test_clean": test(clean)}
+        result[selection] = {
+            "epoch": epochs[selection],
+            "test": test(),
+            "test_patient_disjoint": test(clean),
+        }
         for name in ("train", "validation"):
             if f"{selection}/{name}/logits" in arrays:
                 result[selection][name] = _score(arrays, labelling, selection, name)

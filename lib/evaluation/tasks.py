@@ -63,7 +63,7 @@ def mean_over_parts(numbers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 LABELLINGS = {
-    "label": Labelling(icbhi.CLASSES),
+    "icbhi4": Labelling(icbhi.CLASSES),
     **{
         task: Labelling(classes, tuple({sprsound.POOR} & set(classes)), challenge=True)
         for task, classes in (sprsound.TASKS | sprsound.WINDOWS).items()
@@ -76,3 +76,8 @@ def get(name: str) -> Labelling:
     if name not in LABELLINGS:
         raise unknown("labels", name, LABELLINGS)
     return LABELLINGS[name]
+
+
+def column(name: str) -> str:
+    """The column of a cycle table that holds a task's labels."""
+    return "label" if name == "icbhi4" else name

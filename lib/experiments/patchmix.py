@@ -10,9 +10,9 @@ add = partial(declare, EXPERIMENTS)
 
 # Table 1. AST: lr 5e-5, batch 8, 50 epochs pretrained and 200 from scratch; others: lr 1e-3, 128.
 AST = Experiment("ast")
-CNN = Experiment("cnn", lr=1e-3, batch=128, epochs=200)
+CNN = Experiment("cnn", lr=1e-3, batch_size=128, epochs=200)
 
-CE = add(AST, "ast_in_as/ce", init="imagenet+audioset", keep_embeddings=True)
+CE = add(AST, "ast_in_as/ce", init="imagenet+audioset", save_embeddings=True)
 add(AST, "ast_in/ce", init="imagenet")
 add(AST, "ast/ce", epochs=200)
 for _model in ("resnet18", "efficientnet_b0", "efficientnet_lite0"):
@@ -24,11 +24,11 @@ add(CNN, "cnn6/ce", model="cnn6")
 add(CNN, "cnn6_as/ce", model="cnn6", init="audioset")
 
 # Table 2. Patch-Mix's own cross-entropies are unweighted.
-MIXED = override(CE, class_weights=False, keep_embeddings=False)
+MIXED = override(CE, class_weights=False, save_embeddings=False)
 add(MIXED, "ast_in_as/patchmix_ce", method="patchmix_ce")
 add(MIXED, "ast_in_as/patchmix_ce/mix=t_patch", method="patchmix_ce", mix="t_patch")
-CL = add(MIXED, "ast_in_as/patchmix_cl", method="patchmix_cl", keep_embeddings=True)
-LEAN = override(CL, keep_embeddings=False)  # the t-SNE shows CE and CL alone
+CL = add(MIXED, "ast_in_as/patchmix_cl", method="patchmix_cl", save_embeddings=True)
+LEAN = override(CL, save_embeddings=False)  # the t-SNE shows CE and CL alone
 _VARIANTS = {
     "mix=t_patch": {"mix": "t_patch"},
     "negatives=diff_y": {"negatives": "diff_y"},
@@ -40,8 +40,8 @@ _VARIANTS = {
 }
 for _name, _changes in _VARIANTS.items():
     add(LEAN, f"ast_in_as/patchmix_cl/{_name}", **_changes)
-add(CE, "ast_in_as/ce/pos_embed=aligned", pos_embed="aligned", keep_embeddings=False)
-add(CE, "ast_in_as/ce/spec_augment=1", spec_augment=1.0, keep_embeddings=False)
+add(CE, "ast_in_as/ce/pos_embed=aligned", pos_embed="aligned", save_embeddings=False)
+add(CE, "ast_in_as/ce/spec_augment=1", spec_augment=1.0, save_embeddings=False)
 
 # Figure 2. The paper's text gives no grid: this one is ours.
 SWEEPS = {
@@ -56,7 +56,7 @@ for _key, _values in SWEEPS.items():
             add(LEAN, f"ast_in_as/patchmix_cl/{_key}={_value}", **{_key: _value})
 
 # Table 3. Retrained without the two patients who stand on both sides of the official split.
-add(CE, "ast_in_as/ce/split=patient_clean", split="patient_clean", keep_embeddings=False)
+add(CE, "ast_in_as/ce/split=patient_clean", split="patient_clean", save_embeddings=False)
 add(LEAN, "ast_in_as/patchmix_cl/split=patient_clean", split="patient_clean")
 
 # Ours: a small CNN with AudioSet weights that can be had anywhere; Patch-Mix acts on its input.
@@ -64,10 +64,10 @@ MN04 = Experiment(
     "mn04",
     model="mn04",
     lr=5e-4,
-    batch=32,
+    batch_size=32,
     epochs=50,
     moving_average=0.0,
-    normalise="store",
+    normalise="dataset",
     mix_at="input",
 )
 # The official split entire from third-party mel pictures of at most 4 s: the row names it.
@@ -76,7 +76,7 @@ MEL = {
     "clip_seconds": 4.0,
     "epochs": 5,
     "time_mask": 80,
-    "validation_patients": 0.2,
+    "validation_split": 0.2,
 }
 for _suffix, _data in (("", {}), ("@mel", MEL)):
     add(MN04, f"mn04/ce{_suffix}", **_data)
@@ -88,10 +88,10 @@ for _suffix, _data in (("", {}), ("@mel", MEL)):
 # Published settings, from scratch, on the mel pictures: for a GPU (8 s clips, 50 epochs, not 200).
 _gpu = {
     "dataset": "icbhi_mel",
-    "normalise": "store",
+    "normalise": "dataset",
     "epochs": 50,
     "precision": "bf16",
-    "validation_patients": 0.2,
+    "validation_split": 0.2,
 }
 add(CNN, "resnet18/ce@mel", model="resnet18", **_gpu)
 add(AST, "ast_small/ce@mel", size="small", **_gpu)

@@ -20,7 +20,7 @@ GEOMETRY = override(
     dropout=0.3,
     pad="cyclic",
     fade="none",
-    pad_to=1024,
+    pad_frames=1024,
     gain=0.1,
     noise=1e-4,
     spec_augment=0.0,
@@ -36,19 +36,19 @@ GEOMETRY = override(
 RADIUS = 0.05
 _WRS = override(GEOMETRY, sampler="balanced")
 _WRS_CL = override(_WRS, method="patchmix_cl")
-_kept = {"keep_geometry": True}
+_kept = {"save_landscape": True}
 add(GEOMETRY, "ast_geo/ce")
-add(_WRS, "ast_geo/wrs", **_kept, keep_embeddings=True)
-add(_WRS, "ast_geo/wrs_sam", **_kept, keep_embeddings=True, rho=RADIUS)
-add(_WRS, "ast_geo/wrs/pad_to=0", **_kept, pad_to=0)
-FREE = "ast_geo/wrs_sam/pad_to=0"
-_free = add(_WRS, FREE, **_kept, rho=RADIUS, pad_to=0)
+add(_WRS, "ast_geo/wrs", **_kept, save_embeddings=True)
+add(_WRS, "ast_geo/wrs_sam", **_kept, save_embeddings=True, rho=RADIUS)
+add(_WRS, "ast_geo/wrs/pad_frames=0", **_kept, pad_frames=0)
+FREE = "ast_geo/wrs_sam/pad_frames=0"
+_free = add(_WRS, FREE, **_kept, rho=RADIUS, pad_frames=0)
 add(_WRS_CL, "ast_geo/wrs_patchmix_cl", **_kept)
 add(_WRS_CL, "ast_geo/wrs_patchmix_cl_sam", **_kept, rho=RADIUS)
 
 # The cross with the main paper's own recipe, and with models and data that are here.
 add(patchmix.LEAN, "ast_in_as/patchmix_cl/rho=0.05", rho=RADIUS)
-add(patchmix.CE, "ast_in_as/ce/rho=0.05", rho=RADIUS, keep_embeddings=False)
+add(patchmix.CE, "ast_in_as/ce/rho=0.05", rho=RADIUS, save_embeddings=False)
 add(patchmix.EXPERIMENTS["mn04_as/ce@mel"], "mn04_as/ce/rho=0.05@mel", rho=RADIUS)
 add(
     generalisation.EXPERIMENTS["ast_in_as/ce@sprsound"],
@@ -62,11 +62,11 @@ SWEEPS = {
     "clip_seconds": (4.0, 6.0, 8.0, 10.0),
     "pad": ("cyclic", "repeat", "zero"),
 }
-_swept = override(_free, keep_geometry=False)
+_swept = override(_free, save_landscape=False)
 for _key, _values in SWEEPS.items():
     for _value in _values:
         if _key == "clip_seconds" or _value != getattr(_free, _key):  # profiles shorten the base
             _more = {"fade": "recording"} if _value == "repeat" else {}
-            _same = {"keep_geometry": _value == _free.clip_seconds}  # in `paper` it is the base
+            _same = {"save_landscape": _value == _free.clip_seconds}  # in `paper` it is the base
             add(_swept, f"{FREE}/{_key}={_value}", **{_key: _value}, **_more | _same)
 add(_swept, f"{FREE}/adaptive", adaptive=True, rho=0.5)  # a larger ball, as its authors take

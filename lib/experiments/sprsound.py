@@ -14,7 +14,7 @@ SPRSOUND = override(
     PUBLISHED["mfcc"],
     name="sprsound",
     dataset="sprsound",
-    features="mfcc",
+    frontend="mfcc",
     clip_seconds=3.0,
     model="resnet18",
     dropout=0.25,
@@ -25,47 +25,47 @@ SPRSOUND = override(
     schedule="constant",
     weight_decay=1e-4,
 )
-TASKS = ("t11", "t12", "t21", "t22")
+TASKS = ("1-1", "1-2", "2-1", "2-2")
 _CNN2 = {"model": "cnn2", "size": "2-64-256-32", "dropout": 0.0}
 _FROZEN = {
     "freeze": True,
     "epochs": 20,
     "dropout": 0.0,
-    "keep_train": True,
-    "keep_weights": True,
+    "save_train_predictions": True,
+    "save_weights": True,
 }
 _SUPCON = {"method": "supcon", "optimizer": "sgd", "tau": 0.1, "projector": 128}
 _FAULTS = {  # of the published code, and what its zeros beside an event tell
-    "validation_by=clip": {"validation_by": "clip"},
-    "validation_draw=balanced": {"validation_draw": "balanced"},
+    "split_by=clip": {"split_by": "clip"},
+    "validation_resampled=True": {"validation_resampled": True},
     "scale=minmax": {"scale": "minmax"},
     "pad=cyclic": {"pad": "cyclic"},
 }
 
 
 def _add_sprsound(task: str) -> None:
-    base = override(SPRSOUND, labels=task)
+    base = override(SPRSOUND, task=task)
     add(base, f"cnn2/ce@{task}", **_CNN2)
     add(base, f"cnn2/mixup@{task}", method="mixup", **_CNN2)
     add(base, f"resnet18/ce@{task}")
-    add(base, f"resnet18/supcon@{task}", **_SUPCON, keep_weights=True)
-    linear = override(base, parent=f"resnet18/supcon@{task}", **_FROZEN)
+    add(base, f"resnet18/supcon@{task}", **_SUPCON, save_weights=True)
+    linear = override(base, init_from=f"resnet18/supcon@{task}", **_FROZEN)
     add(linear, f"resnet18_supcon/ce@{task}")
-    add(linear, f"resnet18_supcon/mixup@{task}", method="mixup", keep_embeddings=True)
+    add(linear, f"resnet18_supcon/mixup@{task}", method="mixup", save_embeddings=True)
 
 
 for _task in TASKS:
     _add_sprsound(_task)
 for _fault, _changes in _FAULTS.items():
-    add(override(SPRSOUND, labels="t11"), f"cnn2/ce@t11/{_fault}", **_CNN2 | _changes)
-for _task in ("t21", "t22"):  # the settings that were submitted to the challenge: records of 15 s
-    add(override(SPRSOUND, labels=_task), f"cnn2/ce@{_task}/clip_seconds=15", **_CNN2,
+    add(override(SPRSOUND, task="1-1"), f"cnn2/ce@1-1/{_fault}", **_CNN2 | _changes)
+for _task in ("2-1", "2-2"):  # the settings that were submitted to the challenge: records of 15 s
+    add(override(SPRSOUND, task=_task), f"cnn2/ce@{_task}/clip_seconds=15", **_CNN2,
          clip_seconds=15.0)  # fmt: skip
 
 # Whether more epochs are what profiles that shorten training lack: the published number of them.
-add(EXPERIMENTS["cnn2/ce@t21"], "cnn2/ce@t21/epochs=50")
+add(EXPERIMENTS["cnn2/ce@2-1"], "cnn2/ce@2-1/epochs=50")
 
 # Table II: events as windows of 3 s with one more class, Poor Quality, heard by `lib.analysis.streaming`.
-for _task in ("w11", "w12"):
+for _task in ("1-1-windows", "1-2-windows"):
     _add_sprsound(_task)
-    add(EXPERIMENTS[f"cnn2/mixup@{_task}"], f"cnn2/mixup@{_task}", keep_weights=True)
+    add(EXPERIMENTS[f"cnn2/mixup@{_task}"], f"cnn2/mixup@{_task}", save_weights=True)

@@ -16,7 +16,7 @@ SRAD = override(
     init="imagenet+audioset",
     normalise="clip",
     class_weights=False,
-    batch=16,
+    batch_size=16,
     tau=0.2,
 )
 DASS = override(SRAD, model="dass", size="medium")
@@ -28,7 +28,7 @@ METHODS = {  # of a backbone
     "ce/rho=0.05": {"rho": RADIUS},
 }
 for _name, _changes in METHODS.items():
-    _seen = {"keep_spectra": _name in ("ce", "dual_axis")}
+    _seen = {"save_frequency_response": _name in ("ce", "dual_axis")}
     add(SRAD, f"ast_srad/{_name}", **_changes, **_seen)
     add(DASS, f"dass/{_name}", **_changes, **_seen)
 for _mix in ("t_patch", "f_patch"):  # one axis alone
@@ -36,7 +36,7 @@ for _mix in ("t_patch", "f_patch"):  # one axis alone
 # Two axes have two contrastive terms: one of the same weight, and stretches of columns and rows.
 add(DASS, "dass/patchmix_cl/alpha=2", method="patchmix_cl", alpha=2.0)
 add(DASS, "dass/dual_axis/contiguous=True", method="dual_axis_cl", contiguous=True)
-BLURRED = add(DASS, "dass/blur", blur=1.0, keep_spectra=True)
+BLURRED = add(DASS, "dass/blur", blur=1.0, save_frequency_response=True)
 _full = add(BLURRED, "dass/srad", method="dual_axis_cl")
 BLURS = {
     "blur=0.5": {"blur": 0.5},
@@ -49,16 +49,16 @@ BLURS = {
     "blur_when=training": {"blur_when": "training"},
 }
 for _name, _changes in BLURS.items():
-    add(BLURRED, f"dass/blur/{_name}", **_changes, keep_spectra=False)
+    add(BLURRED, f"dass/blur/{_name}", **_changes, save_frequency_response=False)
 SRAD_QUIRKS = {
     "train_projector=False": {"train_projector": False},
-    "stretch_to=1024": {"stretch_to": 1024},
+    "interpolated_frames=1024": {"interpolated_frames": 1024},
     "normalise=audioset": {"normalise": "audioset"},
 }
 for _name, _changes in SRAD_QUIRKS.items():
-    add(_full, f"dass/srad/{_name}", **_changes, keep_spectra=False)
+    add(_full, f"dass/srad/{_name}", **_changes, save_frequency_response=False)
 # As the published code runs, which the published numbers are compared with.
-_STRETCHED = {"stretch_to": 1024}
+_STRETCHED = {"interpolated_frames": 1024}
 CODED: dict[str, str] = {}  # what follows the paper -> the same as its code runs
 for _name, _changes in {
     "dass/ce": _STRETCHED,
@@ -66,12 +66,12 @@ for _name, _changes in {
     "dass/srad": _STRETCHED | {"train_projector": False},
 }.items():
     CODED[_name] = f"{_name}/" + ",".join(f"{key}={value}" for key, value in _changes.items())
-    add(EXPERIMENTS[_name], CODED[_name], **_changes, keep_spectra=False)
+    add(EXPERIMENTS[_name], CODED[_name], **_changes, save_frequency_response=False)
 # From scratch on the mel pictures, for a GPU; data, normalisation and precision are AST-small's.
-_shared = ("dataset", "normalise", "precision", "validation_patients", "epochs", "size", "init")
+_shared = ("dataset", "normalise", "precision", "validation_split", "epochs", "size", "init")
 _MEL = {key: getattr(patchmix.EXPERIMENTS["ast_small/ce@mel"], key) for key in _shared}
 add(DASS, "dass_small/ce@mel", **_MEL)
-add(_full, "dass_small/srad@mel", **_MEL, keep_spectra=False)
+add(_full, "dass_small/srad@mel", **_MEL, save_frequency_response=False)
 # A CNN with weights that can be had anywhere; the contrastive loss as the others'.
 _MN04 = override(patchmix.MN04, init="audioset", class_weights=False)
 for _name, _changes in METHODS.items():

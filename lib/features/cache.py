@@ -18,14 +18,24 @@ import numpy as np
 import pandas as pd
 
 from lib.errors import UserError
-from lib.files import locked, read_json, stores_root, write_json
+from lib.files import file_lock, read_json, write_json
+from lib.paths import features_root
 
 if TYPE_CHECKING:
     from lib.data import Source
     from lib.features.frontends import Front
 
 REQUIRED = ("recording", "cycle", "start", "end", "split")
-LABELLINGS = ("label", "icbhi4", "t11", "t12", "t21", "t22", "w11", "w12")  # one at least
+LABELLINGS = (
+    "label",
+    "icbhi4",
+    "1-1",
+    "1-2",
+    "2-1",
+    "2-2",
+    "1-1-windows",
+    "1-2-windows",
+)  # one at least
 AUDIOSET = (-4.2677393, 4.5689974)  # mean and std of AudioSet's fbank, as published with AST
 
 
@@ -100,8 +110,8 @@ def store_for(source: Source, front: Front, progress: bool = True) -> Store:
     )
 
     fingerprint = cache_build.fingerprint(source, front)
-    path = stores_root() / f"{source.dataset}-{fingerprint[:8]}"
-    with locked(stores_root() / f".{path.name}.lock", wait=True):  # one builder at a time
+    path = features_root() / f"{source.dataset}-{fingerprint[:8]}"
+    with file_lock(features_root() / f".{path.name}.lock", wait=True):  # one builder at a time
         if not (path / "meta.json").exists():
             cache_build.build(path, source, front, fingerprint, progress)
     return open_store(path)
@@ -112,7 +122,7 @@ def hashes(paths: dict[str, Path]) -> dict[str, str]:
 
     A file that was changed and given its old size and time back is not seen.
     """
-    memory_path = stores_root() / "hashes.json"
+    memory_path = features_root() / "hashes.json"
     try:
         memory = read_json(memory_path)
     except UserError:

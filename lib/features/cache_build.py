@@ -22,7 +22,8 @@ from lib.errors import UserError
 from lib.features import cache_extract
 from lib.features.cache import digest, hashes
 from lib.features.frontends import Front
-from lib.files import aside, cores, sweep, write_json, write_text, writing
+from lib.files import atomic_write, disk_errors, remove_stale, write_json, write_text
+from lib.paths import available_cores
 
 LOG = "progress.txt"  # the recordings that are done
 SYNC_SECONDS = 1.0
@@ -47,7 +48,7 @@ def build(path: Path, source: Source, front: Front, mark: str, progress: bool) -
     to progress.txt: a kill costs the last second's work. Raises `UserError` with all recordings of
     no use.
     """
-    sweep(path)
+    remove_stale(path)
     audio = READERS[source.dataset].audio_files(source.root)
     cycles, shape = cache_extract.placed(inputs.clips(source, front), front)
     groups = dict(list(cycles.groupby("recording")))
@@ -77,7 +78,7 @@ def _fill(
 ) -> list[tuple[float, float]]:
     """Write what is made to its places; the sums of each recording. Raises with all faults."""
     target, faults, sums, written = path / "features.npy", [], [], []
-    with writing(target), open(target, "r+b") as out, open(path / LOG, "a") as log:
+    with disk_errors(target), open(target, "r+b") as out, open(path / LOG, "a") as log:
         try:
             synced = time.monotonic()
             for name, result in made:
@@ -118,7 +119,7 @@ def _prepare(path: Path, shape: tuple[int, ...]) -> set[str]:
     log, target = path / LOG, path / "features.npy"
     if not target.exists():  # renamed into place at full size, so it is whole where it exists
         log.unlink(missing_ok=True)
-        with aside(target) as part:
+        with atomic_write(target) as part:
             _write_empty(part, shape)
     # A name cut short by a kill is not the name of a recording: only whole lines count.
     whole = log.read_text(encoding="utf-8").split("\n")[:-1] if log.exists() else []
@@ -149,7 +150,7 @@ def _threads() -> Iterator[ThreadPoolExecutor]:
     import torch  # here: to know a store's fingerprint needs none
 
     before = torch.get_num_threads()
-    pool = ThreadPoolExecutor(cores(), initializer=partial(torch.set_num_threads, 1))
+    pool = ThreadPoolExecutor(available_cores(), initializer=partial(torch.set_num_threads, 1))
     try:
         yield pool
     finally:

@@ -20,7 +20,7 @@ def placed(table: pd.DataFrame, front: Front) -> tuple[pd.DataFrame, tuple[int, 
     edges = (table[["start", "end"]] * front.rate_hz).round().astype(int)
     frames = front.stored(edges.end - edges.start)
     table = table.assign(offset=frames.cumsum() - frames, frames=frames)
-    return table, (int(frames.sum()), front.coefficients)
+    return table, (int(frames.sum()), front.n_mfcc)
 
 
 def rows(clips: pd.DataFrame) -> slice:

@@ -18,7 +18,12 @@ LOWEST_HZ = 20.0
 BLOCK = 32  # mels whose filters are multiplied at once: most of the whole matrix is zeros
 SMALLEST = 1.1920928955078125e-07  # float32 epsilon, Kaldi's floor under the logarithm
 SCALES = ("zero_mean", "minmax")
-UNITS = {"t21": "record", "t22": "record", "w11": "window", "w12": "window"}  # else event
+UNITS = {
+    "2-1": "record",
+    "2-2": "record",
+    "1-1-windows": "window",
+    "1-2-windows": "window",
+}  # else event
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,8 @@ class Mfcc:
     """As `FrontEnd`, for clips of any length. Defaults: Hu et al. 2023 and their training code."""
 
     rate_hz: int = 8000
-    coefficients: int = 64
-    fft: int = 512  # also the window's length
+    n_mfcc: int = 64
+    n_fft: int = 512  # also the window's length
     hop: int = 128
     mels: int = 128  # librosa's default, which the published code leaves as it is
     scale: str = "zero_mean"  # zero_mean (the paper's wording) | minmax (the published code)
@@ -69,7 +74,7 @@ class Mfcc:
     @property
     def shape(self) -> dict[str, int]:
         """What the last axis of a store's features counts, and how many there are."""
-        return {"coefficients": self.coefficients}
+        return {"n_mfcc": self.n_mfcc}
 
     def frames(self, seconds: float) -> int:
         """Frames of a window, by the paper's equation 3 (187 for 3 s)."""
@@ -85,13 +90,13 @@ Front = FrontEnd | Mfcc
 
 def front_end(experiment: Experiment) -> Front:
     """The front end that an experiment asks for."""
-    if experiment.features == "mfcc":
+    if experiment.frontend == "mfcc":
         return Mfcc(
-            coefficients=experiment.coefficients,
-            fft=experiment.fft,
+            n_mfcc=experiment.n_mfcc,
+            n_fft=experiment.n_fft,
             hop=experiment.hop,
             scale=experiment.scale,
-            unit=UNITS.get(experiment.labels, "event"),
+            unit=UNITS.get(experiment.task, "event"),
         )
     return FrontEnd(clip_seconds=experiment.clip_seconds, pad=experiment.pad, fade=experiment.fade)
 
@@ -204,11 +209,11 @@ def _transform(front: Mfcc) -> MFCC:
     from torchaudio.transforms import MFCC
 
     mel = {
-        "n_fft": front.fft,
+        "n_fft": front.n_fft,
         "hop_length": front.hop,
         "n_mels": front.mels,
         "pad_mode": "constant",
         "mel_scale": "slaney",
         "norm": "slaney",
     }
-    return MFCC(front.rate_hz, n_mfcc=front.coefficients, norm="ortho", melkwargs=mel)
+    return MFCC(front.rate_hz, n_mfcc=front.n_mfcc, norm="ortho", melkwargs=mel)

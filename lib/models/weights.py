@@ -12,7 +12,7 @@ from huggingface_hub import constants
 from lib.config import Experiment
 from lib.errors import UserError
 from lib.features.cache import hashes
-from lib.files import weights_root
+from lib.paths import weights_root
 
 PROBE_SECONDS = 3
 

@@ -23,7 +23,7 @@ SHORT = {"Poor Quality": "Poor", "Adventitious": "Adv.", "Coarse Crackle": "Coar
 def embeddings(panels: dict[str, pd.DataFrame], most: int = 8) -> Figure:
     """Figure 2: the same points by class and, below, by patient; a column for each task.
 
-    panels: task (t11 ... t22) -> x, y, class, patient. Of more than `most` values the most frequent
+    panels: task (1-1 ... 2-2) -> x, y, class, patient. Of more than `most` values the most frequent
     are kept, the rest is grey.
     """
     if not panels:
@@ -91,17 +91,17 @@ def confusions(matrices: dict[str, tuple[np.ndarray, tuple[str, ...]]]) -> Figur
 
 
 def lengths(events: pd.DataFrame, window: float = 3.0) -> Figure:
-    """How long normal and adventitious events (t11) of each part are: shares of half a tenth.
+    """How long normal and adventitious events (1-1) of each part are: shares of half a tenth.
 
-    events: t11, part, start and end in seconds; longer ones stand at `window`.
+    events: 1-1, part, start and end in seconds; longer ones stand at `window`.
     """
     parts = list(dict.fromkeys(events.part))
     fig, axes = blank(3.6 * len(parts) + 0.4, 2.9, 1, len(parts))
     edges, said = np.arange(0, window + 0.05, 0.05), []
     for ax, part in zip(axes.flat, parts, strict=True):
         here = events[events.part == part]
-        for name, colour in zip(TASKS["t11"], COLOURS, strict=False):
-            group = here[here.t11 == name]
+        for name, colour in zip(TASKS["1-1"], COLOURS, strict=False):
+            group = here[here["1-1"] == name]
             seconds = (group.end - group.start).clip(upper=window)
             share = np.full(len(seconds), 1 / max(1, len(seconds)))
             ax.hist(seconds, edges, weights=share, label=name, histtype="stepfilled", alpha=0.55,

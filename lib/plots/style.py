@@ -109,7 +109,7 @@ def save(fig: Figure, name: str, folder: Path) -> list[Path]:
     paths = []
     for ending, content in (("png", png(fig)), ("svg", svg(fig))):
         paths.append(Path(folder) / f"{name}.{ending}")
-        with files.aside(paths[-1]) as part:
+        with files.atomic_write(paths[-1]) as part:
             part.write_bytes(content)
     return paths
 

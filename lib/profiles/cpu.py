@@ -26,12 +26,12 @@ CPU = replace(
         *(rule for rule in QUICK.rules if rule[0].get("dataset") == "icbhi"),
         *LENGTHS,
         (SPRSOUND | {"model": "cnn2"}, {"epochs": 8}),
-        *((SPRSOUND | {"model": "cnn2", "labels": labels}, {"epochs": 3}) for labels in EVENTS),
+        *((SPRSOUND | {"model": "cnn2", "task": labels}, {"epochs": 3}) for labels in EVENTS),
         (SPRSOUND | {"model": "resnet18"}, {"epochs": 4, "precision": "bf16"}),
-        (SPRSOUND | {"model": "resnet18", "labels": "t11"}, {"epochs": 2}),
-        (SPRSOUND | {"model": "resnet18", "labels": "w11"}, {"epochs": 2}),
+        (SPRSOUND | {"model": "resnet18", "task": "1-1"}, {"epochs": 2}),
+        (SPRSOUND | {"model": "resnet18", "task": "1-1-windows"}, {"epochs": 2}),
         (SPRSOUND | {"freeze": True}, {"epochs": 3}),
-        ({"name": "cnn2/ce@t21/epochs=50"}, {"epochs": 50}),
+        ({"name": "cnn2/ce@2-1/epochs=50"}, {"epochs": 50}),
         (WHOLE | {"model": "mn04"}, {"epochs": 4, "train_clips": 2000, "class_weights": True}),
         CHILDREN_RULE,
     ),
@@ -39,30 +39,33 @@ CPU = replace(
         *(rule for rule in QUICK.not_run if "model" in rule[0] and "dataset" not in rule[0]),
         *(
             (
-                SPRSOUND | {"features": "mfcc", "labels": labels},
+                SPRSOUND | {"frontend": "mfcc", "task": labels},
                 "tasks 12 and 22 cost as much again",
             )
-            for labels in ("t12", "t22")
+            for labels in ("1-2", "2-2")
         ),
-        (SPRSOUND | {"model": "resnet18", "labels": "w12"}, "task 12 costs as much again"),
+        (SPRSOUND | {"model": "resnet18", "task": "1-2-windows"}, "task 12 costs as much again"),
         *SRAD_NEVER,
         (SPRSOUND | {"clip_seconds": 15.0}, "costs hours more on a CPU"),
     ),
     seconds=(
         *(
             one
-            for labels in ("t11", "w11")
+            for labels in ("1-1", "1-1-windows")
             for one in (
-                (SPRSOUND | {"freeze": True, "labels": labels}, 85),
-                (SPRSOUND | {"method": "supcon", "labels": labels}, 215),
+                (SPRSOUND | {"freeze": True, "task": labels}, 85),
+                (SPRSOUND | {"method": "supcon", "task": labels}, 215),
             )
         ),
-        (SPRSOUND | {"model": "resnet18", "labels": "t11"}, 115),
+        (SPRSOUND | {"model": "resnet18", "task": "1-1"}, 115),
         (SPRSOUND | {"freeze": True}, 24),
         (SPRSOUND | {"method": "supcon"}, 78),
         (SPRSOUND | {"model": "resnet18"}, 35),
-        *((SPRSOUND | {"model": "cnn2", "labels": labels}, 45) for labels in ("t11", "t12")),
-        *((SPRSOUND | {"model": "cnn2", "labels": labels}, 55) for labels in ("w11", "w12")),
+        *((SPRSOUND | {"model": "cnn2", "task": labels}, 45) for labels in ("1-1", "1-2")),
+        *(
+            (SPRSOUND | {"model": "cnn2", "task": labels}, 55)
+            for labels in ("1-1-windows", "1-2-windows")
+        ),
         (SPRSOUND | {"model": "cnn2"}, 15),
         *(one for one in QUICK.seconds if one[0].get("dataset") != "sprsound"),
     ),

@@ -30,16 +30,16 @@ QUICK = Profile(
         SRAD_EPOCHS,
         (
             HERE | {"model": "ast"},
-            {"size": "mini", "stride": 16, "init": "none", "batch": 16, "lr": 5e-4} | STEADY,
+            {"size": "mini", "stride": 16, "init": "none", "batch_size": 16, "lr": 5e-4} | STEADY,
         ),
         *GEOMETRY_RULES,
         *SRAD_RULES,
-        (HERE | {"name": "ast/ce"}, {"keep_embeddings": True}),  # the same run as ast_in_as/ce
-        (HERE | {"model": "resnet18"}, {"batch": 32, "epochs": 2}),
-        (HERE | {"model": "mn04"}, {"batch": 32, "lr": 5e-4, "epochs": 3}),
+        (HERE | {"name": "ast/ce"}, {"save_embeddings": True}),  # the same run as ast_in_as/ce
+        (HERE | {"model": "resnet18"}, {"batch_size": 32, "epochs": 2}),
+        (HERE | {"model": "mn04"}, {"batch_size": 32, "lr": 5e-4, "epochs": 3}),
         (SPRSOUND | {"model": "cnn2"}, {"epochs": 4}),
         *(
-            (SPRSOUND | {"model": "cnn2", "labels": labels}, {"epochs": 2, "train_clips": 2000})
+            (SPRSOUND | {"model": "cnn2", "task": labels}, {"epochs": 2, "train_clips": 2000})
             for labels in EVENTS
         ),
         (SPRSOUND | {"model": "resnet18"}, {"epochs": 2, "train_clips": 320}),
@@ -53,20 +53,20 @@ QUICK = Profile(
         *(({"name": name}, "costs too much for the quick profile") for name in SAM_EXTRAS),
         *srad_left_out(SRAD_QUICK, "costs too much for the quick profile"),
         *(
-            (SPRSOUND | {"model": "resnet18", "labels": labels}, "costs too much for quick: events")
+            (SPRSOUND | {"model": "resnet18", "task": labels}, "costs too much for quick: events")
             for labels in EVENTS
         ),
         *(
-            (SPRSOUND | {"features": "mfcc", "labels": labels}, "costs too much for quick")
-            for labels in ("t12", "t22", "w12")
+            (SPRSOUND | {"frontend": "mfcc", "task": labels}, "costs too much for quick")
+            for labels in ("1-2", "2-2", "1-2-windows")
         ),
         (SPRSOUND | {"clip_seconds": 15.0}, "costs too much for the quick profile"),
-        ({"name": "cnn2/ce@t21/epochs=50"}, "costs too much for the quick profile"),
+        ({"name": "cnn2/ce@2-1/epochs=50"}, "costs too much for the quick profile"),
     ),
     seconds=(
         (SPRSOUND | {"method": "none"}, 6),
         (HERE | {"method": "none"}, 3),
-        *((SPRSOUND | {"model": "cnn2", "labels": labels}, 15) for labels in EVENTS),
+        *((SPRSOUND | {"model": "cnn2", "task": labels}, 15) for labels in EVENTS),
         (SPRSOUND | {"model": "cnn2"}, 16),
         (SPRSOUND | {"freeze": True}, 16),
         (SPRSOUND | {"method": "supcon"}, 30),

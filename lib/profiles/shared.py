@@ -7,11 +7,11 @@ from lib.profiles.profile import Match
 HERE = {"dataset": "icbhi"}  # rows on third-party features keep their own settings
 
 SPRSOUND = {"dataset": "sprsound"}
-WHOLE = SPRSOUND | {"features": "fbank"}  # SPRSound in ICBHI's classes
+WHOLE = SPRSOUND | {"frontend": "fbank"}  # SPRSound in ICBHI's classes
 ALONE = HERE | {"normalise": "clip"}  # ICBHI's way of transfer
 
 # Mixing methods weight their cross-entropy too: without it such small models always answer normal.
-SMALL: Match = {"validation_patients": 0.2, "clip_seconds": 3.0, "class_weights": True}
+SMALL: Match = {"validation_split": 0.2, "clip_seconds": 3.0, "class_weights": True}
 
 # As published (AudioSet's mean, moving average) so few steps end in one answer for every clip.
 STEADY: Match = {"normalise": "clip", "moving_average": 0.0}
@@ -19,14 +19,15 @@ STEADY: Match = {"normalise": "clip", "moving_average": 0.0}
 # A very small AST from scratch that learns something real in minutes on a CPU: SPRSound's events.
 CHILDREN_RULE = (
     WHOLE | {"model": "ast"},
-    {"size": "nano", "stride": 16, "init": "none", "batch": 32, "lr": 1e-3, "epochs": 8} | STEADY,
+    {"size": "nano", "stride": 16, "init": "none", "batch_size": 32, "lr": 1e-3, "epochs": 8}
+    | STEADY,
 )
 
 # The geometry-aware recipe takes no class weights: its sampler does that, or nothing does. The
 # block of zeros keeps its share of a clip.
 GEOMETRY_RULES = (
     (HERE | {"optimizer": "adamw"}, {"class_weights": False}),
-    (HERE | {"pad_to": 1024}, {"pad_to": 382}),
+    (HERE | {"pad_frames": 1024}, {"pad_frames": 382}),
 )
 # Sweeps of the clip's length keep it.
 LENGTHS = tuple(
@@ -36,17 +37,17 @@ LENGTHS = tuple(
 SAM_SWEEPS = tuple(name for name in sam.EXPERIMENTS if name.startswith(f"{sam.FREE}/"))
 SAM_EXTRAS = (
     *SAM_SWEEPS,
-    *("ast_geo/wrs/pad_to=0", "ast_geo/wrs_patchmix_cl", "ast_geo/wrs_patchmix_cl_sam"),
+    *("ast_geo/wrs/pad_frames=0", "ast_geo/wrs_patchmix_cl", "ast_geo/wrs_patchmix_cl_sam"),
     "ast_in_as/ce/rho=0.05",
     *("mn04_as/ce/rho=0.05@mel", "ast_in_as/ce/rho=0.05@sprsound"),
 )
 
 # Lung-SRAD's recipe has batches of 16. Its DASS from scratch, on maps of 4 x 4 patches, costs four
 # times an AST: fewer epochs, AST's too.
-SRAD_EPOCHS = (HERE | {"batch": 16}, {"epochs": 3})
+SRAD_EPOCHS = (HERE | {"batch_size": 16}, {"epochs": 3})
 SRAD_RULES = (
     (HERE | {"model": "dass"}, {"size": "nano", "init": "none", "lr": 1e-3} | STEADY),
-    (HERE | {"stretch_to": 1024}, {"stretch_to": 382}),
+    (HERE | {"interpolated_frames": 1024}, {"interpolated_frames": 382}),
     (HERE | {"name": "dass/srad/normalise=audioset"}, {"normalise": "audioset"}),
     *(  # small ones have a block in these stages, not two
         (HERE | {"name": f"dass/blur/blur_stage={stage}"}, {"blur_blocks": "0"}) for stage in (1, 3)
@@ -64,7 +65,7 @@ SRAD_TWICE = (*SRAD_QUICK, "dass/dual_axis", *(n for n in srad.EXPERIMENTS if "a
 SRAD_ONCE = tuple(name for name in srad.EXPERIMENTS if name not in SRAD_TWICE)
 SRAD_SMOKE = ("dass/ce", "dass/srad", "ast_srad/dual_axis")
 SRAD_SECONDS = (
-    ({"model": "dass", "method": "dual_axis_cl", "stretch_to": 382}, 122),
+    ({"model": "dass", "method": "dual_axis_cl", "interpolated_frames": 382}, 122),
     ({"model": "dass", "method": "dual_axis_cl"}, 95),
     ({"model": "dass", "method": "patchmix_cl"}, 66),
     ({"model": "dass"}, 41),
@@ -80,4 +81,9 @@ def srad_left_out(run: tuple[str, ...], reason: str) -> tuple[tuple[Match, str],
     return *SRAD_NEVER, *left
 
 
-EVENTS = ("t11", "t12", "w11", "w12")  # SPRSound's tasks whose clips are events, not records
+EVENTS = (
+    "1-1",
+    "1-2",
+    "1-1-windows",
+    "1-2-windows",
+)  # SPRSound's tasks whose clips are events, not records

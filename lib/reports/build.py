@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lib import files, rows
+from lib import files, paths, rows
 from lib.errors import UserError, unknown
 from lib.reports import costs, html, index, metadata, notebook
 from lib.reports.metadata import Card
@@ -49,12 +49,12 @@ class Job:
 
 def local_root() -> Path:
     """Where local pages lie, a folder for each profile and data."""
-    return files.reports_root() / "local"
+    return paths.reports_root() / "local"
 
 
 def select(names: list[str], root: Path | None = None) -> list[Path]:
     """Notebook files by number; none: those of the first paper; "all": every one."""
-    found = sorted((root or files.PROJECT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    found = sorted((root or paths.PROJECT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
     known = {path.name[:2]: path for path in found if not path.name.endswith(".failed.ipynb")}
     if not names:
         return [path for number, path in known.items() if number <= rows.LAST_DEFAULT]
@@ -78,12 +78,12 @@ def build(profile: str, names: list[str]) -> None:
     try:
         faults = execute.run(profile, [path.name[:2] for path in chosen])
         job = open_job(profile)
-        with files.locked(job.folder / ".lock"):
+        with files.file_lock(job.folder / ".lock"):
             faults += make_pages(job, chosen)
             print(f"reports: {write_indexes(job.folder)}")
     finally:  # Ctrl-C ends the workers in the middle of what they write
         for root in _roots().values():
-            files.sweep(root)
+            files.remove_stale(root)
     if faults:
         raise UserError("; ".join(faults))
 
@@ -92,16 +92,16 @@ def _check_places(profile: str) -> None:
     """Say now, not after hours of training, that nothing can be written; sweep what was killed."""
     for name, root in _roots().items():
         files.require_writable(name, root)
-        files.sweep(root)
+        files.remove_stale(root)
     for folder in local_root().glob(f"{profile}-*/"):
         files.require_writable("REPORTS_ROOT", folder)
 
 
 def _roots() -> dict[str, Path]:
     return {
-        "RUNS_ROOT": files.runs_root(),
-        "STORES_ROOT": files.stores_root(),
-        "REPORTS_ROOT": files.reports_root(),
+        "RUNS_ROOT": paths.runs_root(),
+        "FEATURES_ROOT": paths.features_root(),
+        "REPORTS_ROOT": paths.reports_root(),
     }
 
 
@@ -222,7 +222,7 @@ def _card(job: Job, path: Path, facts: Facts) -> Card:
 def fingerprint(job: Job, path: Path, facts: Facts) -> str:
     """Hash of all a page depends on: notebook, library, versions, profile, data, results."""
     sources = sorted(Path(__file__).parent.rglob("*.py"))
-    pins = files.PROJECT / "requirements.txt"
+    pins = paths.PROJECT / "requirements.txt"
     kept = hashlib.sha256(
         "|".join((job.profile, job.data, job.banner, facts.digest, str(facts.data))).encode()
     )
@@ -258,7 +258,7 @@ def render_pages(folder: Path) -> list[str]:
 def write_indexes(folder: Path) -> Path:
     """Write the folder's own index and the one of all local and published pages; returns it."""
     index.write_index(folder / "index.html", [("These pages", LOCAL, folder)])
-    root = files.reports_root()
+    root = paths.reports_root()
     mine = [p.parent for p in sorted(local_root().glob("*/cards")) if p.is_dir()]
     groups = [(f"Made here: {path.name}", LOCAL, path) for path in mine]
     path = local_root() / "index.html"

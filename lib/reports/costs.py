@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib import files
+from lib import paths as lib_paths
 
 FILE, GPU_FILE = "benchmarks", "gpu_step"
 MACHINE = ("cpu", "cores", "torch", "gpu")
@@ -49,7 +49,7 @@ def read(path: Path | None = None) -> pd.DataFrame:
 
 def paths() -> list[Path]:
     """Where the measured rows are, if they were measured."""
-    return [files.reports_root() / f"{name}.csv" for name in (FILE, GPU_FILE)]
+    return [lib_paths.reports_root() / f"{name}.csv" for name in (FILE, GPU_FILE)]
 
 
 def _read(path: Path) -> pd.DataFrame:

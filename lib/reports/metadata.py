@@ -36,7 +36,7 @@ def write_page(folder: Path, page: str, card: Card) -> None:
     files.write_text(folder / f"{card.name}.html", page)
     shown = folder / "thumbnails" / f"{card.name}.png"
     if picture:
-        with files.aside(shown) as part:
+        with files.atomic_write(shown) as part:
             part.write_bytes(picture)
     else:
         shown.unlink(missing_ok=True)

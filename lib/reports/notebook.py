@@ -18,7 +18,7 @@ import nbformat
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-from lib import files
+from lib import files, paths
 from lib.errors import UserError, unknown
 
 KERNEL = "python3"
@@ -211,8 +211,8 @@ def _steady_text(text: str, styles: dict[str, str]) -> str:
 
 def _folders() -> list[tuple[str, str]]:
     """Folders of this machine and the words that stand for them in a page, longest first."""
-    named = {str(files.PROJECT): "PROJECT", str(Path.home()): "HOME", sys.prefix: "PYTHON"}
-    for name in ("REPORTS_ROOT", "DATA_ROOT", "RUNS_ROOT", "STORES_ROOT", "WEIGHTS_ROOT"):
+    named = {str(paths.PROJECT): "PROJECT", str(Path.home()): "HOME", sys.prefix: "PYTHON"}
+    for name in ("REPORTS_ROOT", "DATA_ROOT", "RUNS_ROOT", "FEATURES_ROOT", "WEIGHTS_ROOT"):
         if os.environ.get(name):
             named[str(Path(os.environ[name]).resolve())] = name
     return sorted(named.items(), key=lambda item: -len(item[0]))

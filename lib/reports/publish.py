@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from lib import files
+from lib import paths as lib_paths
 from lib.errors import UserError, unknown
 from lib.reports import index, metadata
 from lib.reports.build import PUBLISHED, local_root
@@ -69,7 +70,7 @@ def _files(folder: Path) -> list[Path]:
 def _records(made: list[metadata.Card]) -> list[Path]:
     """The local run folders that the pages' numbers come from."""
     names = sorted({run for card in made for run in card.runs})
-    return [path for name in names if (path := files.runs_root() / name).is_dir()]
+    return [path for name in names if (path := lib_paths.runs_root() / name).is_dir()]
 
 
 def _record_files(records: list[Path]) -> list[Path]:
@@ -101,7 +102,7 @@ def _copy(
 ) -> Path:
     from lib.runs import folder as runs_folder
 
-    root = files.reports_root()
+    root = lib_paths.reports_root()
     runs_folder.publish(records)
     for path in others:
         _copy_file(path, root / path.relative_to(folder))
@@ -115,5 +116,5 @@ def _copy(
 
 
 def _copy_file(path: Path, target: Path) -> None:
-    with files.aside(target) as part:
+    with files.atomic_write(target) as part:
         shutil.copyfile(path, part)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from lib import files, profiles, rows
+from lib import files, paths, profiles, rows
 from lib.features.frontends import clip_frames
 from lib.runs import folder as runs_folder
 from lib.runs import local, ray
@@ -30,7 +30,7 @@ def tables(profile: str, *names: str) -> list[str]:
     pending = _pending(planned)
     if not pending:
         return []
-    with files.locked(files.runs_root() / ".lock"):
+    with files.file_lock(paths.runs_root() / ".lock"):
         made_by = _open_pool()
         try:
             print(_announce(study, planned, pending, made_by), flush=True)

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib import files
-from lib.config import Experiment, identity
+from lib import files, paths
+from lib.config import Experiment, hashed_settings
 from lib.errors import UserError
 from lib.evaluation import scores, tasks
 from lib.evaluation.tasks import Labelling
@@ -46,15 +46,15 @@ class Wanted:
     @property
     def hash8(self) -> str:
         """Covers every setting and every input byte that can change a number, and nothing else."""
-        content = [identity(self.experiment), self.seed, self.data, self.weights]
+        content = [hashed_settings(self.experiment), self.seed, self.data, self.weights]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
     @property
     def folder(self) -> Path:
         """Where the run is made; the name says what it is, the hash alone finds it again."""
-        found = _named(files.runs_root(), self.hash8)
+        found = _named(paths.runs_root(), self.hash8)
         name = f"{slug(self.experiment.name)}-s{self.seed}-{self.hash8}"
-        return found or files.runs_root() / name
+        return found or paths.runs_root() / name
 
 
 def slug(name: str) -> str:
@@ -64,7 +64,7 @@ def slug(name: str) -> str:
 
 def published_root() -> Path:
     """Small run records that are committed with the reports."""
-    return files.reports_root() / "runs"
+    return paths.reports_root() / "runs"
 
 
 def _named(root: Path, hash8: str) -> Path | None:
@@ -73,7 +73,7 @@ def _named(root: Path, hash8: str) -> Path | None:
 
 def find(wanted: Wanted) -> Path | None:
     """The folder of a complete record of this run, local or published; None if there is none."""
-    for root in (files.runs_root(), published_root()):
+    for root in (paths.runs_root(), published_root()):
         folder = _named(root, wanted.hash8)
         if folder is not None and (folder / "result.json").exists():
             return folder
@@ -89,7 +89,7 @@ def find_published(
     """
     for path in sorted(published_root().glob(f"*-s{seed}-*/result.json")):
         found = of_record(path.parent)
-        same = identity(found.experiment) == identity(experiment)
+        same = hashed_settings(found.experiment) == hashed_settings(experiment)
         if same and data in (None, found.data) and weights in (None, found.weights):
             return path.parent
     return None
@@ -112,7 +112,7 @@ def parent_weights(folder: Path) -> Path | None:
     mark = read_started(folder)["weights"]["fingerprint"]
     if not mark.startswith("run-"):
         return None
-    found = _named(files.runs_root(), mark.removeprefix("run-"))
+    found = _named(paths.runs_root(), mark.removeprefix("run-"))
     if found is None or not (found / WEIGHTS).exists():
         raise UserError(f"{folder.name}: its parent {mark} has left no {WEIGHTS}; make it again")
     return found / WEIGHTS
@@ -160,7 +160,7 @@ def write_record(
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write arrays aside, then rename."""
-    with files.aside(path) as part, open(part, "wb") as handle:
+    with files.atomic_write(path) as part, open(part, "wb") as handle:
         np.savez_compressed(handle, **arrays)
 
 
@@ -192,7 +192,7 @@ def publish(folders: list[Path]) -> list[Path]:
         target = published_root() / folder.name
         if target.resolve() != folder.resolve():
             for name in filter(lambda name: (folder / name).exists(), RECORD):  # result.json last
-                with files.aside(target / name) as part:
+                with files.atomic_write(target / name) as part:
                     shutil.copyfile(folder / name, part)
         copies.append(target)
     return copies
@@ -207,7 +207,7 @@ def verify() -> list[str]:
             differences.append(f"{folder.name}: settings give the hash {wanted.hash8}")
         stored = read(folder)["selections"]
         epochs = {key: value and value["epoch"] for key, value in stored.items()}
-        labelling = tasks.get(wanted.experiment.labels)
+        labelling = tasks.get(wanted.experiment.task)
         if scores.score_selections(predictions(folder), epochs, labelling) != stored:
             differences.append(f"{folder.name}: result.json is not what predictions.npz gives")
     return differences

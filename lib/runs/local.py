@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from lib import files
+from lib import paths
 from lib.config import Experiment
 from lib.errors import unknown
 
@@ -54,7 +54,7 @@ def process(words: list[str], log: Path, environment: dict[str, str]) -> subproc
             stdin=subprocess.PIPE,
             stdout=handle,
             stderr=subprocess.STDOUT,
-            cwd=files.PROJECT,
+            cwd=paths.PROJECT,
             env=os.environ | environment,
         )
 
@@ -63,7 +63,7 @@ class Machine:
     """A pool of processes: at most one a core, and no GPU given away more than once."""
 
     def __init__(self, cores: int | None = None, names: Iterable[str] | None = None) -> None:
-        self.cores = cores or files.cores()
+        self.cores = cores or paths.available_cores()
         self.free = dict.fromkeys(gpus() if names is None else names, 1.0)  # GPU -> share left
         self.gpus = len(self.free)
         self.active: dict[str, tuple[subprocess.Popen, str | None, float]] = {}

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 
-from lib import data, files, profiles, registry, rows
+from lib import data, paths, profiles, registry, rows
 from lib.config import SELECTIONS, Experiment, override
 from lib.errors import UserError
 from lib.features import cache as features_cache
@@ -21,7 +21,7 @@ from lib.runs.folder import Wanted
 
 MEL_STORE = "icbhi-mel-pictures"  # the name such a store carries in its meta.json
 HOLD_OUT = 0.2
-LEAN = dict.fromkeys(("keep_embeddings", "keep_geometry", "keep_spectra"), False)
+LEAN = dict.fromkeys(("save_embeddings", "save_landscape", "save_frequency_response"), False)
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Study:
     def folder(self) -> Path:
         """Where this study's pages, tables and figures go (REPORT_DIR, else local reports)."""
         given = os.environ.get("REPORT_DIR")
-        return Path(given) if given else files.reports_root() / "local" / self.name
+        return Path(given) if given else paths.reports_root() / "local" / self.name
 
     def data_name(self, experiment: Experiment) -> dict[str, str]:
         """What the numbers stand on: a short name for tables and the note for banners."""
@@ -100,8 +100,8 @@ class Planned:
 
 def weights_name(experiment: Experiment) -> str:
     """What the weights were before training, for tables: the initialisation and its file."""
-    if experiment.parent:
-        return f"the run {experiment.parent}"
+    if experiment.init_from:
+        return f"the run {experiment.init_from}"
     if experiment.init == "none":
         return "none"
     return f"{experiment.init} ({weights.find(experiment).name})"
@@ -166,8 +166,8 @@ def plan(study: Study, *tables: str) -> list[Planned]:
         for experiment, selections in _variants(study.profile, row):
             seeds = profiles.seeds(study.profile, registry.get(row.experiment))
             for seed in seeds:
-                drawn = experiment.keep_embeddings and seed == seeds[0]  # the t-SNE shows one seed
-                asked = override(experiment, keep_embeddings=drawn)
+                drawn = experiment.save_embeddings and seed == seeds[0]  # the t-SNE shows one seed
+                asked = override(experiment, save_embeddings=drawn)
                 key = (row.experiment, row.needs, selections, seed)
                 if key not in found:
                     found[key] = _planned(study, row, asked, seed, selections)
@@ -179,11 +179,11 @@ def _variants(profile: Profile, row: Row) -> list[tuple[Experiment, tuple[str, .
     experiment = profiles.apply(profile, registry.get(row.experiment))
     if experiment.method == "none":  # what is transferred is one epoch
         return [(experiment, ("validation", "last"))]
-    if experiment.validation_patients:
+    if experiment.validation_split:
         return [(experiment, SELECTIONS)]
     variants = [(experiment, ("test", "last"))]
     if row.experiment in registry.MAIN:
-        held_out = override(experiment, validation_patients=HOLD_OUT, **LEAN)
+        held_out = override(experiment, validation_split=HOLD_OUT, **LEAN)
         variants.append((held_out, ("validation",)))
     return variants
 
@@ -208,11 +208,11 @@ def _planned(
 
 def _unmade(study: Study, experiment: Experiment, seed: int) -> Planned | None:
     """The parent of a run that can't be made here: what it is, not how it stands."""
-    if not experiment.parent:
+    if not experiment.init_from:
         return None
     parent = _parent(study, experiment)
     above = _unmade(study, parent, seed)
-    return Planned(experiment.parent, parent, seed, (), None, None, parent=above)
+    return Planned(experiment.init_from, parent, seed, (), None, None, parent=above)
 
 
 def _missing(study: Study, experiment: Experiment) -> str:
@@ -220,7 +220,7 @@ def _missing(study: Study, experiment: Experiment) -> str:
     if study.store(experiment) is None:
         return "its feature store was not given (README, Data: --store)"
     missing = weights.missing(experiment)
-    if missing or not experiment.parent:
+    if missing or not experiment.init_from:
         return missing
     return _missing(study, _parent(study, experiment))
 
@@ -228,7 +228,7 @@ def _missing(study: Study, experiment: Experiment) -> str:
 def _published(study: Study, experiment: Experiment, seed: int) -> Path | None:
     """A published record, for when the inputs are not here; of a child, that of its own parent."""
     features, mark = study.store(experiment), None
-    if experiment.parent:
+    if experiment.init_from:
         parent = _published(study, _parent(study, experiment), seed)
         if parent is None:
             return None
@@ -240,12 +240,12 @@ def _published(study: Study, experiment: Experiment, seed: int) -> Path | None:
 def _wanted(study: Study, experiment: Experiment, seed: int) -> tuple[Wanted, Planned | None]:
     """A run by all it depends on; with a parent, that is all that the parent depends on too."""
     features = study.store(experiment).meta["fingerprint"]
-    if not experiment.parent:
+    if not experiment.init_from:
         return Wanted(experiment, seed, features, weights.fingerprint(experiment)), None
     asked = _parent(study, experiment)
     wanted, parent = _wanted(study, asked, seed)
     planned = Planned(
-        experiment.parent, asked, seed, (), wanted, runs_folder.find(wanted), parent=parent
+        experiment.init_from, asked, seed, (), wanted, runs_folder.find(wanted), parent=parent
     )
     return Wanted(experiment, seed, features, runs_folder.fingerprint(wanted)), planned
 
@@ -253,9 +253,9 @@ def _wanted(study: Study, experiment: Experiment, seed: int) -> tuple[Wanted, Pl
 def _parent(study: Study, experiment: Experiment) -> Experiment:
     """What an experiment starts from, at the profile's price."""
     return override(
-        profiles.apply(study.profile, registry.get(experiment.parent)),
-        validation_patients=experiment.validation_patients,  # the parent must not see them either
-        keep_weights=True,
+        profiles.apply(study.profile, registry.get(experiment.init_from)),
+        validation_split=experiment.validation_split,  # the parent must not see them either
+        save_weights=True,
     )
 
 

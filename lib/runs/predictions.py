@@ -48,7 +48,7 @@ def of_runs(done: pd.DataFrame) -> Answers | None:
     kept = [folder.predictions(Path(path)) for path in done.path]
     first = {key: kept[0][f"test/{key}"] for key in ("label", "patient", "device", "cycle")}
     part = scores.kept_parts(kept[0], "test")
-    labelling = tasks.get(folder.read_started(Path(done.path.iloc[0]))["experiment"]["labels"])
+    labelling = tasks.get(folder.read_started(Path(done.path.iloc[0]))["experiment"]["task"])
     for path, arrays in zip(done.path, kept, strict=True):
         if not np.array_equal(arrays["test/cycle"], first["cycle"]):
             raise UserError(f"{path}: answers other clips than {done.path.iloc[0]}; delete one")

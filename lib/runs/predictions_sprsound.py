@@ -72,7 +72,7 @@ def held_out(results: pd.DataFrame, experiment: str, selection: str) -> Answers 
         for key in ("label", "patient", "device", "cycle")
     }
     said = [arrays[f"{selection}/validation/logits"].argmax(1) for arrays in found]
-    task = folder.read(Path(path))["experiment"]["labels"]
+    task = folder.read(Path(path))["experiment"]["task"]
     return Answers(
         seeds=(0,),  # one row: each seed held out other patients
         predicted=np.concatenate(said)[None],

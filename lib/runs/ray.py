@@ -12,12 +12,12 @@ from functools import partial
 from pathlib import Path
 from types import ModuleType
 
-from lib import files
+from lib import paths
 from lib.errors import UserError
 from lib.runs import local
 
 HANDED_ON = (
-    *("DATA_ROOT", "STORES_ROOT", "RUNS_ROOT", "WEIGHTS_ROOT", "REPORTS_ROOT"),
+    *("DATA_ROOT", "FEATURES_ROOT", "RUNS_ROOT", "WEIGHTS_ROOT", "REPORTS_ROOT"),
     "STORE",
 )
 RETRIES = 100  # of one run, when workers or machines die under it; not when the run itself fails
@@ -101,7 +101,7 @@ def connect() -> ModuleType:
     )  # a busy machine needs more than 30
     begin(
         address="local",
-        num_cpus=files.cores(),
+        num_cpus=paths.available_cores(),
         num_gpus=len(local.gpus()),
         object_store_memory=OBJECT_STORE_BYTES,
         include_dashboard=False,

@@ -5,16 +5,16 @@ from pathlib import Path
 import pandas as pd
 
 from lib import rows
-from lib.config import describe
+from lib.config import describe_settings
 from lib.runs import folder
 from lib.runs.plan import Planned, open_study, plan
 
-METRICS = ("sp", "se", "score", "se2", "score2")
+METRICS = ("sp", "se", "score", "se_binary", "score_binary")
 COLUMNS = [
     *("experiment", "seed", "selection", "status", "reason", "epoch"),
     *METRICS,
-    *(f"{metric}_clean" for metric in METRICS),  # without patients 156 and 218
-    *("gap", "gap2"),  # what choosing on the test set adds to this selection, in the same run
+    *(f"{metric}_patient_disjoint" for metric in METRICS),  # without patients 156 and 218
+    *("gap", "gap_binary"),  # what choosing on the test set adds to this selection, in the same run
     *("data", "weights", "setting", "run", "path"),
 ]
 
@@ -24,7 +24,7 @@ def of(profile: str, *tables: str) -> pd.DataFrame:
 
     Status is done, not run, failed or none qualifies, with a reason; the numbers are percent of the
     test set, `*_clean` without the two patients who stand on both sides of the official split. What
-    a labelling does not have (SPRSound's: se2, score2, gap2) is nan.
+    a labelling does not have (SPRSound's: se_binary, score_binary, gap_binary) is nan.
     """
     found = []
     for planned in plan(open_study(profile), *tables):
@@ -75,7 +75,7 @@ def _result(planned: Planned, selection: str) -> dict:
 
 def _setting(planned: Planned) -> str:
     """What was trained: the run itself and the one it starts from, that one alone of a transfer."""
-    own, parent = describe(planned.experiment), planned.parent
+    own, parent = describe_settings(planned.experiment), planned.parent
     if parent is None:
         return own
     before = _setting(parent)
@@ -89,13 +89,13 @@ def from_record(record: dict, selection: str) -> dict:
     chosen = record["selections"][selection]
     if chosen is None:
         return {**known, "status": "none qualifies", "reason": _why_none(selection)}
-    clean = chosen["test_clean"]
+    clean = chosen["test_patient_disjoint"]
     return {
         **known,
         "status": "done",
         "epoch": chosen["epoch"],
         **{key: chosen["test"][key] for key in METRICS if key in chosen["test"]},
-        **{f"{key}_clean": clean[key] for key in METRICS if key in clean},
+        **{f"{key}_patient_disjoint": clean[key] for key in METRICS if key in clean},
         **_gaps(record["selections"], chosen),
     }
 
@@ -110,6 +110,6 @@ def _gaps(selections: dict, chosen: dict) -> dict[str, float]:
     best = selections["test"]
     if best is None:
         return {}
-    pairs = (("gap", "score"), ("gap2", "score2"))
+    pairs = (("gap", "score"), ("gap_binary", "score_binary"))
     test = chosen["test"]  # SPRSound has no 2-class Score
     return {gap: round(best["test"][key] - test[key], 4) for gap, key in pairs if key in test}

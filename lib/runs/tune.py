@@ -1,6 +1,6 @@
 """Tuning: Optuna suggests settings, Ray Tune makes trials side by side, each a run like any other.
 
-`python -m lib.runs.tune t11 cnn2/ce --trials 8`. Hu et al. 2023, III.B, "Bayesian optimization": here
+`python -m lib.runs.tune 1-1 cnn2/ce --trials 8`. Hu et al. 2023, III.B, "Bayesian optimization": here
 Optuna's tree-structured Parzen estimator. A trial is one run, or two where the model starts from a
 SupCon run, made by `lib.worker` and found again by its hash. What Optuna knows stands in study.db
 below the runs: killed at any moment, the same command takes up what was under way at its last
@@ -32,7 +32,7 @@ def run(search: Search, wanted: int = 8) -> pd.DataFrame:
     Expect of the quick profile on two cores 8 trials of the small CNN in ten minutes or so: each
     new front end computes its features first (a minute, 10 to 300 MB).
     """
-    with files.locked(search.folder / ".lock"):
+    with files.file_lock(search.folder / ".lock"):
         study = tune_trials.open_study(search)
         _ask_again(study)
         left = wanted - len(study.get_trials(states=(TrialState.COMPLETE,)))
@@ -93,9 +93,9 @@ def _make(search: Search, study: optuna.Study, count: int) -> list[str]:
 
 
 def main(argv: list[str]) -> None:
-    """`python -m lib.runs.tune t11 cnn2/ce --trials 8`: make the trials, print the table."""
+    """`python -m lib.runs.tune 1-1 cnn2/ce --trials 8`: make the trials, print the table."""
     parser = argparse.ArgumentParser(prog="python -m lib.runs.tune", description=__doc__)
-    parser.add_argument("task", help="t11, t12, t21, t22")
+    parser.add_argument("task", help="1-1, 1-2, 2-1, 2-2")
     parser.add_argument("model", help="cnn2/ce, resnet18/ce, resnet18_supcon/mixup, ...")
     parser.add_argument("--trials", type=int, default=8, help="finished ones count")
     parser.add_argument("--profile", default="quick", help="its price: quick, cpu or paper")

@@ -11,7 +11,7 @@ from lib.runs.tune_trials import Search
 from lib.tables import tuning
 from lib.tables.tuning import COLUMNS, NAME
 
-SEARCHES = (("t11", "cnn2/ce"), *((task, TUNED) for task in TASKS))  # what is tuned: task, model
+SEARCHES = (("1-1", "cnn2/ce"), *((task, TUNED) for task in TASKS))  # what is tuned: task, model
 
 
 def found(profile: str) -> pd.DataFrame:

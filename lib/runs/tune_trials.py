@@ -13,8 +13,8 @@ import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState
 
-from lib import files, profiles, registry
-from lib.config import Experiment, identity, override
+from lib import paths, profiles, registry
+from lib.config import Experiment, hashed_settings, override
 from lib.data import Source
 from lib.errors import UserError
 from lib.features.cache import Store, digest, store_for
@@ -32,8 +32,8 @@ Space = dict[str, BaseDistribution]
 # the FFT's length: ours.
 FRONT = {
     "hop": CategoricalDistribution((64, 128, 256, 512)),
-    "coefficients": CategoricalDistribution((8, 16, 32, 64)),
-    "fft": CategoricalDistribution((256, 512, 1024)),
+    "n_mfcc": CategoricalDistribution((8, 16, 32, 64)),
+    "n_fft": CategoricalDistribution((256, 512, 1024)),
 }
 LAYERS = {  # of the small CNN: filters, filters, hidden width, hidden width
     "c1": CategoricalDistribution((2, 4, 6, 8)),
@@ -65,25 +65,25 @@ class Search:
         made = [self.experiment, *([self.parent] if self.parent else [])]
         data = fingerprint(self.source, front_end(self.experiment))
         ranges = {key: repr(value) for key, value in self.space.items()}
-        mark = digest([[identity(one) for one in made], ranges, self.seed, data])[:8]
-        return files.runs_root() / "search" / f"{runs_folder.slug(self.experiment.name)}-{mark}"
+        mark = digest([[hashed_settings(one) for one in made], ranges, self.seed, data])[:8]
+        return paths.runs_root() / "search" / f"{runs_folder.slug(self.experiment.name)}-{mark}"
 
 
 def plan(task: str, model: str, profile: str = "quick") -> Search:
-    """The search for an experiment of the registry, such as t11 and cnn2/ce, at a profile's price.
+    """The search for an experiment of the registry, such as 1-1 and cnn2/ce, at a profile's price.
 
     Beside the front end and the learning rate, the small CNN's sizes are searched, and SupCon's
     learning rate and temperature where the experiment starts from such a run.
     """
     chosen = profiles.get(profile)
     experiment = profiles.apply(chosen, registry.get(f"{model}@{task}"))
-    if experiment.features != "mfcc" or not experiment.validation_patients:
+    if experiment.frontend != "mfcc" or not experiment.validation_split:
         raise UserError(f"{model}@{task}: only SPRSound's experiments with held-out patients")
-    lean = {"keep_embeddings": False, "keep_train": False, "keep_weights": False}
+    lean = {"save_embeddings": False, "save_train_predictions": False, "save_weights": False}
     parent = None
-    if experiment.parent:
-        parent = profiles.apply(chosen, registry.get(experiment.parent))
-        parent = override(parent, validation_patients=experiment.validation_patients)
+    if experiment.init_from:
+        parent = profiles.apply(chosen, registry.get(experiment.init_from))
+        parent = override(parent, validation_split=experiment.validation_split)
     space = LR | FRONT
     space |= LAYERS if experiment.model == "cnn2" else {}
     space |= SUPCON if parent else {}
@@ -110,7 +110,7 @@ def chain(search: Search, settings: dict) -> list[Experiment]:
     last = override(search.experiment, **own)
     if search.parent is None:
         return [last]
-    first = {"lr": settings["supcon_lr"], "tau": settings["tau"], "keep_weights": True}
+    first = {"lr": settings["supcon_lr"], "tau": settings["tau"], "save_weights": True}
     return [override(search.parent, **front, **first), last]
 
 
@@ -199,13 +199,13 @@ def make(settings: dict, search: Search, places: dict[str, str]) -> dict[str, fl
 
 def _finish(one: Wanted, features: Store) -> None:
     """Make a run unless it is there; one that fails by itself is left, a stopped one an error."""
-    folder, kept = runs_folder.find(one), not one.experiment.keep_weights
+    folder, kept = runs_folder.find(one), not one.experiment.save_weights
     if folder and (kept or (folder / runs_folder.WEIGHTS).exists()):
         return
     if runs_folder.failure(one):
         return
     data = {"name": features.meta["name"], "note": features.meta.get("note", "")}
-    source = f"the run {one.experiment.parent}" if one.experiment.parent else "none"
+    source = f"the run {one.experiment.init_from}" if one.experiment.init_from else "none"
     folder = runs_folder.start(one, data, source).absolute()
     words = ["-m", "lib.worker", str(folder), str(features.path.absolute())]
     words += [str(clip_frames(one.experiment)), "--with-parent"]

@@ -64,7 +64,7 @@ def differences(results: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for selection in SELECTIONS:
         pair = [predictions.of(results, e, selection) for e in reversed(rows.MAIN_METHODS.values())]
-        for classes, metric in (("4", "score"), ("2", "score2")):
+        for classes, metric in (("4", "score"), ("2", "score_binary")):
             line = {"epoch chosen by": selection, "classes": classes}
             line |= {"difference": "not run", "95% interval": format.NONE}
             if predictions.comparable(*pair):

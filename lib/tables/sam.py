@@ -11,8 +11,8 @@ from lib.tables.format import NONE, effect, spread, stood, words
 DIFFERENCES = {
     "4 classes": ("test", "score"),
     "4 classes, honest": ("validation", "score"),
-    "2 classes": ("test", "score2"),
-    "2 classes, honest": ("validation", "score2"),
+    "2 classes": ("test", "score_binary"),
+    "2 classes, honest": ("validation", "score_binary"),
 }
 NUMBERS = {
     "Eigenvalue": ("eigenvalue", ".3g"),

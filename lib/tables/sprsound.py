@@ -22,8 +22,8 @@ from lib.tables.format import NONE, stood, words
 SCORED_ON = "paper: test2023; ours: inter and intra of test2022"
 NO_VERDICT = "no verdict: another test set"
 NOT_TUNED = (
-    "not run: the paper does not say what Tune found; python -m lib.runs.tune t11 "
-    "resnet18_supcon/mixup --profile paper searches (as for t12, t21, t22); what was found: table "
+    "not run: the paper does not say what Tune found; python -m lib.runs.tune 1-1 "
+    "resnet18_supcon/mixup --profile paper searches (as for 1-2, 2-1, 2-2); what was found: table "
     "sprsound_tuned"
 )
 NOT_KEPT = "not kept"

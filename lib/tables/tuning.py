@@ -5,7 +5,7 @@
 
 import pandas as pd
 
-from lib import files
+from lib import paths
 from lib.paper_sprsound import TASK_NAMES
 from lib.tables.sprsound import NOT_KEPT, number
 
@@ -14,8 +14,8 @@ SETTINGS = (
     *(
         "lr",
         "hop",
-        "coefficients",
-        "fft",
+        "n_mfcc",
+        "n_fft",
         "c1",
         "c2",
         "l1",
@@ -37,7 +37,7 @@ COLUMNS = [*ABOUT, *SETTINGS, *SCORES, "run"]
 
 def published() -> pd.DataFrame:
     """The published trials; no rows where none were published."""
-    path = files.reports_root() / "tables" / f"{NAME}.csv"
+    path = paths.reports_root() / "tables" / f"{NAME}.csv"
     if not path.exists():
         return pd.DataFrame(columns=COLUMNS)
     return pd.read_csv(path, dtype=str, keep_default_na=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib import files, profiles, rows, rows_sam, rows_srad
+from lib import paths, profiles, rows, rows_sam, rows_srad
 from lib.analysis import embedding, streaming_results
 from lib.reports import format, metadata
 from lib.row import Row
@@ -107,7 +107,7 @@ def verify() -> list[str]:
 def load() -> Results:
     """The published results, with the paths of their records here."""
     found = {}
-    for path in sorted((files.reports_root() / "results").glob("*.csv")):
+    for path in sorted((paths.reports_root() / "results").glob("*.csv")):
         table = pd.read_csv(path, keep_default_na=False, na_values=[""])
         known = table.run.notna()
         table.loc[known, "path"] = [
@@ -151,8 +151,8 @@ def _trials() -> list[str]:
 
 def _tables() -> list[str]:
     """Tables that come out otherwise when they are made again."""
-    folder = files.reports_root() / "tables"
-    profile = next((card.profile for card in metadata.cards(files.reports_root())), None)
+    folder = paths.reports_root() / "tables"
+    profile = next((card.profile for card in metadata.cards(paths.reports_root())), None)
     results, differences = load(), []
     for path in sorted(folder.glob("*.csv")):
         if path.stem in TABLES:

@@ -33,28 +33,28 @@ def keep_chosen(
     """Keep this epoch's predictions for each selection that would choose it so far."""
     epoch = history[-1]["epoch"]
     chosen = [name for name in SELECTIONS if chosen_epoch(history, name) == epoch]
-    if chosen and run.experiment.keep_train:
+    if chosen and run.experiment.save_train_predictions:
         evaluated = evaluated | {"train": evaluate(run, "train")}
     for selection in chosen:
         kept[selection] = {
             f"{name}/{key}": value
             for name, found in evaluated.items()
             for key, value in found.items()
-            if key == "logits" or (run.experiment.keep_embeddings and name in _drawn(run))
+            if key == "logits" or (run.experiment.save_embeddings and name in _drawn(run))
         }
 
 
 def _drawn(run: Run) -> tuple[str, ...]:
     """The sets whose embeddings are drawn: of SPRSound's tasks the held-out one alone."""
-    challenge = tasks.get(run.experiment.labels).challenge
+    challenge = tasks.get(run.experiment.task).challenge
     return ("validation",) if challenge else ("validation", "test")
 
 
-def keep_weights(run: Run, history: list[dict]) -> None:
+def save_weights(run: Run, history: list[dict]) -> None:
     """Write the weights of this epoch if it is the one that whoever starts from them wants."""
     wanted = chosen_epoch(history, "validation") or chosen_epoch(history, "last")  # none qualifies
-    if run.experiment.keep_weights and wanted == history[-1]["epoch"]:
-        with files.aside(run.folder / folder.WEIGHTS) as part:
+    if run.experiment.save_weights and wanted == history[-1]["epoch"]:
+        with files.atomic_write(run.folder / folder.WEIGHTS) as part:
             state = {key: value.contiguous() for key, value in run.model.state_dict().items()}
             save_file(state, part)
 
@@ -87,17 +87,15 @@ def finish(run: Run, history: list[dict], kept: dict) -> None:
     facts = {"parameters": size, "clips": {name: len(rows) for name, rows in run.sets.items()}}
     if seen := _seen_inside(run):
         folder.write_arrays(run.folder / folder.GEOMETRY, seen)
-    folder.write_record(
-        run.folder, history, arrays, epochs, facts, tasks.get(run.experiment.labels)
-    )
+    folder.write_record(run.folder, history, arrays, epochs, facts, tasks.get(run.experiment.task))
     checkpoint.clear(run.folder)
 
 
 def _seen_inside(run: Run) -> dict[str, np.ndarray]:
     """What an experiment wants kept of the model itself, which is not published."""
     e, seen = run.experiment, {}
-    if e.keep_geometry:
-        seen |= inspect.look(run.model, run.clips, run.cycles, run.sets, e.labels)
-    if e.keep_spectra:
+    if e.save_landscape:
+        seen |= inspect.look(run.model, run.clips, run.cycles, run.sets, e.task)
+    if e.save_frequency_response:
         seen |= inspect.responses(run.model, run.clips, run.sets)
     return seen

@@ -17,7 +17,7 @@ def save(folder: Path, epoch: int, state: dict) -> None:
     """Write the state after an epoch aside, rename it, then drop those that are too old."""
     made = io.BytesIO()  # in memory first: on a full disk torch says "unexpected pos 640 vs 534"
     torch.save(state, made)
-    with files.aside(folder / f"epoch-{epoch:04d}.pt") as part:
+    with files.atomic_write(folder / f"epoch-{epoch:04d}.pt") as part:
         part.write_bytes(made.getbuffer())
     for old in _newest_first(folder)[KEPT:]:
         old.unlink()

@@ -93,23 +93,23 @@ def load(
     normalise: str,
     device: torch.device,
     pad: str = "zero",
-    pad_to: int = 0,
+    pad_frames: int = 0,
     noise: Tensor | None = None,
-    stretch_to: int = 0,
+    interpolated_frames: int = 0,
 ) -> Clips:
     """The clips of a store on a device.
 
-    pad: of a ragged store's shorter cycles; "cyclic" repeats them, all else leaves zeros. pad_to:
+    pad: of a ragged store's shorter cycles; "cyclic" repeats them, all else leaves zeros. pad_frames:
     frames up to which clips get zeros before they are normalised. noise: (mels,) what the noise of
-    `augment.change_wave` adds. stretch_to: frames to which clips are stretched before they are
+    `augment.change_wave` adds. interpolated_frames: frames to which clips are stretched before they are
     normalised. Raises `UserError` for an unknown normalisation, and for zeros, noise or stretching
     where clips are ragged.
     """
     if normalise not in NORMALISE:
         raise unknown("normalise", normalise, NORMALISE)
-    if store.features.ndim == 2 and (pad_to or stretch_to or noise is not None):
+    if store.features.ndim == 2 and (pad_frames or interpolated_frames or noise is not None):
         raise UserError(
-            f"{store.path}: pad_to, stretch_to, gain and noise are for clips of one length; set 0"
+            f"{store.path}: pad_frames, interpolated_frames, gain and noise are for clips of one length; set 0"
         )
     if noise is not None and len(noise) != store.features.shape[-1]:
         raise UserError(
@@ -137,8 +137,8 @@ def load(
         std=std,
         by_clip=by_clip,
         cyclic=pad == "cyclic",
-        blank=max(0, pad_to - frames),
-        stretched=stretch_to,
+        blank=max(0, pad_frames - frames),
+        stretched=interpolated_frames,
         noise=None if noise is None else noise.to(device),
         spread=1.0 if normalise == "zscore" else 2.0,
     )

@@ -7,6 +7,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, train
 from lib.config import Experiment
 from lib.data import icbhi
 from lib.errors import UserError
+from lib.evaluation import tasks
 
 
 def split_sets(cycles: pd.DataFrame, experiment: Experiment, seed: int) -> dict[str, np.ndarray]:
@@ -15,7 +16,7 @@ def split_sets(cycles: pd.DataFrame, experiment: Experiment, seed: int) -> dict[
     Validation holds out whole patients, stratified by label as well as patients allow; which ones
     depends on the seed alone, so that two methods with one seed see the same patients. Two faults
     of published code can be had by name: held-out clips of patients who are learnt from too
-    (`validation_by = clip`), and a validation set resampled to equal classes (`validation_draw`).
+    (`split_by = clip`), and a validation set resampled to equal classes (`validation_resampled`).
     """
     kept = cycles
     if experiment.subset == "sc":
@@ -24,10 +25,12 @@ def split_sets(cycles: pd.DataFrame, experiment: Experiment, seed: int) -> dict[
     if experiment.split == "patient_clean":
         train = train[~train.patient.isin(icbhi.OVERLAPPING_PATIENTS)]
     validation = train.iloc[:0]
-    if experiment.validation_patients:
+    if experiment.validation_split:
         train, validation = _hold_out(train, experiment, seed)
-        if experiment.validation_draw == "balanced":
-            codes = validation[experiment.labels].astype("category").cat.codes.to_numpy()
+        if experiment.validation_resampled:
+            codes = (
+                validation[tasks.column(experiment.task)].astype("category").cat.codes.to_numpy()
+            )
             drawn = balanced(codes, len(codes), np.random.default_rng([seed, 0, 1]))
             validation = validation.iloc[drawn]
     if 0 < experiment.train_clips < len(train):
@@ -45,18 +48,18 @@ def split_sets(cycles: pd.DataFrame, experiment: Experiment, seed: int) -> dict[
 def _hold_out(
     train: pd.DataFrame, experiment: Experiment, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    folds = round(1 / experiment.validation_patients)
-    if experiment.validation_by == "clip":
+    folds = round(1 / experiment.validation_split)
+    if experiment.split_by == "clip":
         splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
-        inner, held = next(splitter.split(train, train[experiment.labels]))
+        inner, held = next(splitter.split(train, train[tasks.column(experiment.task)]))
         return train.iloc[inner], train.iloc[held]
     if train.patient.nunique() < folds:
         raise UserError(
             f"{experiment.name}: {train.patient.nunique()} training patients are too few to hold "
-            f"out one in {folds}; set validation_patients to 0"
+            f"out one in {folds}; set validation_split to 0"
         )
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    inner, held = next(splitter.split(train, train[experiment.labels], train.patient))
+    inner, held = next(splitter.split(train, train[tasks.column(experiment.task)], train.patient))
     return train.iloc[inner], train.iloc[held]
 
 
@@ -71,7 +74,7 @@ def _sample(train: pd.DataFrame, experiment: Experiment, seed: int) -> pd.DataFr
     chosen, _ = train_test_split(
         train.index,
         train_size=experiment.train_clips,
-        stratify=train[experiment.labels],
+        stratify=train[tasks.column(experiment.task)],
         random_state=seed,
     )
     return train.loc[np.sort(chosen)]

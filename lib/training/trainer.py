@@ -18,7 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from lib import files, models
 from lib.config import Experiment
-from lib.errors import RunFault
+from lib.errors import TrainingError
 from lib.evaluation import scores, tasks
 from lib.features.cache import Store
 from lib.features.frontends import front_end, noise_power
@@ -67,7 +67,7 @@ def fit(experiment: Experiment, seed: int, store: Store, frames: int, folder: Pa
         evaluated = {name: _evaluate(run, name) for name in ("validation", "test")}
         history.append({"epoch": epoch, **logs, **_epoch_scores(run, evaluated)})
         best_checkpoint.keep_chosen(run, chosen, history, evaluated, _evaluate)
-        best_checkpoint.keep_weights(run, history)
+        best_checkpoint.save_weights(run, history)
         run.scheduler.step()
         _save(run, history, chosen)
         for key, value in history[-1].items():
@@ -80,13 +80,13 @@ def fit(experiment: Experiment, seed: int, store: Store, frames: int, folder: Pa
 def _prepare(experiment: Experiment, seed: int, store: Store, frames: int, folder: Path) -> Run:
     device = training_device.device()
     training_device.settle(device)
-    labelling = tasks.get(experiment.labels)
+    labelling = tasks.get(experiment.task)
     sets = split_sets(store.cycles, experiment, seed)
-    coded = labelling.codes(store.cycles[experiment.labels])
+    coded = labelling.codes(store.cycles[tasks.column(experiment.task)])
     loaded = _load(experiment, store, coded, frames, device)
     torch.manual_seed(seed)
     model = models.build(experiment, *loaded.shape, len(labelling.classes))
-    parent = runs_folder.parent_weights(folder) if experiment.parent else None
+    parent = runs_folder.parent_weights(folder) if experiment.init_from else None
     report = (
         loading.take_over(model, parent)
         if parent
@@ -118,7 +118,7 @@ def _load(
     e: Experiment, store: Store, coded: np.ndarray, frames: int, device: torch.device
 ) -> dataset.Clips:
     noise = noise_power(front_end(e), e.noise) if e.gain or e.noise else None
-    sizes = {"pad_to": e.pad_to, "stretch_to": e.stretch_to}
+    sizes = {"pad_frames": e.pad_frames, "interpolated_frames": e.interpolated_frames}
     return dataset.load(store, coded, frames, e.normalise, device, e.pad, noise=noise, **sizes)
 
 
@@ -145,7 +145,7 @@ def _train_epoch(run: Run, epoch: int) -> dict[str, float]:
         bar.step(step + 1)
     logs = {key: (value / steps).item() for key, value in sums.items()}
     if not np.isfinite(logs["loss"]):
-        raise RunFault(f"{run.folder.name}: the loss is {logs['loss']} in epoch {epoch}")
+        raise TrainingError(f"{run.folder.name}: the loss is {logs['loss']} in epoch {epoch}")
     e = run.experiment
     return {"lr": e.lr * optim.factor(epoch, e.epochs, e.schedule), **logs}
 
@@ -165,17 +165,17 @@ def _draw(run: Run, epoch: int) -> dict:
     """
     e = run.experiment
     order = _order(run, np.random.default_rng([run.seed, epoch, 0]))
-    steps = len(order) // e.batch  # drop_last, as published
+    steps = len(order) // e.batch_size  # drop_last, as published
     if not steps:
-        raise RunFault(
+        raise TrainingError(
             f"{run.folder.name}: {len(order)} training clips do not fill one batch of "
-            f"{e.batch}; take a smaller batch"
+            f"{e.batch_size}; take a smaller batch"
         )
     masks = run.clips.shape, e.spec_augment, e.frequency_mask, e.time_mask
     drawn = []
     for step in range(steps):
         rng = np.random.default_rng([run.seed, epoch, step + 1])
-        rows = np.tile(order[step * e.batch : (step + 1) * e.batch], run.method.views)
+        rows = np.tile(order[step * e.batch_size : (step + 1) * e.batch_size], run.method.views)
         one = {"rows": torch.from_numpy(rows)}
         if run.clips.offset is not None:
             one["view"] = augment.draw_view(rng, len(rows), e.flip)
@@ -243,7 +243,7 @@ def _evaluate(run: Run, name: str) -> dict[str, Tensor]:
 
 def _epoch_scores(run: Run, evaluated: dict[str, dict[str, Tensor]]) -> dict[str, float]:
     result = {}
-    labelling = tasks.get(run.experiment.labels)
+    labelling = tasks.get(run.experiment.task)
     for name, found in evaluated.items():
         if "logits" in found:
             rows, predicted = run.sets[name], found["logits"].argmax(1).numpy()

@@ -26,8 +26,8 @@ def fit(experiment: Experiment, seed: int, store: Store, frames: int, folder: Pa
     the weights are those of the epoch that the parent's own held-out patients chose, else of its
     last one, so the answers stand under "validation" or "last" alone, as epoch 0.
     """
-    labelling = tasks.get(experiment.labels)
-    coded = labelling.codes(store.cycles[experiment.labels])
+    labelling = tasks.get(experiment.task)
+    coded = labelling.codes(store.cycles[tasks.column(experiment.task)])
     rows = split_sets(store.cycles, experiment, seed)["test"]
     weights = runs_folder.parent_weights(folder)
     logits = answer(experiment, weights, store, frames, rows)
@@ -57,10 +57,10 @@ def answer(
         frames,
         experiment.normalise,
         device,
-        pad_to=experiment.pad_to,
-        stretch_to=experiment.stretch_to,
+        pad_frames=experiment.pad_frames,
+        interpolated_frames=experiment.interpolated_frames,
     )
-    model = models.build(experiment, *loaded.shape, len(tasks.get(experiment.labels).classes))
+    model = models.build(experiment, *loaded.shape, len(tasks.get(experiment.task).classes))
     _load(model, weights)
     model.to(device).eval()
     parts = torch.tensor(rows).to(device).split(BATCH)

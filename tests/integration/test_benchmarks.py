@@ -247,7 +247,7 @@ def test_made_stores_are_read_and_records_hold(tmp_path):
 
 
 def test_a_stream_s_cost_is_that_of_all_its_windows():
-    work = stream.windows("cnn2/mixup@w12")
+    work = stream.windows("cnn2/mixup@1-2-windows")
     assert work.units == 30 and "real-time factor 0.0" in work.note
     work.run(1)
 
@@ -266,7 +266,7 @@ def test_dass_beside_ast_on_the_same_clips(tmp_path):
     blurred = step["DASS nano, blur"]
     run = dass._prepared(blurred.settings["asked"], "dual_axis_cl", *_folders(blurred))
     assert run.experiment.blur == 1 and run.experiment.mix_at == "tokens"
-    assert run.clips.shape == (298, 128) and run.experiment.batch == 8
+    assert run.clips.shape == (298, 128) and run.experiment.batch_size == 8
     one = found["answer, 3 s, batch 1"]["AST mini"]
     assert one.make(**one.settings).note == "487,012 parameters"
 

@@ -13,7 +13,7 @@ import pytest
 from ray.cluster_utils import Cluster as Nodes
 from small_runs import BASE, write_store
 
-from lib import data, files, registry, rows
+from lib import data, paths, registry, rows
 from lib.config import override
 from lib.errors import UserError
 from lib.runs import execute, local, plan, ray
@@ -68,7 +68,7 @@ def nodes_of(folder: Path) -> list[str]:
 
 def trained_on(node: str) -> Path | None:
     """The folder of a run that has a checkpoint and is on this node."""
-    started = [f for f in files.runs_root().glob("small*") if nodes_of(f)[-1:] == [node]]
+    started = [f for f in paths.runs_root().glob("small*") if nodes_of(f)[-1:] == [node]]
     return next((f for f in started if any(f.glob("epoch-*.pt"))), None)
 
 
@@ -129,7 +129,7 @@ def test_without_a_cluster_one_is_started_and_ctrl_c_leaves_nothing_running(tabl
     stopped = threading.Event()
 
     def interrupt():
-        wait_for(lambda: list(files.runs_root().glob("small*/epoch-*.pt")))
+        wait_for(lambda: list(paths.runs_root().glob("small*/epoch-*.pt")))
         while not stopped.is_set():  # one that falls into a callback of Ray's is lost
             _thread.interrupt_main()
             stopped.wait(10)
@@ -138,10 +138,10 @@ def test_without_a_cluster_one_is_started_and_ctrl_c_leaves_nothing_running(tabl
     with pytest.raises(KeyboardInterrupt):
         execute.tables("smoke", table)
     stopped.set()
-    wait_for(lambda: not running(files.runs_root()))
-    assert not list(files.runs_root().glob("small*/result.json"))
+    wait_for(lambda: not running(paths.runs_root()))
+    assert not list(paths.runs_root().glob("small*/result.json"))
     assert len(execute.tables("smoke", table)) == 0  # goes on
-    assert len(list(files.runs_root().glob("small*/result.json"))) == 2
+    assert len(list(paths.runs_root().glob("small*/result.json"))) == 2
 
 
 def test_a_task_gives_its_exit_code_and_gets_the_environment(nodes, tmp_path, monkeypatch):
@@ -159,7 +159,7 @@ def test_a_task_gives_its_exit_code_and_gets_the_environment(nodes, tmp_path, mo
         wait_for(lambda: ended.update(made_by.finished()) or len(ended) == 2)
         assert ended == {"a": 3, "b": -9}
         given = [os.environ[name] for name in names[:3]] + ["1", "1"]
-        assert (tmp_path / "a.txt").read_text().splitlines()[1] == f"{given} {files.PROJECT}"
+        assert (tmp_path / "a.txt").read_text().splitlines()[1] == f"{given} {paths.PROJECT}"
         made_by.start("c", 1.0, ["-c", ""], tmp_path / "not shared" / "log.txt")
         with pytest.raises(UserError, match="not shared.*same folders at the same paths"):
             wait_for(made_by.finished)

@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 from lib import rows
-from lib.files import PROJECT
+from lib.paths import PROJECT
 from lib.reports import html, notebook
 from lib.tables import verify
 

@@ -19,7 +19,7 @@ from bs4 import BeautifulSoup
 from small_notebooks import CARD, write
 from small_runs import BASE, write_store
 
-from lib import data, files, registry, rows
+from lib import data, files, paths, registry, rows
 from lib.config import override
 from lib.data import synthetic
 from lib.errors import UserError
@@ -64,7 +64,7 @@ def small(given, tmp_path, monkeypatch):
 
 def records() -> dict[str, int]:
     """When each result was written, by its run's name without the hash."""
-    found = files.runs_root().glob("*/result.json")
+    found = paths.runs_root().glob("*/result.json")
     return {path.parent.name.rsplit("-s", 1)[0]: path.stat().st_mtime_ns for path in found}
 
 
@@ -149,10 +149,10 @@ def test_a_killed_store_build_is_finished(tmp_path, monkeypatch):
     made, root = tmp_path / "made", tmp_path / "all"
     synthetic.write(made, patients=12, cycles=8)
     (tmp_path / "build.py").write_text(BUILD)
-    places = {"RUNS_ROOT": str(root / "runs"), "STORES_ROOT": str(root / "stores")}
+    places = {"RUNS_ROOT": str(root / "runs"), "FEATURES_ROOT": str(root / "stores")}
     parent = subprocess.Popen(
         [sys.executable, str(tmp_path / "build.py"), str(made)],
-        env=os.environ | places | {"PYTHONPATH": str(files.PROJECT)},
+        env=os.environ | places | {"PYTHONPATH": str(paths.PROJECT)},
         stderr=subprocess.DEVNULL,
     )
     try:
@@ -168,7 +168,7 @@ def test_a_killed_store_build_is_finished(tmp_path, monkeypatch):
     (store / f"features.npy.{machine}.{parent.pid}.part").write_bytes(b"half")
     monkeypatch.setattr(cache_build, "cores", lambda: 1)
     whole = store_for(data.source(made), FRONT, progress=False)
-    monkeypatch.setenv("STORES_ROOT", str(root / "stores"))
+    monkeypatch.setenv("FEATURES_ROOT", str(root / "stores"))
     killed = store_for(data.source(made), FRONT, progress=False)
     assert killed.path == store and kills.left_half(root) == []
     for name in ("features.npy", "cycles.csv", "meta.json"):
@@ -184,7 +184,7 @@ def test_only_what_is_missing_is_made(small, capsys):
     small(BASE, broken)
     assert len(execute.tables("smoke", "small")) == 1
     assert records().keys() == {"small.ce"}
-    for day, path in enumerate(sorted(files.runs_root().rglob("*"))):
+    for day, path in enumerate(sorted(paths.runs_root().rglob("*"))):
         os.utime(path, (day * 86400, day * 86400 * 365))
     before = records()
     capsys.readouterr()
@@ -212,7 +212,7 @@ def test_a_clock_that_jumps_changes_nothing(small_store, tmp_path, monkeypatch):
     monkeypatch.setattr(cache_build, "cores", lambda: 1)
 
     def make(name):
-        monkeypatch.setenv("STORES_ROOT", str(tmp_path / name))
+        monkeypatch.setenv("FEATURES_ROOT", str(tmp_path / name))
         folder = tmp_path / name / "run"
         files.write_json(folder / "experiment.json", {})
         trainer.fit(BASE, 1, small_store, 40, folder)
@@ -260,7 +260,7 @@ def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path, monkeypatch):
     assert checkpoint.load(folder, torch.device("cpu"))["w"].shape == (9000,)
 
 
-@pytest.mark.parametrize("name", ["RUNS_ROOT", "STORES_ROOT", "REPORTS_ROOT"])
+@pytest.mark.parametrize("name", ["RUNS_ROOT", "FEATURES_ROOT", "REPORTS_ROOT"])
 def test_a_closed_folder_is_told_before_anything_is_trained(tmp_path, monkeypatch, name):
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(execute, "run", lambda *given: pytest.fail("trained"))
@@ -283,7 +283,7 @@ def test_the_command_says_in_one_line_that_reports_are_closed(tmp_path):
     done = subprocess.run(
         [sys.executable, "-P", "-m", "lib", "smoke", "06"],
         env=os.environ | {"REPORTS_ROOT": "/proc/nowhere"},
-        cwd=files.PROJECT,
+        cwd=paths.PROJECT,
         capture_output=True,
         text=True,
     )

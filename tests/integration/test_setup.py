@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lib.files import PROJECT
+from lib.paths import PROJECT
 
 PIN = re.compile(r"^([\w.-]+)==([\w.]+)$")
 LISTED = (PROJECT / "requirements.txt").read_text().splitlines()

@@ -10,19 +10,19 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
-from lib import files, rows
+from lib import paths, rows
 
 PAGES = ["00", "01", "02", *rows.NOTEBOOKS]  # all but the benchmarks, which no run makes
 
 
 def command(folder: Path, *words: str) -> subprocess.CompletedProcess:
     """`./run_all.sh WORDS` in this environment, with runs, stores and reports below `folder`."""
-    places = {name: str(folder / name.lower()) for name in ("RUNS_ROOT", "STORES_ROOT")}
+    places = {name: str(folder / name.lower()) for name in ("RUNS_ROOT", "FEATURES_ROOT")}
     places["REPORTS_ROOT"] = str(folder / "reports")
     kept = {k: v for k, v in os.environ.items() if k not in ("DATA_ROOT", "STORE", "REPORT_DIR")}
     return subprocess.run(
         [sys.executable, "-P", "-m", "lib", *words],
-        cwd=files.PROJECT,
+        cwd=paths.PROJECT,
         env=kept | places,
         capture_output=True,
         text=True,

@@ -7,9 +7,9 @@ from lib.errors import UserError
 from lib.evaluation.metrics import challenge_total
 
 SUMS = {  # rows and the sum of each task's column, added up by hand from the print
-    "s1": {"t11": 5.446, "t12": 5.237, "t21": 4.865, "t22": 4.276},
-    "s2": {"t21": 2.748, "t22": 2.231},
-    "s3": {"t11": 4.465, "t12": 3.528, "t21": 3.593, "t22": 2.767},
+    "s1": {"1-1": 5.446, "1-2": 5.237, "2-1": 4.865, "2-2": 4.276},
+    "s2": {"2-1": 2.748, "2-2": 2.231},
+    "s3": {"1-1": 4.465, "1-2": 3.528, "2-1": 3.593, "2-2": 2.767},
 }
 
 
@@ -24,26 +24,26 @@ def test_every_number_is_here(name):
 
 
 def test_a_number_as_printed():
-    row = paper.get("s3/resnet18_supcon_mixup/t11")
+    row = paper.get("s3/resnet18_supcon_mixup/1-1")
     assert row.label == {"topology": "ResNet 18 + SupCon + MixUp", "task": "Task 11"}
     assert (row.score, row.source) == (0.769, "Hu et al. 2023, Table III")
-    assert paper.get("s1/mixup/inter/t22").label["dataset"] == "Inter-Test"
-    assert paper.get("s2/record/intra/t21").score == 0.548
+    assert paper.get("s1/mixup/inter/2-2").label["dataset"] == "Inter-Test"
+    assert paper.get("s2/record/intra/2-1").score == 0.548
 
 
 def test_the_text_s_means_are_those_of_table_2():
     """Section IV.B: .835 and .680 for events, .539 and .436 for records."""
     said = {"event": (0.835, 0.680), "record": (0.539, 0.436)}
     for level, means in said.items():
-        for task, mean in zip(("t21", "t22"), means, strict=True):
+        for task, mean in zip(("2-1", "2-2"), means, strict=True):
             pair = [paper.get(f"s2/{level}/{part}/{task}").score for part in ("intra", "inter")]
             assert sum(pair) / 2 == pytest.approx(mean, abs=5.1e-4)
 
 
 def test_the_abstract_mixes_rows():
     tune = {t: paper.get(f"s3/resnet18_supcon_mixup_tune/{t}").score for t in paper.TASKS}
-    untuned = paper.get("s3/resnet18_supcon_mixup/t11").score
-    assert tune | {"t11": untuned} == paper.ABSTRACT
+    untuned = paper.get("s3/resnet18_supcon_mixup/1-1").score
+    assert tune | {"1-1": untuned} == paper.ABSTRACT
     assert challenge_total(paper.ABSTRACT, 0.1) == pytest.approx(paper.TOTAL, abs=5e-4)
     assert challenge_total(tune, 0.1) == pytest.approx(0.728, abs=1e-9)
 
@@ -55,7 +55,7 @@ def test_training_scores_of_table_1_are_not_over_95_percent_in_all_tasks():
 
 
 def test_wrong_keys_name_the_nearest():
-    with pytest.raises(UserError, match="s3/cnn/t11"):
+    with pytest.raises(UserError, match="s3/cnn/1-1"):
         paper.get("s3/cnn/t1")
     with pytest.raises(UserError, match="published table"):
         paper.table("s4")

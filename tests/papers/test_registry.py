@@ -3,7 +3,7 @@
 import pytest
 
 from lib import models, paper, paper_sprsound, profiles, registry, rows, rows_sam, rows_srad
-from lib.config import Experiment, identity, override
+from lib.config import Experiment, hashed_settings, override
 from lib.errors import UserError
 from lib.experiments import patchmix, sam, srad
 from lib.features.frontends import front_end
@@ -35,9 +35,9 @@ def test_all_rows_of_the_authors_are_run():
 
 def test_rows_of_sprsound_are_run_by_task():
     named = {row.key: row.experiment for row in rows.table("sprsound3")}
-    assert named["s3/cnn/t12"] == "cnn2/ce@t12"
-    assert named["s3/resnet18_supcon/t21"] == "resnet18_supcon/ce@t21"
-    assert named["s3/resnet18_supcon_mixup/t21"] == "resnet18_supcon/mixup@t21"
+    assert named["s3/cnn/1-2"] == "cnn2/ce@1-2"
+    assert named["s3/resnet18_supcon/2-1"] == "resnet18_supcon/ce@2-1"
+    assert named["s3/resnet18_supcon_mixup/2-1"] == "resnet18_supcon/mixup@2-1"
     left = [key for key, experiment in named.items() if experiment is None]
     assert len(left) == 4 and all("tune" in key for key in left)
     for row in rows.table("sprsound3") + rows.table("sprsound1"):
@@ -53,14 +53,14 @@ def test_models_are_taken_to_the_other_data_as_they_are():
         for child in children:
             parent = profiles.apply(profile, registry.get(child.parent))
             child = profiles.apply(profile, child)
-            assert parent.keep_weights and {child.dataset, parent.dataset} == {"icbhi", "sprsound"}
-            for key in ("model", "size", "init", "normalise", "validation_patients", "labels"):
+            assert parent.save_weights and {child.dataset, parent.dataset} == {"icbhi", "sprsound"}
+            for key in ("model", "size", "init", "normalise", "validation_split", "task"):
                 assert getattr(child, key) == getattr(parent, key), (profile.name, child.name, key)
             assert front_end(child) == front_end(parent)
 
 
 def test_a_row_takes_the_profile_s_seeds_unless_it_has_its_own():
-    mel, ours = registry.get("mn04_as/ce@mel"), registry.get("cnn2/ce@t11")
+    mel, ours = registry.get("mn04_as/ce@mel"), registry.get("cnn2/ce@1-1")
     assert profiles.seeds(profiles.QUICK, mel) == (1, 2)
     assert profiles.seeds(profiles.QUICK, ours) == (1,)
     dear = registry.get(f"{sam.FREE}/rho=0.1")
@@ -73,9 +73,13 @@ def test_a_row_takes_the_profile_s_seeds_unless_it_has_its_own():
 
 
 def test_what_quick_leaves_out_of_sprsound_says_why():
-    for name in ("resnet18/ce@t11", "resnet18_supcon/mixup@w12", "cnn2/ce@t21/clip_seconds=15"):
+    for name in (
+        "resnet18/ce@1-1",
+        "resnet18_supcon/mixup@1-2-windows",
+        "cnn2/ce@2-1/clip_seconds=15",
+    ):
         assert "too much" in profiles.why_not(profiles.QUICK, registry.get(name))
-    for name in ("resnet18/ce@t21", "cnn2/ce@t11", "mn04_as/ce@sprsound", "mn04_as/ce@mel"):
+    for name in ("resnet18/ce@2-1", "cnn2/ce@1-1", "mn04_as/ce@sprsound", "mn04_as/ce@mel"):
         assert profiles.why_not(profiles.QUICK, registry.get(name)) == ""
     for name, experiment in registry.EXPERIMENTS.items():
         if experiment.dataset == "sprsound" and not profiles.why_not(profiles.QUICK, experiment):
@@ -84,7 +88,7 @@ def test_what_quick_leaves_out_of_sprsound_says_why():
 
 def test_published_settings_of_the_main_method():
     e = registry.get("ast_in_as/patchmix_cl")
-    assert (e.lr, e.weight_decay, e.batch, e.epochs) == (5e-5, 1e-6, 8, 50)
+    assert (e.lr, e.weight_decay, e.batch_size, e.epochs) == (5e-5, 1e-6, 8, 50)
     assert (e.tau, e.alpha, e.beta, e.projector) == (0.06, 1.0, 1.0, 768)
     assert (e.target, e.negatives, e.mix, e.moving_average) == ("stop(z)", "all", "patch", 0.5)
     assert not e.class_weights and registry.get("ast_in_as/ce").class_weights
@@ -94,12 +98,12 @@ def test_published_settings_of_the_main_method():
 
 
 def test_names_say_what_differs():
-    base = identity(patchmix.CL)
+    base = hashed_settings(patchmix.CL)
     for name, experiment in registry.EXPERIMENTS.items():
         assert experiment.name == name
         if name.startswith("ast_in_as/patchmix_cl/"):
             key = name.split("/", 2)[2].split("=")[0]
-            changed = identity(experiment)
+            changed = hashed_settings(experiment)
             different = {k for k in base.keys() | changed.keys() if base.get(k) != changed.get(k)}
             assert different == {key}
 
@@ -137,28 +141,28 @@ def test_profiles_change_only_what_they_name():
 
 def test_experiments_that_make_no_sense_are_refused():
     with pytest.raises(UserError, match="batch >= 2"):
-        Experiment("x", batch=1)
+        Experiment("x", batch_size=1)
 
 
 def test_the_geometry_aware_recipe_is_the_published_one():
     recipe = registry.get("ast_geo/wrs_sam")
     facts = {
         "optimizer": "adamw", "lr": 1e-5, "weight_decay": 1e-4, "schedule": "constant",
-        "rho": 0.05, "adaptive": False, "label_smoothing": 0.1, "epochs": 20, "batch": 8,
+        "rho": 0.05, "adaptive": False, "label_smoothing": 0.1, "epochs": 20, "batch_size": 8,
         "sampler": "balanced", "class_weights": False, "pool": "all", "head": "linear",
-        "dropout": 0.3, "clip_seconds": 8.0, "pad": "cyclic", "fade": "none", "pad_to": 1024,
+        "dropout": 0.3, "clip_seconds": 8.0, "pad": "cyclic", "fade": "none", "pad_frames": 1024,
         "gain": 0.1, "noise": 1e-4, "spec_augment": 0.0, "moving_average": 0.0,
         "normalise": "audioset", "init": "imagenet+audioset", "method": "ce",
     }  # fmt: skip
     assert {key: getattr(recipe, key) for key in facts} == facts
-    assert (front_end(recipe).frames, recipe.pad_to) == (798, 1024)
+    assert (front_end(recipe).frames, recipe.pad_frames) == (798, 1024)
 
 
 def test_each_pair_differs_in_the_radius_alone():
     for name, plain, flat in rows_sam.PAIRS:
         pair = [registry.get(one) for one in (plain, flat)]
         assert pair[0].rho == 0 and pair[1].rho == 0.05, name
-        assert identity(override(pair[1], rho=0.0)) == identity(pair[0]), name
+        assert hashed_settings(override(pair[1], rho=0.0)) == hashed_settings(pair[0]), name
 
 
 def test_sweeps_of_the_clip_keep_it_in_every_profile_that_runs_them():
@@ -174,7 +178,7 @@ def test_the_geometry_aware_rows_are_unweighted_and_keep_their_share_of_zeros():
     for profile in (profiles.QUICK, profiles.CPU):
         one = profiles.apply(profile, registry.get("ast_geo/wrs_sam"))
         assert not one.class_weights and one.rho == 0.05
-        assert front_end(one).frames / one.pad_to == pytest.approx(798 / 1024, abs=0.002)
+        assert front_end(one).frames / one.pad_frames == pytest.approx(798 / 1024, abs=0.002)
         plain = profiles.apply(profile, registry.get("ast_geo/wrs"))
         assert profiles.seconds(profile, one) == 2 * profiles.seconds(profile, plain)
 
@@ -189,26 +193,26 @@ def test_lung_srad_is_the_published_recipe():
     full = registry.get("dass/srad")
     facts = {
         "model": "dass", "size": "medium", "init": "imagenet+audioset", "optimizer": "adam",
-        "lr": 5e-5, "weight_decay": 1e-6, "batch": 16, "epochs": 50, "schedule": "cosine",
+        "lr": 5e-5, "weight_decay": 1e-6, "batch_size": 16, "epochs": 50, "schedule": "cosine",
         "moving_average": 0.5, "class_weights": False, "spec_augment": 0.841, "tau": 0.2,
         "alpha": 1.0, "beta": 1.0, "projector": 768, "target": "stop(z)", "normalise": "clip",
         "blur": 1.0, "blur_stage": 2, "blur_blocks": "2,3", "blur_sigma": 3.0,
-        "method": "dual_axis_cl", "train_projector": True, "stretch_to": 0,
+        "method": "dual_axis_cl", "train_projector": True, "interpolated_frames": 0,
     }  # fmt: skip
     assert {key: getattr(full, key) for key in facts} == facts
     plain = override(full, method="ce", blur=0.0)
-    assert identity(plain) == identity(registry.get("dass/ce"))
-    assert identity(override(plain, blur=1.0)) == identity(registry.get("dass/blur"))
+    assert hashed_settings(plain) == hashed_settings(registry.get("dass/ce"))
+    assert hashed_settings(override(plain, blur=1.0)) == hashed_settings(registry.get("dass/blur"))
     ast = override(plain, model="ast", size="base")
-    assert identity(ast) == identity(registry.get("ast_srad/ce"))
+    assert hashed_settings(ast) == hashed_settings(registry.get("ast_srad/ce"))
     assert {"dass/ce", "dass/srad"} <= registry.MAIN
 
 
 def test_names_of_lung_srad_say_what_differs():
     for base, names in (("dass/blur", srad.BLURS), ("dass/srad", srad.SRAD_QUIRKS)):
-        known = identity(registry.get(base))
+        known = hashed_settings(registry.get(base))
         for name in names:
-            changed = identity(registry.get(f"{base}/{name}"))
+            changed = hashed_settings(registry.get(f"{base}/{name}"))
             different = {k for k in known | changed if known.get(k) != changed.get(k)}
             assert different - {"blur_blocks"} <= {name.split("=")[0]} and different, name
 
@@ -218,15 +222,17 @@ def test_lung_srad_is_judged_as_its_code_runs():
     assert [row.paper for row in judged] == 2 * ["srad/fine_tuning", "srad/blur", "srad/srad"]
     for row, coded in zip(judged[:3], judged[3:], strict=True):
         assert row.deviates and not coded.deviates
-        before, after = (identity(registry.get(one.experiment)) for one in (row, coded))
-        quirks = {"stretch_to": 1024}
+        before, after = (hashed_settings(registry.get(one.experiment)) for one in (row, coded))
+        quirks = {"interpolated_frames": 1024}
         quirks |= {"train_projector": False} if row.paper == "srad/srad" else {}
         assert after == before | quirks
 
 
 def test_one_axis_more_is_one_contrastive_term_more():
     one, two = (registry.get(f"dass/{name}") for name in ("patchmix_cl", "patchmix_cl/alpha=2"))
-    assert (one.alpha, two.alpha) == (1, 2) and identity(two) == identity(one) | {"alpha": 2.0}
+    assert (one.alpha, two.alpha) == (1, 2) and hashed_settings(two) == hashed_settings(one) | {
+        "alpha": 2.0
+    }
 
 
 def test_backbones_and_methods_cross():
@@ -251,8 +257,8 @@ def test_profiles_run_lung_srad_small():
             assert (e.epochs, e.class_weights, e.init) == (3, True, "none")
             assert e.normalise == ("audioset" if "normalise" in name else "clip")
             assert e.size == ("nano" if e.model == "dass" else "mini")
-            share = e.stretch_to / front_end(e).frames
-            assert not e.stretch_to or share == pytest.approx(1024 / 798, abs=0.002)
+            share = e.interpolated_frames / front_end(e).frames
+            assert not e.interpolated_frames or share == pytest.approx(1024 / 798, abs=0.002)
             assert profiles.why_not(profile, e) or profiles.seconds(profile, e)
             if not profiles.why_not(profile, e):
                 models.build(e, 40, 32)  # a small model has the blocks that are blurred
@@ -276,7 +282,7 @@ def test_profiles_say_what_they_leave_out_of_lung_srad():
     assert seeds["dass/srad"] == (1, 2) and seeds["dass/patchmix_cl/mix=f_patch"] == (1,)
 
 
-@pytest.mark.parametrize("keep", ["keep_geometry", "keep_spectra"])
+@pytest.mark.parametrize("keep", ["save_landscape", "save_frequency_response"])
 def test_rows_that_are_one_run_agree_on_what_it_keeps(keep):
     """A run is made once, for whichever row asks last; what it keeps is not in its hash."""
     for profile in profiles.PROFILES.values():
@@ -284,15 +290,20 @@ def test_rows_that_are_one_run_agree_on_what_it_keeps(keep):
         for name, experiment in registry.EXPERIMENTS.items():
             applied = profiles.apply(profile, experiment)
             if getattr(applied, keep) and not profiles.why_not(profile, applied):
-                kept[str(identity(applied))] = name
+                kept[str(hashed_settings(applied))] = name
         for name, experiment in registry.EXPERIMENTS.items():
             applied = profiles.apply(profile, experiment)
-            same = kept.get(str(identity(applied)))
+            same = kept.get(str(hashed_settings(applied)))
             if same and not profiles.why_not(profile, applied):
                 assert getattr(applied, keep), (profile.name, name, same)
 
 
 def test_changes_of_the_samples_are_for_filter_banks():
-    for key, value in {"gain": 0.1, "noise": 1e-4, "pad_to": 400, "stretch_to": 400}.items():
+    for key, value in {
+        "gain": 0.1,
+        "noise": 1e-4,
+        "pad_frames": 400,
+        "interpolated_frames": 400,
+    }.items():
         with pytest.raises(UserError, match=f"{key} is for fbank"):
-            override(registry.get("cnn2/ce@t11"), **{key: value})
+            override(registry.get("cnn2/ce@1-1"), **{key: value})

@@ -15,7 +15,7 @@ from lib.errors import UserError, unknown
 def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "table.csv"
     files.write_text(path, "old")
-    with pytest.raises(KeyboardInterrupt), files.aside(path) as part:
+    with pytest.raises(KeyboardInterrupt), files.atomic_write(path) as part:
         part.write_text("half")
         raise KeyboardInterrupt
     assert path.read_text() == "old"
@@ -33,7 +33,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
 )
 def test_a_full_or_read_only_disk_is_told(tmp_path, code, words):
     path = tmp_path / "table.csv"
-    with pytest.raises(UserError, match=f"table.csv: {words}"), files.aside(path):
+    with pytest.raises(UserError, match=f"table.csv: {words}"), files.atomic_write(path):
         raise OSError(code, "disk")
     assert not list(tmp_path.iterdir())
 
@@ -58,17 +58,17 @@ def dead():
 
 def test_two_machines_write_aside_under_two_names(tmp_path, monkeypatch):
     """The same process number on both, as in containers that share a disk."""
-    here = files.part_of(tmp_path / "a.csv")
+    here = files.temp_path(tmp_path / "a.csv")
     there = os.uname_result(("Linux", "other.machine", "", "", ""))
     monkeypatch.setattr(os, "uname", lambda: there)
-    assert files.part_of(tmp_path / "a.csv") != here
-    assert files.part_of(tmp_path / "a.csv").name == f"a.csv.other.machine.{os.getpid()}.part"
+    assert files.temp_path(tmp_path / "a.csv") != here
+    assert files.temp_path(tmp_path / "a.csv").name == f"a.csv.other.machine.{os.getpid()}.part"
 
 
 def test_what_a_dead_process_left_is_swept(tmp_path, dead):
     machine = os.uname().nodename
     kept = [
-        files.part_of(tmp_path / "mine.csv"),
+        files.temp_path(tmp_path / "mine.csv"),
         tmp_path / f"young.csv.other.{dead}.part",  # nobody here knows whether it is alive
         tmp_path / "database.zip.part",  # a download goes on with it
         tmp_path / "table.csv",
@@ -83,10 +83,10 @@ def test_what_a_dead_process_left_is_swept(tmp_path, dead):
         files.write_text(path, "half")
     for path in (swept[-1], kept[2], kept[3]):
         os.utime(path, (0, time.time() - 2 * files.OLD_SECONDS))
-    files.sweep(tmp_path)
+    files.remove_stale(tmp_path)
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(kept)
     assert not swept[2].parent.exists()
-    files.sweep(tmp_path / "not there")
+    files.remove_stale(tmp_path / "not there")
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from lib import __main__ as front
-from lib import files
+from lib import paths
 from lib.errors import UserError
 from lib.reports import build
 from lib.runs import execute
@@ -15,7 +15,7 @@ from lib.runs import execute
 
 def shell(*arguments: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "lib", *arguments]
-    return subprocess.run(command, cwd=files.PROJECT, capture_output=True, text=True)
+    return subprocess.run(command, cwd=paths.PROJECT, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize(

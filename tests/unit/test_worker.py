@@ -7,11 +7,11 @@ import time
 import pytest
 from small_runs import write_store
 
-from lib import files
+from lib import files, paths
 from lib.config import Experiment
 
 SLOW = Experiment(
-    "slow", normalise="store", size="nano", patch=8, stride=8, lr=1e-3, batch=4, epochs=1000
+    "slow", normalise="dataset", size="nano", patch=8, stride=8, lr=1e-3, batch_size=4, epochs=1000
 )
 
 
@@ -25,7 +25,7 @@ def command(small_store, tmp_path):
 
 def test_an_orphan_ends_at_once_and_leaves_what_it_has(command):
     words, folder = command
-    child = subprocess.Popen([*words, "--with-parent"], cwd=files.PROJECT, stdin=subprocess.PIPE)
+    child = subprocess.Popen([*words, "--with-parent"], cwd=paths.PROJECT, stdin=subprocess.PIPE)
     while not list(folder.glob("epoch-*.pt")):
         assert child.poll() is None
         time.sleep(0.05)
@@ -39,7 +39,7 @@ def test_with_a_living_parent_a_run_ends_well_and_names_its_machine(command):
     record = files.read_json(folder / "experiment.json")
     record["experiment"]["epochs"] = 1
     files.write_json(folder / "experiment.json", record)
-    child = subprocess.Popen([*words, "--with-parent"], cwd=files.PROJECT, stdin=subprocess.PIPE)
+    child = subprocess.Popen([*words, "--with-parent"], cwd=paths.PROJECT, stdin=subprocess.PIPE)
     assert child.wait(timeout=120) == 0
     assert (folder / "result.json").exists()
     machine = files.read_json(folder / "machine.json")

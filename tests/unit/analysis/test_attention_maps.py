@@ -20,7 +20,7 @@ METHODS = {"plain": "ast_geo/wrs", "SAM": "ast_geo/wrs_sam"}
 def here(small_store, tmp_path, monkeypatch):
     """The small store, 40 frames x 32 mels, stands for what the quick profile would build."""
     applied = override(
-        profiles.apply(profiles.get("quick"), registry.get("ast_geo/wrs")), pad_to=64, stride=16
+        profiles.apply(profiles.get("quick"), registry.get("ast_geo/wrs")), pad_frames=64, stride=16
     )
     monkeypatch.setattr(attention_maps, "apply", lambda profile, experiment: applied)
     monkeypatch.setattr(attention_maps, "clip_frames", lambda experiment: 40)

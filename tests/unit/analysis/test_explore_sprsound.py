@@ -24,11 +24,11 @@ def source(tmp_path_factory):
 
 
 def test_counts_are_those_of_the_challenge():
-    events = explore_sprsound.counts(official("events"), "t12")
+    events = explore_sprsound.counts(official("events"), "1-2")
     assert list(events.columns) == ["train", "inter", "intra"]
     assert events.train.tolist() == [5159, 39, 452, 15, 49, 912, 30]
     assert events.inter["Rhonchi"] == events.inter["Stridor"] == 0
-    records = explore_sprsound.counts(official("records"), "t22")
+    records = explore_sprsound.counts(official("records"), "2-2")
     assert records.train.to_dict() == {
         "Normal": 1303, "Poor Quality": 177, "CAS": 126, "DAS": 248, "CAS & DAS": 95
     }  # fmt: skip
@@ -37,8 +37,8 @@ def test_counts_are_those_of_the_challenge():
 def test_lengths_of_events():
     events = official("events")
     table = explore_sprsound.lengths(events)
-    normal = sorted((events.end - events.start)[events.t12 == "Normal"])
-    assert table.index.tolist() == list(sprsound.TASKS["t12"])
+    normal = sorted((events.end - events.start)[events["1-2"] == "Normal"])
+    assert table.index.tolist() == list(sprsound.TASKS["1-2"])
     assert table.loc["Normal", ["shortest", "longest"]].tolist() == [normal[0], normal[-1]]
     share = sum(seconds > 3 for seconds in normal) / len(normal)
     assert table.loc["Normal", "over 3 s"] == pytest.approx(share)

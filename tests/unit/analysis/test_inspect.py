@@ -30,7 +30,7 @@ def few(monkeypatch):
 
 def test_a_run_keeps_it_and_its_numbers_stay_the_same(small_store, tmp_path, few):
     plain = make(tmp_path / "plain", small_store, SMALL)
-    kept = make(tmp_path / "kept", small_store, override(SMALL, keep_geometry=True))
+    kept = make(tmp_path / "kept", small_store, override(SMALL, save_landscape=True))
     assert inspect.read(plain) is None
     for name in ("history.csv", "result.json"):
         assert (plain / name).read_bytes() == (kept / name).read_bytes()
@@ -47,7 +47,7 @@ def test_the_loss_is_that_of_the_same_training_clips_in_evaluation_mode(small_st
     torch.manual_seed(0)
     model = models.build(SMALL, 40, 32)
     codes = np.tile(np.arange(4), 12)
-    loaded = dataset.load(small_store, codes, 40, "store", torch.device("cpu"))
+    loaded = dataset.load(small_store, codes, 40, "dataset", torch.device("cpu"))
     sets = {"train": np.arange(32), "test": np.arange(32, 48)}
     found = inspect.look(model, loaded, small_store.cycles, sets, "label")
     rows = np.sort(np.random.default_rng(0).permutation(32)[:6])
@@ -60,7 +60,7 @@ def test_the_loss_is_that_of_the_same_training_clips_in_evaluation_mode(small_st
 
 def test_responses_are_those_of_the_same_test_clips(small_store, tmp_path):
     """Park and Kim's curve of each block by NumPy, on test clips drawn alike for every run."""
-    kept = make(tmp_path / "kept", small_store, override(SMALL, keep_spectra=True))
+    kept = make(tmp_path / "kept", small_store, override(SMALL, save_frequency_response=True))
     plain = make(tmp_path / "plain", small_store, SMALL)
     for name in ("history.csv", "result.json"):
         assert (plain / name).read_bytes() == (kept / name).read_bytes()
@@ -71,7 +71,7 @@ def test_responses_are_those_of_the_same_test_clips(small_store, tmp_path):
     assert list(inspect.read(kept)) == keys
     torch.manual_seed(0)
     model = models.build(SMALL, 40, 32).train()  # it is put into evaluation mode
-    loaded = dataset.load(small_store, np.zeros(48, int), 40, "store", torch.device("cpu"))
+    loaded = dataset.load(small_store, np.zeros(48, int), 40, "dataset", torch.device("cpu"))
     found = inspect.responses(model, loaded, {"test": np.arange(10, 48)})
     assert not model.training
     rows = 10 + np.sort(np.random.default_rng(0).permutation(38)[:16])
@@ -102,7 +102,7 @@ def test_shown_are_the_longest_cycles_of_different_patients():
 
 
 def test_it_is_published_with_the_record(small_store, tmp_path, few):
-    kept = make(tmp_path / "kept", small_store, override(SMALL, keep_geometry=True))
+    kept = make(tmp_path / "kept", small_store, override(SMALL, save_landscape=True))
     (copy,) = runs_folder.publish([kept])
     found, published = inspect.read(kept), inspect.read(copy)
     assert found.keys() == published.keys()

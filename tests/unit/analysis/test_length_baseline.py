@@ -19,7 +19,7 @@ def events(long: float) -> pd.DataFrame:
             rows.append({
                 "split": "train" if part == "train" else "test", "part": part,
                 "patient": f"{part}{i % 4}", "start": start, "end": start + length,
-                "t11": TASKS["t11"][odd], "t12": TASKS["t12"][2 * odd],
+                "1-1": TASKS["1-1"][odd], "1-2": TASKS["1-2"][2 * odd],
             })  # fmt: skip
     return pd.DataFrame(rows)
 

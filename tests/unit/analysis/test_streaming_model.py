@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 from sklearn.metrics import recall_score
 
 from lib import data, files
+from lib import paths as lib_paths
 from lib.analysis import streaming_model
 from lib.analysis.streaming import recording, stream
 from lib.config import Experiment, override
@@ -20,8 +21,8 @@ from lib.features.frontends import clip_frames, front_end
 from lib.runs import folder as runs_folder
 from lib.training import dataset
 
-CNN = Experiment("cnn2/ce@w12", dataset="sprsound", features="mfcc", clip_seconds=3.0, labels="w12",
-                 normalise="zscore", model="cnn2", size="2-8-16-8", keep_weights=True)  # fmt: skip
+CNN = Experiment("cnn2/ce@1-2-windows", dataset="sprsound", frontend="mfcc", clip_seconds=3.0, task="1-2-windows",
+                 normalise="zscore", model="cnn2", size="2-8-16-8", save_weights=True)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def root(tmp_path_factory):
 
 @pytest.fixture
 def windows(root, monkeypatch):
-    monkeypatch.setattr(files, "cores", lambda: 1)
+    monkeypatch.setattr(lib_paths, "available_cores", lambda: 1)
     monkeypatch.setattr("lib.features.cache_build.cores", lambda: 1)
     return cache.store_for(data.sprsound_source(root), front_end(CNN), progress=False)
 
@@ -54,7 +55,7 @@ def test_the_same_bits_as_in_training(windows, root):
     coded = np.zeros(len(windows.cycles), np.int64)
     trained = dataset.load(windows, coded, clip_frames(CNN), "zscore", torch.device("cpu"))
     paths, seen = sprsound.audio_files(root), 0
-    for row in windows.cycles[windows.cycles.w12 != POOR].itertuples():
+    for row in windows.cycles[windows.cycles["1-2-windows"] != POOR].itertuples():
         wave = audio.resample(*audio.read(paths[row.recording]), 8000)
         heard = streaming_model.features(audio.excerpt(wave, row.start, row.end, 8000), CNN)
         x, _ = trained.batch(torch.tensor([row.Index]))
@@ -84,19 +85,19 @@ def test_a_kept_run_answers_as_its_model_does(tmp_path):
     for scale in (0.01, 1.0):
         sound = (scale * rng.normal(size=24000)).astype(np.float32)
         logits = made.model(streaming_model.features(sound, CNN))
-        assert loaded(sound) == sprsound.WINDOWS["w12"][int(logits.argmax())]
+        assert loaded(sound) == sprsound.WINDOWS["1-2-windows"][int(logits.argmax())]
         assert loaded(sound) == loaded(3 * sound)  # loudness is scaled away
-    assert loaded(np.zeros(24000)) in sprsound.WINDOWS["w12"]  # digital silence is finite
+    assert loaded(np.zeros(24000)) in sprsound.WINDOWS["1-2-windows"]  # digital silence is finite
 
 
 def test_what_cannot_listen_is_told(tmp_path):
     run, _ = keep(tmp_path)
     (run / runs_folder.WEIGHTS).unlink()
-    with pytest.raises(UserError, match="make it with keep_weights"):
+    with pytest.raises(UserError, match="make it with save_weights"):
         streaming_model.load(run)
     for changes, fault in (
-        ({"labels": "t12"}, "hears no windows"),
-        ({"normalise": "store"}, "needs normalise = zscore"),
+        ({"task": "1-2"}, "hears no windows"),
+        ({"normalise": "dataset"}, "needs normalise = zscore"),
         ({"method": "supcon"}, "and a classifier"),
     ):
         with pytest.raises(UserError, match=fault):
@@ -121,13 +122,13 @@ def test_table_2(tmp_path, root):
     assert one.windows.split("|") == heard
 
     rng = np.random.default_rng(0)
-    kinds = np.array(sprsound.TASKS["t22"])
+    kinds = np.array(sprsound.TASKS["2-2"])
     made_up = pd.DataFrame({"part": rng.choice(["inter", "intra"], 200)})
     made_up["truth"] = rng.choice(kinds, 200)
     guess = rng.choice(kinds, 200)
     made_up["answer"] = np.where(rng.random(200) < 0.6, made_up.truth, guess)
     table = streaming_model.table2(run, made_up)
-    assert table.task.tolist() == ["t22", "t22"] and table.part.tolist() == ["intra", "inter"]
+    assert table.task.tolist() == ["2-2", "2-2"] and table.part.tolist() == ["intra", "inter"]
     assert table.event.tolist() == [0.7125, 0.615]
     for row in table.itertuples():
         part = made_up[made_up.part == row.part]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from lib import data, files, profiles
+from lib import data, files, paths, profiles
 from lib.analysis import streaming_model, streaming_results
 from lib.data import sprsound, synthetic_sprsound
 from lib.runs import folder as runs_folder
@@ -29,7 +29,7 @@ def said(source, answers=None):
     table = sprsound.records(source.root)
     table = table[table.split == "test"].reset_index(drop=True)
     windows = ["|".join(["Normal", "Wheeze", "Wheeze"][: i % 3 + 1]) for i in table.index]
-    truth = table.t22.tolist()
+    truth = table["2-2"].tolist()
     return pd.DataFrame({"record": table.recording, "part": table.part, "truth": truth,
                          "answer": answers or truth, "windows": windows})  # fmt: skip
 
@@ -37,7 +37,7 @@ def said(source, answers=None):
 @pytest.fixture
 def run(tmp_path):
     """The folder of a run with kept weights, and its line in a table of results."""
-    folder = tmp_path / "cnn2.mixup.w12-s1-01234567"
+    folder = tmp_path / "cnn2.mixup.1-2-windows-s1-01234567"
     folder.mkdir()
     (folder / runs_folder.WEIGHTS).write_bytes(b"")
     results = pd.DataFrame({"run": [folder.name] * 3, "path": [str(folder)] * 3})
@@ -69,7 +69,7 @@ def test_of_a_published_run_the_published_answers_are_taken(source, run):
     assert streaming_results.records("smoke", results).empty
     lines = said(source).assign(run=folder.name)[streaming_results.COLUMNS]
     both = pd.concat([lines, lines.assign(run="another")])
-    path = files.reports_root() / "tables" / f"{streaming_results.NAME}.csv"
+    path = paths.reports_root() / "tables" / f"{streaming_results.NAME}.csv"
     files.write_text(path, both.to_csv(index=False))
     found = streaming_results.records("smoke", results)
     assert set(found.run) == {folder.name} and len(found) == len(lines)
@@ -87,7 +87,7 @@ def test_the_example_is_adventitious_and_named_so(source):
     assert heard.label.tolist() == chosen.windows.split("|")
     events = sprsound.events(source.root)
     known = events[events.recording == chosen.record]
-    assert truth.label.tolist() == known.t12.tolist()
+    assert truth.label.tolist() == known["1-2"].tolist()
     assert truth.end.tolist() == known.end.tolist()
 
 

@@ -177,7 +177,7 @@ def test_an_archive_that_is_none_or_lacks_the_folder(tmp_path):
 def test_a_second_download_is_told_who_holds_the_folder(official, server, tmp_path):
     """Two that go on with the same part would mix it up."""
     with (
-        files.locked(tmp_path / "data/icbhi/.lock"),
+        files.file_lock(tmp_path / "data/icbhi/.lock"),
         pytest.raises(UserError, match=f"icbhi: in use by process {os.getpid()}"),
     ):
         download.download("icbhi", tmp_path / "data")

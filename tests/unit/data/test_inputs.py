@@ -66,9 +66,9 @@ def test_marks_of_sprsound_know_bytes_part_and_front_end(child):
 
 
 def test_tables_by_unit(child, two):
-    assert inputs.clips(child, Mfcc()).t12.tolist() == ["Wheeze"]
+    assert inputs.clips(child, Mfcc())["1-2"].tolist() == ["Wheeze"]
     assert inputs.clips(child, FrontEnd()).label.tolist() == ["wheeze"]
-    assert inputs.clips(child, Mfcc(unit="record")).t22.tolist() == ["CAS"]
+    assert inputs.clips(child, Mfcc(unit="record"))["2-2"].tolist() == ["CAS"]
     assert inputs.clips(two, FrontEnd()).recording.nunique() == 2  # with audio
     with pytest.raises(UserError, match="icbhi has no records .it has events."):
         inputs.clips(two, Mfcc(unit="record"))

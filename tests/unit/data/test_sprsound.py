@@ -13,7 +13,7 @@ from lib.data import audio, sprsound
 from lib.errors import UserError
 
 DATA = Path(__file__).parents[2] / "data"
-EVENTS = {"train": [5159, 39, 452, 15, 49, 912, 30],  # in the order of TASKS["t12"]
+EVENTS = {"train": [5159, 39, 452, 15, 49, 912, 30],  # in the order of TASKS["1-2"]
           "inter": [1040, 0, 305, 0, 3, 80, 1],
           "intra": [688, 14, 108, 2, 14, 175, 3]}  # fmt: skip
 RECORDS = {"train": [1303, 177, 126, 248, 95], "inter": [241, 8, 65, 24, 17],
@@ -60,7 +60,7 @@ def patients(records, *parts) -> set:
 
 
 def assert_facts(events, records):
-    for task, table, want in (("t12", events, EVENTS), ("t22", records, RECORDS)):
+    for task, table, want in (("1-2", events, EVENTS), ("2-2", records, RECORDS)):
         counts = pd.crosstab(table.part, table[task]).reindex(columns=list(sprsound.TASKS[task]))
         assert counts.fillna(0).astype(int).T.to_dict("list") == want
     assert records.part.value_counts().to_dict() == sprsound.RECORDINGS
@@ -68,9 +68,9 @@ def assert_facts(events, records):
     new = patients(records, "inter") - patients(records, "train")
     assert len(new) == 41 and new == patients(records, "inter")
     assert patients(records, "intra") <= patients(records, "train")
-    labels = events.groupby("recording").t12.agg(list)
+    labels = events.groupby("recording")["1-2"].agg(list)
     implied = [sprsound.record_label(labels.get(name, [])) for name in records.recording]
-    assert len(records) == 2683 and implied == records.t22.tolist()
+    assert len(records) == 2683 and implied == records["2-2"].tolist()
 
 
 def test_facts_of_the_database():
@@ -79,15 +79,15 @@ def test_facts_of_the_database():
         for name in ("events", "records")
     )
     assert_facts(events, records)
-    assert list(events) == ["recording", "part", "cycle", "start", "end", "t12"]  # no sound
-    assert list(records) == ["recording", "part", "end", "t22"]
+    assert list(events) == ["recording", "part", "cycle", "start", "end", "1-2"]  # no sound
+    assert list(records) == ["recording", "part", "end", "2-2"]
 
 
 @pytest.mark.real
 def test_facts_of_the_recordings(sprsound_root):
     events, records = sprsound.events(sprsound_root), sprsound.records(sprsound_root)
     assert_facts(events, records)
-    assert events.t11.value_counts()["Normal"] == 5159 + 1040 + 688
+    assert events["1-1"].value_counts()["Normal"] == 5159 + 1040 + 688
     assert (events.end > events.start).all() and records.end.round(2).mode()[0] == 9.22
     what = sprsound.remarks(sprsound_root).what.value_counts()
     assert what.to_dict() == {"events out of order: numbered as in the file": 1124}
@@ -106,14 +106,14 @@ def test_reads_the_official_layout(root):
     assert events.iloc[1].to_dict() == {
         "dataset": "sprsound", "recording": TRAIN, "patient": "11", "age": 4.5, "gender": "male",
         "location": "p1", "device": "Yunting II", "split": "train", "part": "train", "cycle": 1,
-        "start": 1.5, "end": 2.25, "t11": "Adventitious", "t12": "Wheeze", "label": "wheeze",
+        "start": 1.5, "end": 2.25, "1-1": "Adventitious", "1-2": "Wheeze", "label": "wheeze",
     }  # fmt: skip
     assert events.iloc[2][["split", "part", "gender", "label"]].tolist() == [
         "test", "inter", "female", "both"
     ]  # fmt: skip
     assert records.recording.tolist() == [TRAIN, INTRA, INTER]
-    assert records.t21.tolist() == ["Adventitious", "Poor Quality", "Adventitious"]
-    assert records.t22.tolist() == ["CAS", "Poor Quality", "CAS & DAS"]
+    assert records["2-1"].tolist() == ["Adventitious", "Poor Quality", "Adventitious"]
+    assert records["2-2"].tolist() == ["CAS", "Poor Quality", "CAS & DAS"]
     assert records[["cycle", "start", "end"]].to_numpy().tolist() == 3 * [[0, 0, 5]]
     assert [path.suffix for path in sprsound.audio_files(root).values()].count(".flac") == 1
     assert sprsound.check(root) == [] and sprsound.remarks(root).empty
@@ -141,16 +141,16 @@ def test_the_set_of_2023_has_names_without_a_patient(root):
 @pytest.mark.parametrize(
     ("written", "task", "want"),
     [
-        ("Wheeze & Crackle", "t12", "Wheeze+Crackle"),
-        ("Wheeze&Crackle", "t12", "Wheeze+Crackle"),
-        (" wheeze and crackle", "t12", "Wheeze+Crackle"),
-        ("FINE  CRACKLE", "t12", "Fine Crackle"),
-        ("CAS&DAS", "t22", "CAS & DAS"),
-        ("poor quality ", "t22", "Poor Quality"),
+        ("Wheeze & Crackle", "1-2", "Wheeze+Crackle"),
+        ("Wheeze&Crackle", "1-2", "Wheeze+Crackle"),
+        (" wheeze and crackle", "1-2", "Wheeze+Crackle"),
+        ("FINE  CRACKLE", "1-2", "Fine Crackle"),
+        ("CAS&DAS", "2-2", "CAS & DAS"),
+        ("poor quality ", "2-2", "Poor Quality"),
     ],
 )
 def test_spellings_of_labels(root, written, task, want):
-    if task == "t12":
+    if task == "1-2":
         rewrite(note(root), event_annotation=[event(0, 9, written)])
         assert sprsound.events(root)[task][0] == want
     else:
@@ -159,7 +159,7 @@ def test_spellings_of_labels(root, written, task, want):
 
 
 def test_classes_of_icbhi(root):
-    kinds = sprsound.TASKS["t12"]
+    kinds = sprsound.TASKS["1-2"]
     rewrite(note(root), event_annotation=[event(9 * i, 9 * i + 9, k) for i, k in enumerate(kinds)])
     labels = sprsound.events(root).label[:7].tolist()
     assert labels == ["normal", "wheeze", "wheeze", "wheeze", "crackle", "crackle", "both"]
@@ -231,7 +231,7 @@ def test_the_key_of_the_official_readme(root):
     text = json.loads(note(root).read_text())
     text["recording_annotation"] = text.pop("record_annotation")
     note(root).write_text(json.dumps(text))
-    assert sprsound.records(root).t22[0] == "CAS"
+    assert sprsound.records(root)["2-2"][0] == "CAS"
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ def test_oddities_are_kept_and_counted(root, found, label, what, count):
     odd = sprsound.remarks(root)
     assert odd["count"].tolist() == [count] and what in odd.what[0]
     assert (sprsound.events(root).recording == TRAIN).sum() == len(found)
-    assert sprsound.records(root).t22[0] == label
+    assert sprsound.records(root)["2-2"][0] == label
 
 
 def test_inputs_know_their_part(root):
@@ -328,16 +328,21 @@ def test_the_official_header_with_a_wrong_block_align(tmp_path):
 def test_windows_are_events_and_poor_records(root):
     table, events = sprsound.windows(root), sprsound.events(root)
     records = sprsound.records(root)
-    poor = records[(records.t22 == sprsound.POOR) & ~records.recording.isin(events.recording)]
+    poor = records[(records["2-2"] == sprsound.POOR) & ~records.recording.isin(events.recording)]
     assert len(table) == len(events) + len(poor) > len(events)
     assert not table.duplicated(["recording", "cycle"]).any()
     both = events.merge(table, on=["recording", "cycle"], suffixes=("", "_w"))
-    assert both.w12.tolist() == both.t12.tolist() and both.w11.tolist() == both.t11.tolist()
+    assert (
+        both["1-2-windows"].tolist() == both["1-2"].tolist()
+        and both["1-1-windows"].tolist() == both["1-1"].tolist()
+    )
     length = both.recording.map(records.set_index("recording").end)
     assert (both.start_w <= both.start).all() and (both.end_w >= both.end).all()
     assert (both.start_w >= 0).all() and not (both.end_w > length).any()
     rest = table[table.recording.isin(poor.recording)]
-    assert set(rest.w11) == set(rest.w12) == {sprsound.POOR} and set(rest.start) == {0}
+    assert set(rest["1-1-windows"]) == set(rest["1-2-windows"]) == {sprsound.POOR} and set(
+        rest.start
+    ) == {0}
 
 
 @pytest.mark.parametrize(
@@ -358,5 +363,5 @@ def test_short_events_are_extended_by_the_sound_around_them(times, wanted):
 
 @pytest.mark.real
 def test_windows_of_the_recordings(sprsound_root):
-    counts = sprsound.windows(sprsound_root).groupby("part").w12.value_counts()
+    counts = sprsound.windows(sprsound_root).groupby("part")["1-2-windows"].value_counts()
     assert counts["train"][sprsound.POOR] == 177 and counts["train"].sum() == 6656 + 177

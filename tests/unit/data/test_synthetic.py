@@ -79,7 +79,7 @@ def test_positive_control(tmp_path):
     fewer epochs are not enough for every seed (40 gave 82.8, 62.3 and 86.9)."""
     torch.set_num_threads(1)
     experiment = Experiment(
-        "control", size="nano", stride=16, clip_seconds=2.0, normalise="store", batch=8, lr=2e-3,
+        "control", size="nano", stride=16, clip_seconds=2.0, normalise="dataset", batch_size=8, lr=2e-3,
         epochs=60, spec_augment=0.0, moving_average=0.0,
     )  # fmt: skip
     features = cache.store_for(data.synthetic_source(), front_end(experiment), progress=False)

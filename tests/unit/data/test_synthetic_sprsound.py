@@ -61,7 +61,7 @@ def test_all_labels_of_all_tasks_in_every_part(made):
     assert records.end.between(3, 12).all()
 
 
-@pytest.mark.parametrize(("unit", "tasks"), [("event", ("t11", "t12")), ("record", ("t21", "t22"))])
+@pytest.mark.parametrize(("unit", "tasks"), [("event", ("1-1", "1-2")), ("record", ("2-1", "2-2"))])
 def test_classes_can_be_learnt(made, unit, tasks, monkeypatch):
     """A linear model on simple statistics of the MFCC, on children whom it never saw."""
     table, x = statistics(made, Mfcc(unit=unit), monkeypatch)
@@ -79,7 +79,7 @@ def test_classes_can_be_learnt(made, unit, tasks, monkeypatch):
 def test_continuous_sounds_differ_in_height(made, label, low, high):
     events, peaks = sprsound.events(made.root), []
     files = sprsound.audio_files(made.root)
-    for event in events[events.t12 == label].itertuples():
+    for event in events[events["1-2"] == label].itertuples():
         wave, rate = soundfile.read(files[event.recording])
         part = wave[round(event.start * rate) : round(event.end * rate)]
         peaks.append(np.abs(np.fft.rfft(part)).argmax() * rate / len(part))

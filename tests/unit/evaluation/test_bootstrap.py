@@ -112,7 +112,7 @@ def test_parts_are_scored_separately_and_averaged():
 def test_the_final_test_moves_no_interval():
     """With clips of other children in part 2023, everything stays as without them."""
     label, a, b, patient = _study()
-    how = {"draws": 60, "seed": 5, "labelling": get("t12")}
+    how = {"draws": 60, "seed": 5, "labelling": get("1-2")}
     part = np.where(np.arange(len(label)) % 3, "inter", "intra")
     extra = label[:30], 1 - np.minimum(a[:30], 1), np.zeros(30, int), np.repeat("new", 30)
     more = [np.concatenate(pair) for pair in zip((label, a, b, patient), extra, strict=True)]

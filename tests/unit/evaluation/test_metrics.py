@@ -30,9 +30,9 @@ def test_any_answers_score_as_a_plain_count(pairs):
     abnormal = [(p == t, p != 0) for t, p in pairs if t != 0]
     if normal and abnormal:
         sp = 100 * sum(normal) / len(normal)
-        se, se2 = (100 * sum(one) / len(abnormal) for one in zip(*abnormal, strict=True))
+        se, se_binary = (100 * sum(one) / len(abnormal) for one in zip(*abnormal, strict=True))
         assert found["sp"] == pytest.approx(sp) and found["score"] == pytest.approx((sp + se) / 2)
-        assert found["se2"] == pytest.approx(se2) and found["se"] == pytest.approx(se)
+        assert found["se_binary"] == pytest.approx(se_binary) and found["se"] == pytest.approx(se)
     else:
         assert np.isnan(found["score"])
 
@@ -47,8 +47,8 @@ def test_example_by_hand():
     assert got["sp"] == 75.0  # 6 of 8 normal
     assert got["se"] == 62.5  # 3 + 1 + 1 of 8 abnormal
     assert got["score"] == 68.75
-    assert got["se2"] == 87.5  # 7 of 8 abnormal were called abnormal
-    assert got["score2"] == 81.25
+    assert got["se_binary"] == 87.5  # 7 of 8 abnormal were called abnormal
+    assert got["score_binary"] == 81.25
 
 
 def test_scores_equal_a_plain_loop_and_sklearn():
@@ -61,9 +61,9 @@ def test_scores_equal_a_plain_loop_and_sklearn():
     got = scores(confusion(label, predicted))
     assert got["sp"] == pytest.approx(100 * normal / (label == 0).sum())
     assert got["se"] == pytest.approx(100 * own / (label != 0).sum())
-    assert got["se2"] == pytest.approx(100 * any_abnormal / (label != 0).sum())
+    assert got["se_binary"] == pytest.approx(100 * any_abnormal / (label != 0).sum())
     assert got["sp"] == pytest.approx(100 * recall_score(label == 0, predicted == 0))
-    assert got["se2"] == pytest.approx(100 * recall_score(label != 0, predicted != 0))
+    assert got["se_binary"] == pytest.approx(100 * recall_score(label != 0, predicted != 0))
 
 
 def test_se_is_not_a_macro_average():
@@ -84,7 +84,7 @@ def test_scores_of_many_matrices_at_once():
     stacked = scores(np.stack([BY_HAND, BY_HAND.T])[:, None])
     assert stacked["score"].shape == (2, 1)
     assert stacked["score"][0, 0] == 68.75
-    assert stacked["se2"][1, 0] == scores(BY_HAND.T)["se2"]
+    assert stacked["se_binary"][1, 0] == scores(BY_HAND.T)["se_binary"]
 
 
 def test_an_absent_side_is_nan():
@@ -110,7 +110,7 @@ def test_choose_epoch(se, score, chosen):
 
 
 def test_the_challenge_total_of_the_paper():
-    ours = {"t11": 0.769, "t12": 0.632, "t21": 0.662, "t22": 0.512}
+    ours = {"1-1": 0.769, "1-2": 0.632, "2-1": 0.662, "2-2": 0.512}
     assert challenge_total(ours, 0.1) == pytest.approx(0.729, abs=5e-4)
 
 

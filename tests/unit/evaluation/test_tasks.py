@@ -33,10 +33,10 @@ def test_scores_are_the_mean_over_inter_and_intra(task):
 
 def test_icbhi_has_one_part_and_its_own_score():
     label, predicted, _ = answers(4)
-    got = tasks.get("label").mean_scores(label, predicted, np.zeros(len(label), str))
+    got = tasks.get("icbhi4").mean_scores(label, predicted, np.zeros(len(label), str))
     sp = recall_score(label == 0, predicted == 0)
     se = recall_score(label, predicted, labels=[1, 2, 3], average="micro")
-    assert got["score"] == pytest.approx(50 * (sp + se)) and "score2" in got
+    assert got["score"] == pytest.approx(50 * (sp + se)) and "score_binary" in got
 
 
 # Two classes of task 11; of each part: truth, answer.
@@ -55,7 +55,7 @@ def by_hand(*names):
 
 def test_the_final_test_moves_no_score():
     """inter: AS .625, HS .6, Score .6125; intra: AS .625, HS .4, Score .5125; mean .5625."""
-    labelling = tasks.get("t11")
+    labelling = tasks.get("1-1")
     for names in (("inter", "intra"), ("inter", "2023", "intra")):
         got = labelling.mean_scores(*by_hand(*names))
         assert got["score"] == pytest.approx(56.25) and got["sp"] == pytest.approx(87.5)
@@ -73,7 +73,7 @@ def test_which_parts_count():
 
 
 def test_names():
-    assert tasks.get("label").classes == icbhi.CLASSES
-    assert [tasks.get(task).neutral for task in ("t11", "t22")] == [(), (sprsound.POOR,)]
+    assert tasks.get("icbhi4").classes == icbhi.CLASSES
+    assert [tasks.get(task).neutral for task in ("1-1", "2-2")] == [(), (sprsound.POOR,)]
     with pytest.raises(UserError, match="unknown labels 't13': did you mean"):
         tasks.get("t13")

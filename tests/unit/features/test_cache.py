@@ -20,7 +20,7 @@ from lib.data import audio, icbhi, source, sprsound, sprsound_source, synthetic,
 from lib.errors import UserError
 from lib.features import cache, cache_build
 from lib.features.frontends import FrontEnd, Mfcc, mfcc
-from lib.files import stores_root
+from lib.paths import features_root
 
 FRONT = FrontEnd(clip_seconds=0.5)
 LABELLED = {"recording": "a", "cycle": 0, "start": 0.0, "end": 1.0, "split": "train"}
@@ -76,7 +76,7 @@ def test_features_are_those_of_each_cycle(root):
 def test_cycles_and_meta(root):
     built = build(root)
     pd.testing.assert_frame_equal(built.cycles, icbhi.cycles(root))
-    assert built.path.parent == stores_root() and built.path.name.startswith("icbhi-")
+    assert built.path.parent == features_root() and built.path.name.startswith("icbhi-")
     assert built.meta["note"].startswith("SYNTHETIC") and built.meta["kind"] == "synthetic"
     assert built.meta["front_end"]["clip_seconds"] == 0.5
     assert sorted(contents(built.path)) == ["cycles.csv", "features.npy", "meta.json"]
@@ -84,7 +84,7 @@ def test_cycles_and_meta(root):
 
 def test_threads_give_the_same_bytes(root, monkeypatch, tmp_path):
     alone = contents(build(root).path)
-    monkeypatch.setenv("STORES_ROOT", str(tmp_path / "other"))
+    monkeypatch.setenv("FEATURES_ROOT", str(tmp_path / "other"))
     monkeypatch.setattr(cache_build, "cores", lambda: 2)
     assert contents(build(root).path) == alone
 
@@ -118,7 +118,7 @@ def test_rebuilt_when_an_input_or_setting_changes_and_not_otherwise(root, monkey
 
 def test_an_interrupted_build_goes_on(root, monkeypatch, tmp_path):
     whole = contents(build(root).path)
-    monkeypatch.setenv("STORES_ROOT", str(tmp_path / "other"))
+    monkeypatch.setenv("FEATURES_ROOT", str(tmp_path / "other"))
     real, calls = cache_build._features, []
 
     def third_fails(job):
@@ -141,7 +141,7 @@ def test_an_interrupted_build_goes_on(root, monkeypatch, tmp_path):
 
 def test_a_name_cut_short_twice_is_no_recording(root, monkeypatch, tmp_path):
     whole = contents(build(root).path)
-    monkeypatch.setenv("STORES_ROOT", str(tmp_path / "other"))
+    monkeypatch.setenv("FEATURES_ROOT", str(tmp_path / "other"))
     for cut in ("101_", "102_"):
         with monkeypatch.context() as patch:
             patch.setattr(cache_build, "_write", stops)
@@ -160,7 +160,7 @@ def stops(*_):
 def test_what_could_not_be_synced_is_made_again(root, monkeypatch, tmp_path):
     """A disk or a server may say only then that it is full; asked again, it says no more."""
     whole = contents(build(root).path)
-    monkeypatch.setenv("STORES_ROOT", str(tmp_path / "other"))
+    monkeypatch.setenv("FEATURES_ROOT", str(tmp_path / "other"))
     real, sync, answers = cache_build._write, os.fsync, [OSError(28, "No space left on device")]
 
     def full_once(descriptor):
@@ -186,7 +186,7 @@ def test_two_builders_without_locks_do_not_finish_one_another_s_store(root, monk
     real = cache_build._write
 
     def other_begins(*given):
-        (target,) = stores_root().glob("icbhi-*/features.npy")
+        (target,) = features_root().glob("icbhi-*/features.npy")
         target.unlink()
         target.write_bytes(b"another one's")
         real(*given)
@@ -194,12 +194,12 @@ def test_two_builders_without_locks_do_not_finish_one_another_s_store(root, monk
     monkeypatch.setattr(cache_build, "_write", other_begins)
     with pytest.raises(UserError, match="another command builds it too"):
         build(root)
-    assert not list(stores_root().glob("icbhi-*/meta.json"))
+    assert not list(features_root().glob("icbhi-*/meta.json"))
 
 
 def test_a_build_that_is_killed_goes_on(root, tmp_path, monkeypatch):
     whole = contents(build(root).path)
-    monkeypatch.setenv("STORES_ROOT", str(tmp_path / "other"))
+    monkeypatch.setenv("FEATURES_ROOT", str(tmp_path / "other"))
     code = (
         "import sys, time; from pathlib import Path; from lib import store, store_build\n"
         "from lib.data import source; from lib.features.frontends import FrontEnd\n"
@@ -229,7 +229,7 @@ def test_all_bad_recordings_are_told_and_the_good_ones_kept(root):
     text = str(error.value)
     assert text.startswith("2 faults") and f"{first}: truncated" in text
     assert f"{second}: annotated to 91.000 s, but it ends at" in text
-    (log,) = stores_root().glob("icbhi-*/progress.txt")
+    (log,) = features_root().glob("icbhi-*/progress.txt")
     assert sorted(log.read_text().split()) == sorted(path.stem for path in rest)
 
 
@@ -245,7 +245,7 @@ def test_no_disk_space(root, monkeypatch):
         patch.setattr(cache_build, "_write_empty", full)
         with pytest.raises(UserError, match="features.npy: no space left"):
             build(root)
-    (folder,) = stores_root().glob("icbhi-*")
+    (folder,) = features_root().glob("icbhi-*")
     assert contents(folder) == {}
     left = [real, real, full]
     monkeypatch.setattr(cache_build, "_write", lambda *given: left.pop(0)(*given))
@@ -259,7 +259,7 @@ def test_no_disk_space(root, monkeypatch):
 def test_ragged_store(tmp_path):
     flat = np.arange(40, dtype=np.float16).reshape(10, 4)
     cycles = labelled(3, offset=[0, 2, 5], frames=[2, 3, 3]).drop(columns="label")
-    cycles = cycles.assign(t11=["a", "b", "c"])
+    cycles = cycles.assign(**{"1-1": ["a", "b", "c"]})
     ragged = cache.open_store(write_store(tmp_path / "s", flat, cycles, mean=1.0, std=0.5))
     np.testing.assert_array_equal(ragged.clip(1), flat[2:5])
 
@@ -289,10 +289,10 @@ def test_a_ragged_store_is_built_of_each_clip(children, unit):
     x = np.asarray(built.features, np.float64)
     assert abs(built.meta["mean"] - x.mean()) < 1e-4 and abs(built.meta["std"] - x.std()) < 1e-4
     assert built.path.name.startswith("sprsound-") and built.meta["dataset"] == "sprsound"
-    assert built.meta["name"] == "synthetic SPRSound" and built.meta["coefficients"] == 64
+    assert built.meta["name"] == "synthetic SPRSound" and built.meta["n_mfcc"] == 64
     cache.require(built, front)
     with pytest.raises(UserError, match="coefficients is 64, wanted 32"):
-        cache.require(built, replace(front, coefficients=32))
+        cache.require(built, replace(front, n_mfcc=32))
 
 
 def test_events_as_fixed_clips(children):
@@ -315,7 +315,7 @@ def test_events_as_fixed_clips(children):
 
 def test_an_interrupted_ragged_build_goes_on(children, monkeypatch, tmp_path):
     whole = contents(cache.store_for(children, Mfcc(), progress=False).path)
-    monkeypatch.setenv("STORES_ROOT", str(tmp_path / "other"))
+    monkeypatch.setenv("FEATURES_ROOT", str(tmp_path / "other"))
     real, calls = cache_build._features, []
 
     def third_fails(job):

@@ -11,7 +11,7 @@ from lib.errors import UserError
 from lib.features import cache_extract
 from lib.features.frontends import FrontEnd, Mfcc, fbank, mfcc
 
-FRONT = Mfcc(coefficients=8, mels=20)
+FRONT = Mfcc(n_mfcc=8, mels=20)
 TABLE = pd.DataFrame(
     {"recording": ["a", "a", "b"], "start": [0.0, 0.5, 0.1], "end": [0.4, 2.0, 0.102]}
 )
@@ -73,6 +73,6 @@ def test_what_lies_past_the_end_is_told(path, front):
 
 
 def test_what_meta_says():
-    assert cache_extract.described(FRONT) == {"coefficients": 8, "hop_ms": 16.0}
+    assert cache_extract.described(FRONT) == {"n_mfcc": 8, "hop_ms": 16.0}
     fixed = cache_extract.described(FrontEnd())
     assert fixed == {"frames": 798, "mels": 128, "hop_ms": 10, "clip_seconds": 8.0}

@@ -97,7 +97,7 @@ def test_settings_need_no_torch():
 
 def mfcc_by_definition(wave: np.ndarray, front: Mfcc) -> np.ndarray:
     """Loops in float64, librosa's conventions: (samples,) -> (frames, coefficients)."""
-    bins, half = front.fft // 2 + 1, front.fft // 2
+    bins, half = front.n_fft // 2 + 1, front.n_fft // 2
 
     def mel(hz):  # Slaney: linear up to 1 kHz, then logarithmic
         return 3 * hz / 200 if hz < 1000 else 15 + 27 * math.log(hz / 1000) / math.log(6.4)
@@ -111,22 +111,22 @@ def mfcc_by_definition(wave: np.ndarray, front: Mfcc) -> np.ndarray:
     for band in range(front.mels):
         low, middle, high = edges[band : band + 3]
         for k in range(bins):
-            f = k * front.rate_hz / front.fft
+            f = k * front.rate_hz / front.n_fft
             rise, fall = (f - low) / (middle - low), (high - f) / (high - middle)
             filters[band, k] = max(0, min(rise, fall)) * 2 / (high - low)
-    window = [0.5 - 0.5 * math.cos(2 * math.pi * i / front.fft) for i in range(front.fft)]
+    window = [0.5 - 0.5 * math.cos(2 * math.pi * i / front.n_fft) for i in range(front.n_fft)]
     padded = np.pad(wave.astype(np.float64), half)
     power = []
     for frame in range(1 + len(wave) // front.hop):
-        part = padded[frame * front.hop : frame * front.hop + front.fft] * window
+        part = padded[frame * front.hop : frame * front.hop + front.n_fft] * window
         power.append(filters @ (np.abs(np.fft.rfft(part)) ** 2))
     decibels = 10 * np.log10(np.maximum(power, 1e-10))
     decibels = np.maximum(decibels, decibels.max() - 80)
-    return dct(decibels, type=2, norm="ortho", axis=1)[:, : front.coefficients]
+    return dct(decibels, type=2, norm="ortho", axis=1)[:, : front.n_mfcc]
 
 
 @pytest.mark.parametrize(
-    "front", [Mfcc(), Mfcc(coefficients=13, fft=256, hop=64, mels=40), Mfcc(scale="minmax")]
+    "front", [Mfcc(), Mfcc(n_mfcc=13, n_fft=256, hop=64, mels=40), Mfcc(scale="minmax")]
 )
 @pytest.mark.parametrize("samples", [8000, 1777, 100])
 def test_mfcc_by_the_definition(front, samples):
@@ -139,7 +139,7 @@ def test_mfcc_by_the_definition(front, samples):
     if front.scale == "zero_mean":
         w = w / np.abs(w).max() / 2
     want = mfcc_by_definition(w, front)
-    assert got.shape == (front.stored(samples), front.coefficients) == want.shape
+    assert got.shape == (front.stored(samples), front.n_mfcc) == want.shape
     assert np.abs(got - want).max() < 5e-3  # of some 100; float32 against float64
 
 
@@ -159,16 +159,14 @@ def test_the_two_ways_to_scale():
 
 def test_frames_of_three_seconds_by_equation_3():
     assert Mfcc().frames(3.0) == 187 and Mfcc().stored(24000) == 188
-    experiment = Experiment(
-        "a", dataset="sprsound", features="mfcc", labels="t12", clip_seconds=3.0
-    )
+    experiment = Experiment("a", dataset="sprsound", frontend="mfcc", task="1-2", clip_seconds=3.0)
     assert clip_frames(experiment) == 187 and front_end(experiment) == Mfcc()
     assert clip_frames(Experiment("a")) == 798
 
 
 def test_what_an_experiment_asks_of_the_mfcc():
-    asked = {"coefficients": 32, "fft": 256, "hop": 64, "scale": "minmax"}
-    experiment = Experiment("a", dataset="sprsound", features="mfcc", labels="t21", **asked)
+    asked = {"n_mfcc": 32, "n_fft": 256, "hop": 64, "scale": "minmax"}
+    experiment = Experiment("a", dataset="sprsound", frontend="mfcc", task="2-1", **asked)
     assert front_end(experiment) == Mfcc(**asked, unit="record")
 
 

@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch.nn.functional import batch_norm, conv2d, hardswish, linear, relu
 
-from lib import files, models
+from lib import models, paths
 from lib.config import Experiment
 from lib.models import loading, weights
 
 MN04 = Experiment("mn04", model="mn04", init="audioset")
 FILE = weights.SOURCES["mn04", "audioset"].file
-REAL = (files.weights_root(), files.PROJECT.parent / "shared/weights")
+REAL = (paths.weights_root(), paths.PROJECT.parent / "shared/weights")
 KINDS = ("weight", "bias")
 # Howard et al. 2019, Table 1: kernel, expansion, output, squeeze-and-excitation, act, stride
 TABLE = [

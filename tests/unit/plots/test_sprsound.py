@@ -18,12 +18,12 @@ def _panel(task, clips=60):
 
 
 def test_embeddings_colour_every_point_once_in_each_panel():
-    fig = sprsound.embeddings({"t11": _panel("t11"), "t12": _panel("t12")}, most=8)
+    fig = sprsound.embeddings({"1-1": _panel("1-1"), "1-2": _panel("1-2")}, most=8)
     assert len(fig.axes) == 4
     for ax in fig.axes:
         assert sum(len(dots.get_offsets()) for dots in ax.collections) == 60
     names = [text.get_text() for text in fig.axes[1].get_legend().get_texts()]
-    assert names == list(TASKS["t12"])
+    assert names == list(TASKS["1-2"])
     patients = [text.get_text() for text in fig.axes[2].get_legend().get_texts()]
     assert len(patients) == 9 and patients[0] == "other"  # eight of twelve
     assert "Task 11: 60 clips of 12 patients (Normal 30, Adventitious 30)" in alt_text(fig)
@@ -39,7 +39,7 @@ def test_a_class_has_one_look_whatever_else_is_there():
     full = [_looks(ax) for ax in sprsound.embeddings(panels).axes[:4]]
     assert len({looks["Normal"] for looks in full}) == 1
     assert [len(set(looks.values())) for looks in full] == [2, 7, 3, 5]
-    some = {"t12": panels["t12"][panels["t12"]["class"] != "Rhonchi"]}
+    some = {"1-2": panels["1-2"][panels["1-2"]["class"] != "Rhonchi"]}
     fewer = _looks(sprsound.embeddings(some).axes[0])
     assert len(fewer) == 6 and fewer.items() <= full[1].items()
 
@@ -47,7 +47,7 @@ def test_a_class_has_one_look_whatever_else_is_there():
 def test_confusions_of_a_task_have_its_own_classes():
     matrix = np.array([[8, 0, 2], [0, 0, 0], [1, 1, 2]])
     fig = sprsound.confusions(
-        {"t21": (matrix, TASKS["t21"]), "t11": (np.eye(2, dtype=int), TASKS["t11"])}
+        {"2-1": (matrix, TASKS["2-1"]), "1-1": (np.eye(2, dtype=int), TASKS["1-1"])}
     )
     texts = [text.get_text() for text in fig.axes[0].texts]
     assert texts == ["8\n80%", "0\n0%", "2\n20%", *3 * ["0\n0%"], "1\n25%", "1\n25%", "2\n50%"]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from small_notebooks import FIGURE, write
 
-from lib import data, files, profiles
+from lib import data, files, paths, profiles
 from lib.errors import UserError
 from lib.reports import build, metadata
 from lib.reports.build import Facts, Job
@@ -55,7 +55,7 @@ def test_the_fingerprint_covers_each_input(tmp_path, job, change):
 def test_new_measurements_make_their_own_page_anew(tmp_path, job):
     books = [write(tmp_path / f"{number}_small.ipynb", "1") for number in ("03", "20")]
     marks = [build.fingerprint(job, book, job.facts("03")) for book in books]
-    files.write_text(files.reports_root() / "benchmarks.csv", "group,case\n")
+    files.write_text(paths.reports_root() / "benchmarks.csv", "group,case\n")
     again = [build.fingerprint(job, book, job.facts("03")) for book in books]
     assert again[0] == marks[0] and again[1] != marks[1]
 
@@ -106,7 +106,7 @@ def test_select(tmp_path):
 def test_build_makes_the_runs_first_and_fails_at_the_end(tmp_path, job, monkeypatch):
     asked = []
     write(tmp_path / "notebooks/03_small.ipynb", "1 / 0")
-    monkeypatch.setattr("lib.files.PROJECT", tmp_path)
+    monkeypatch.setattr("lib.paths.PROJECT", tmp_path)
     monkeypatch.setattr("lib.runs.execute.run", lambda *given: asked.append(given) or [])
     monkeypatch.setattr(build, "open_job", lambda profile: job)
     (tmp_path / "requirements.txt").write_text("")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from small_notebooks import CARD
 
-from lib import files
+from lib import files, paths
 from lib.errors import UserError
 from lib.reports import metadata, publish
 from lib.runs.folder import RECORD
@@ -15,26 +15,26 @@ SOUND = '<audio controls="controls"><source src="data:audio/wav;base64,UklGRg=="
 
 def make(name: str = "quick-x", page: str = "<p>page</p>", **card):
     """A local folder with one page, its tables and figures, and the run it names."""
-    folder = files.reports_root() / "local" / name
+    folder = paths.reports_root() / "local" / name
     metadata.write_page(folder, page, replace(CARD, **card))
     for path in ("tables/t.csv", "tables/t.tex", "figures/f.svg", "results/table1.csv"):
         files.write_text(folder / path, "content")
     files.write_text(folder / "figures/breath.wav", "sound")
     files.write_text(folder / "notebooks/03_small.ipynb", "{}")
     for path in (*RECORD, "checkpoint.pt"):
-        files.write_text(files.runs_root() / CARD.runs[0] / path, "record")
+        files.write_text(paths.runs_root() / CARD.runs[0] / path, "record")
     return folder
 
 
 def published() -> set[str]:
-    root = files.reports_root()
+    root = paths.reports_root()
     found = {p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file()}
     return {path for path in found if not path.startswith("local/")}
 
 
 def test_what_is_published():
     make()
-    assert publish.publish() == files.reports_root() / "index.html"
+    assert publish.publish() == paths.reports_root() / "index.html"
     record = {f"runs/{CARD.runs[0]}/{name}" for name in RECORD}
     assert published() == record | {
         *("index.html", "03_small.html", "cards/03_small.json"),
@@ -45,11 +45,11 @@ def test_what_is_published():
 def test_real_sound_is_left_out_and_synthetic_sound_may_stay():
     make(page=f"<p>a</p>{SOUND}<p>b</p>")
     publish.publish()
-    page = (files.reports_root() / "03_small.html").read_text()
+    page = (paths.reports_root() / "03_small.html").read_text()
     assert "audio" not in page and "<p>a</p>" in page and "<p>b</p>" in page
     make(page=SOUND, synthetic=True)
     publish.publish()
-    assert SOUND in (files.reports_root() / "03_small.html").read_text()
+    assert SOUND in (paths.reports_root() / "03_small.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_records_already_published_count(monkeypatch):
     publish.publish()
     make(runs=("b-s1-11111111",))
     for name in RECORD:
-        files.write_text(files.runs_root() / "b-s1-11111111" / name, "record")
+        files.write_text(paths.runs_root() / "b-s1-11111111" / name, "record")
     monkeypatch.setattr(publish, "RUNS_BYTES", len("record") * (2 * len(RECORD) - 1))
     with pytest.raises(UserError, match="run records"):
         publish.publish()
@@ -101,4 +101,4 @@ def test_which_folder():
     with pytest.raises(UserError, match="did you mean 'quick-b'"):
         publish.publish("quick-bb")
     publish.publish("quick-b")
-    assert (files.reports_root() / "03_small.html").read_text() == "<p>b</p>"
+    assert (paths.reports_root() / "03_small.html").read_text() == "<p>b</p>"

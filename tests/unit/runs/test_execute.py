@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 from small_runs import BASE, write_store
 
-from lib import data, files, registry, rows
-from lib.config import describe, override
+from lib import data, files, paths, registry, rows
+from lib.config import describe_settings, override
 from lib.errors import UserError
+from lib.files import fcntl
 from lib.runs import execute, plan
 from lib.runs import folder as runs_folder
 from lib.runs.results import of as results_of
@@ -72,8 +73,8 @@ def test_without_the_store_a_published_record_is_shown(table, monkeypatch):
     execute.tables("smoke", table)
     results = results_of("smoke", "small")
     done = results[(results.experiment == "small/ce") & (results.selection == "last")].iloc[0]
-    runs_folder.publish([files.runs_root() / done.run])
-    monkeypatch.setenv("RUNS_ROOT", str(files.runs_root() / "elsewhere"))
+    runs_folder.publish([paths.runs_root() / done.run])
+    monkeypatch.setenv("RUNS_ROOT", str(paths.runs_root() / "elsewhere"))
     monkeypatch.delenv("STORE")
     plan.open_study.cache_clear()
     again = results_of("smoke", "small")
@@ -84,20 +85,22 @@ def test_without_the_store_a_published_record_is_shown(table, monkeypatch):
 
 def test_a_published_child_is_shown_and_its_parent_not_made_again(table, monkeypatch, capsys):
     """In a fresh clone: the child's record alone, no run folder, no weights of the parent."""
-    first = override(BASE, name="small/first", keep_weights=True)
-    child = override(first, name="small/on", parent=first.name, method="none", keep_weights=False)
+    first = override(BASE, name="small/first", save_weights=True)
+    child = override(
+        first, name="small/on", init_from=first.name, method="none", save_weights=False
+    )
     monkeypatch.setattr(registry, "EXPERIMENTS", {e.name: e for e in (first, child)})
     monkeypatch.setattr(rows, "TABLES", {"small": [rows.Row("on", {"row": "on"}, child.name)]})
     execute.tables("smoke", table)
     assert "2 to make" in capsys.readouterr().out
     before = results_of("smoke", "small").drop(columns="path")
     assert set(before.setting) == {
-        describe(plan.plan(plan.open_study("smoke"), table)[0].parent.experiment)
+        describe_settings(plan.plan(plan.open_study("smoke"), table)[0].parent.experiment)
     }
-    runs_folder.publish([files.runs_root() / before.run[0]])
-    monkeypatch.setenv("RUNS_ROOT", str(files.runs_root() / "elsewhere"))
+    runs_folder.publish([paths.runs_root() / before.run[0]])
+    monkeypatch.setenv("RUNS_ROOT", str(paths.runs_root() / "elsewhere"))
     assert execute.tables("smoke", table) == [] and capsys.readouterr().out == ""
-    assert not files.runs_root().exists()
+    assert not paths.runs_root().exists()
     pd.testing.assert_frame_equal(results_of("smoke", "small").drop(columns="path"), before)
     (runs_folder.published_root() / before.run[0] / "result.json").unlink()
     execute.tables("smoke", table)  # the other way: without it both are made, to the same numbers
@@ -108,8 +111,8 @@ def test_a_published_child_is_shown_and_its_parent_not_made_again(table, monkeyp
 def test_what_starts_from_a_failed_run_says_so_and_nothing_is_made_again(
     table, monkeypatch, capsys
 ):
-    first = override(BASE, name="small/first", lr=float("inf"), keep_weights=True)
-    child = override(BASE, name="small/second", parent=first.name)
+    first = override(BASE, name="small/first", lr=float("inf"), save_weights=True)
+    child = override(BASE, name="small/second", init_from=first.name)
     monkeypatch.setattr(registry, "EXPERIMENTS", {e.name: e for e in (first, child)})
     monkeypatch.setattr(rows, "TABLES", {"small": [rows.Row("on", {"row": "on"}, child.name)]})
     faults = execute.tables("smoke", table)
@@ -141,12 +144,12 @@ def test_faults_are_returned_and_a_passing_one_condemns_nothing(table, monkeypat
 def test_a_second_driver_is_told_who_holds_the_runs(tmp_path):
     path = tmp_path / ".lock"
     with (
-        files.locked(path),
+        files.file_lock(path),
         pytest.raises(UserError, match=f"in use by process {os.getpid()}"),
-        files.locked(path),
+        files.file_lock(path),
     ):
         pass
-    with files.locked(path):  # free again
+    with files.file_lock(path):  # free again
         pass
 
 
@@ -158,13 +161,13 @@ def test_the_lock_of_a_killed_driver_is_free(tmp_path):
     holder = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path / ".lock")],
         stdout=subprocess.PIPE,
-        cwd=files.PROJECT,
+        cwd=paths.PROJECT,
     )
     assert holder.stdout.readline() == b"held\n"
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
     time.sleep(0.1)
-    with files.locked(tmp_path / ".lock"):
+    with files.file_lock(tmp_path / ".lock"):
         pass
 
 
@@ -190,7 +193,7 @@ def test_a_store_that_nothing_reads_is_refused(table):
 
 def test_a_corrupt_record_is_named_and_the_others_are_kept(table):
     execute.tables("smoke", table)
-    record = next(files.runs_root().glob("small.ce*/result.json"))
+    record = next(paths.runs_root().glob("small.ce*/result.json"))
     kept = {p: p.read_bytes() for p in record.parent.iterdir() if p.is_file() and p != record}
     record.write_text('{"half": ')
     runs_folder.read.cache_clear()
@@ -204,7 +207,7 @@ def test_a_corrupt_record_is_named_and_the_others_are_kept(table):
 
 
 def test_paper_on_a_cpu_says_that_it_needs_a_gpu(table, monkeypatch):
-    source = data.Source("icbhi", files.PROJECT, "official", "")
+    source = data.Source("icbhi", paths.PROJECT, "official", "")
     monkeypatch.setattr(data, "find", lambda *_: source)
     monkeypatch.setattr(plan, "has_gpu", lambda: False)
     planned = plan.plan(plan.open_study("paper"), table)
@@ -212,7 +215,7 @@ def test_paper_on_a_cpu_says_that_it_needs_a_gpu(table, monkeypatch):
 
 
 def test_a_record_made_on_a_gpu_is_found_without_one(table, monkeypatch):
-    source = data.Source("icbhi", files.PROJECT, "official", "")
+    source = data.Source("icbhi", paths.PROJECT, "official", "")
     monkeypatch.setattr(data, "find", lambda *_: source)
     monkeypatch.setattr(plan, "has_gpu", lambda: True)
     planned = [p for p in plan.plan(plan.open_study("paper"), table) if p.name == "small/ce"]
@@ -247,23 +250,23 @@ def test_a_file_system_without_locks_is_no_fault(tmp_path, monkeypatch):
 
         return refuse
 
-    monkeypatch.setattr(files.fcntl, "flock", flock(errno.ENOLCK))
-    with files.locked(tmp_path / ".lock"):
+    monkeypatch.setattr(fcntl, "flock", flock(errno.ENOLCK))
+    with files.file_lock(tmp_path / ".lock"):
         pass
-    monkeypatch.setattr(files.fcntl, "flock", flock(errno.EIO))
-    with pytest.raises(OSError, match="[Ii]nput/output"), files.locked(tmp_path / ".lock"):
+    monkeypatch.setattr(fcntl, "flock", flock(errno.EIO))
+    with pytest.raises(OSError, match="[Ii]nput/output"), files.file_lock(tmp_path / ".lock"):
         pass
 
 
 def test_the_paper_profile_runs_a_held_out_variant_of_the_main_rows(table, monkeypatch):
-    published = override(BASE, validation_patients=0.0)
+    published = override(BASE, validation_split=0.0)
     monkeypatch.setitem(registry.EXPERIMENTS, "small/ce", published)
-    source = data.Source("icbhi", files.PROJECT, "official", "")
+    source = data.Source("icbhi", paths.PROJECT, "official", "")
     monkeypatch.setattr(data, "find", lambda *_: source)
     monkeypatch.setattr(registry, "MAIN", {"small/ce"})
     monkeypatch.setattr(plan, "has_gpu", lambda: True)
     planned = [p for p in plan.plan(plan.open_study("paper"), table) if p.name == "small/ce"]
-    assert {(p.selections, p.experiment.validation_patients) for p in planned} == {
+    assert {(p.selections, p.experiment.validation_split) for p in planned} == {
         (("test", "last"), 0.0),
         (("validation",), 0.2),
     }

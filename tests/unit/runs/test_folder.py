@@ -48,7 +48,7 @@ def test_hash_covers_settings_seed_and_bytes_and_nothing_else():
         Wanted(EXPERIMENT, 1, "data", "other weights"),
     ]
     assert len({w.hash8 for w in [WANTED, *changed]}) == 5
-    renamed = override(EXPERIMENT, name="another/name", keep_embeddings=True)
+    renamed = override(EXPERIMENT, name="another/name", save_embeddings=True)
     assert Wanted(renamed, 1, "data", "weights").hash8 == WANTED.hash8
 
 
@@ -63,7 +63,7 @@ def test_scores_by_hand(record):
     assert result["last"]["test"]["sp"] == 100.0
     assert result["last"]["test"]["se"] == 50.0
     assert result["last"]["test"]["score"] == 75.0
-    assert result["last"]["test_clean"]["se"] == 75.0
+    assert result["last"]["test_patient_disjoint"]["se"] == 75.0
     assert result["last"]["test"]["confusion"][1] == [1, 1, 0, 0]
     assert result["test"] is None
 
@@ -78,7 +78,7 @@ def test_the_final_test_stands_apart_from_the_score():
         known = {"test/label": label[at], "test/part": part[at]}
         known["test/patient"] = np.full(len(label[at]), "c1")
         known["test/test/logits"] = np.eye(2)[said[at]]
-        found = scores.score_selections(known, {"test": 1}, tasks.get("t11"))
+        found = scores.score_selections(known, {"test": 1}, tasks.get("1-1"))
         return found["test"]["test"]
 
     whole, before = score(part != ""), score(part != "2023")

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from lib import files
+from lib import paths
 from lib.config import Experiment
 from lib.errors import UserError
 from lib.runs import local
@@ -100,7 +100,7 @@ def test_real_processes(tmp_path):
     while len(ended) < 2:
         ended.update(machine.finished())
     assert ended == {"a": 3, "b": -9}
-    assert (tmp_path / "log").read_text() == f"{files.PROJECT} 1\n"
+    assert (tmp_path / "log").read_text() == f"{paths.PROJECT} 1\n"
 
 
 def test_stop_ends_what_runs(tmp_path):
@@ -124,7 +124,7 @@ def test_a_run_sees_the_end_of_a_killed_parent(tmp_path):
     )
     log = tmp_path / "log"
     parent = subprocess.Popen(
-        [sys.executable, "-c", code, str(log)], cwd=files.PROJECT, stdin=subprocess.PIPE
+        [sys.executable, "-c", code, str(log)], cwd=paths.PROJECT, stdin=subprocess.PIPE
     )
     parent.wait()  # its own standard input stays open
     end = time.monotonic() + 10

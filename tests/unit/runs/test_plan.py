@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from small_runs import write_store
 
-from lib import data, files, profiles, registry, rows
+from lib import data, files, paths, profiles, registry, rows
 from lib.config import override
 from lib.errors import UserError
 from lib.features.frontends import front_end
@@ -28,7 +28,7 @@ def give(folder, small_store, monkeypatch, **meta):
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch, tmp_path):
     """No recordings beside the project, and no study from another test."""
-    monkeypatch.setattr(files, "PROJECT", tmp_path / "project")
+    monkeypatch.setattr(paths, "PROJECT", tmp_path / "project")
     plan.open_study.cache_clear()
     yield
     plan.open_study.cache_clear()
@@ -84,7 +84,7 @@ def test_paper_wants_all_of_icbhi_where_a_row_reads_it(monkeypatch):
     for one in (plan.Study(profiles.PAPER, whole), plan.Study(profiles.QUICK, part)):
         one.check_icbhi()
     monkeypatch.setattr(Study, "_built", lambda self, source, front: source)
-    found = plan.Study(profiles.PAPER, part).store(registry.get("cnn2/ce@t11"))
+    found = plan.Study(profiles.PAPER, part).store(registry.get("cnn2/ce@1-1"))
     assert found.dataset == "sprsound"  # which is not refused
 
 
@@ -116,15 +116,15 @@ PAGES = [table for number in ("08", "09") for table in rows.NOTEBOOKS[number]]
 def test_of_published_runs_nothing_is_made_not_even_their_parents(here):
     wanted = [planned for planned in plan.plan(here, *PAGES) if planned.wanted]
     names = {planned.name for planned in wanted if planned.parent}
-    assert {"resnet18_supcon/ce@t21", "mn04_as/ce@icbhi/on=sprsound"} <= names
+    assert {"resnet18_supcon/ce@2-1", "mn04_as/ce@icbhi/on=sprsound"} <= names
     pending = {planned.name for planned in execute._pending(wanted)}
-    assert {"resnet18/supcon@t21", "mn04_as/ce@icbhi"} <= pending  # without a record: all
+    assert {"resnet18/supcon@2-1", "mn04_as/ce@icbhi"} <= pending  # without a record: all
     folders = {planned.wanted.hash8: publish(planned) for planned in wanted}
     again = plan.plan(here, *PAGES)
-    assert execute._pending(again) == [] and not files.runs_root().exists()
+    assert execute._pending(again) == [] and not paths.runs_root().exists()
     found = {planned.wanted.hash8: planned.record for planned in again if planned.wanted}
     assert found == folders
-    supcon = [planned for planned in again if planned.name.startswith("resnet18_supcon/ce@t21")]
+    supcon = [planned for planned in again if planned.name.startswith("resnet18_supcon/ce@2-1")]
     assert [planned.parent.record for planned in supcon] == [None]  # it was not even published
 
 

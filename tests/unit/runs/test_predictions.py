@@ -27,7 +27,7 @@ def _run(folder, predicted, cycle=None):
         "last/test/logits": np.eye(4, dtype=np.float32)[LABEL],
     }
     np.savez(folder / "predictions.npz", **arrays)
-    files.write_json(folder / "experiment.json", {"experiment": {"labels": "label"}})
+    files.write_json(folder / "experiment.json", {"experiment": {"task": "icbhi4"}})
     return str(folder)
 
 
@@ -75,7 +75,7 @@ def test_interval_and_difference_draw_patients(study):
     results, given = study
     a, b = predictions.of(results, "a"), predictions.of(results, "b")
     expected = bootstrap.patient_bootstrap(LABEL, np.stack(given[:2]), PATIENT)
-    assert predictions.interval(a, "score2") == expected["score2"]
+    assert predictions.interval(a, "score_binary") == expected["score_binary"]
     (both,) = set(a.seeds) & set(b.seeds)  # seed by seed: a has one more
     pair = bootstrap.paired_bootstrap(LABEL, a.predicted[a.seeds.index(both)], given[2], PATIENT)
     assert predictions.difference(a, b) == pair and predictions.comparable(a, b)

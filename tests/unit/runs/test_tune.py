@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from ray.cluster_utils import Cluster as Nodes
 
-from lib import files
+from lib import paths
 from lib.config import override
 from lib.data.synthetic_sprsound import write
 from lib.features import cache
@@ -24,8 +24,8 @@ SCRIPT = """
 from dataclasses import replace
 from lib import search, trials
 from lib.settings import override
-made = trials.plan("t11", "cnn2/ce", "quick")
-small = override(made.experiment, epochs=3, train_clips=0, batch=8)
+made = trials.plan("1-1", "cnn2/ce", "quick")
+small = override(made.experiment, epochs=3, train_clips=0, batch_size=8)
 space = {key: made.space[key] for key in ("lr", "c1", "l2")}
 space |= {"c2": trials.CategoricalDistribution((8,)), "l1": trials.CategoricalDistribution((64,))}
 made = replace(made, experiment=small, space=space)
@@ -61,7 +61,7 @@ def small(tmp_path, monkeypatch):
 
 
 def start(tmp_path) -> subprocess.Popen:
-    environment = os.environ | {"PYTHONPATH": str(files.PROJECT), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": str(paths.PROJECT), "OMP_NUM_THREADS": "1"}
     log = open(tmp_path / "log.txt", "a")  # noqa: SIM115
     return subprocess.Popen([sys.executable, str(tmp_path / "go.py")], env=environment, stdout=log,
                             stderr=subprocess.STDOUT, cwd=tmp_path)  # fmt: skip
@@ -70,23 +70,23 @@ def start(tmp_path) -> subprocess.Popen:
 def test_killed_and_taken_up_again(small, ray, tmp_path):
     first = start(tmp_path)
     until = time.monotonic() + 120
-    while not list(files.runs_root().glob("*/result.json")):
+    while not list(paths.runs_root().glob("*/result.json")):
         assert first.poll() is None and time.monotonic() < until, (tmp_path / "log.txt").read_text()
         time.sleep(0.05)
     first.send_signal(signal.SIGKILL)
     first.wait()
-    done = {path: path.stat().st_mtime_ns for path in files.runs_root().glob("*/result.json")}
-    begun = {path.parent.name for path in files.runs_root().glob("*/experiment.json")}
+    done = {path: path.stat().st_mtime_ns for path in paths.runs_root().glob("*/result.json")}
+    begun = {path.parent.name for path in paths.runs_root().glob("*/experiment.json")}
     assert 1 <= len(done) < 3
 
     assert start(tmp_path).wait(timeout=120) == 0, (tmp_path / "log.txt").read_text()
     found = pd.read_csv(small.folder / "trials.csv")
     assert found.trial.tolist() == [1, 2, 3] and found.run.nunique() == 3
-    made = {path.parent.name for path in files.runs_root().glob("*/experiment.json")}
+    made = {path.parent.name for path in paths.runs_root().glob("*/experiment.json")}
     assert len(made) == 3 and begun <= made  # what was under way is among the three
     assert all(path.stat().st_mtime_ns == mtime for path, mtime in done.items())
     for name in made:
-        log = (files.runs_root() / name / "log.txt").read_text()
+        log = (paths.runs_root() / name / "log.txt").read_text()
         assert [log.count(f"epoch {n} took") for n in (1, 2, 3)] == [1, 1, 1], name
     for row in found.to_dict("records"):
         one = tune_trials.wanted(small, row)[-1]
@@ -108,11 +108,11 @@ def test_what_was_under_way_is_asked_again_and_counts_once(small):
     assert tune_trials.results(small).score.tolist() == [50.0]
 
 
-@pytest.mark.parametrize("task", ["t11", "t22"])
+@pytest.mark.parametrize("task", ["1-1", "2-2"])
 def test_a_trial_of_the_tuned_row_is_made(small, task):
     """Table III's last row starts from a SupCon run: both are made, each with the trial's share."""
     made = tune_trials.plan(task, "resnet18_supcon/mixup", "quick")
-    less = {"epochs": 1, "train_clips": 0, "batch": 8}
+    less = {"epochs": 1, "train_clips": 0, "batch_size": 8}
     made = replace(made, experiment=override(made.experiment, **less),
                    parent=override(made.parent, **less))  # fmt: skip
     settings = tune_trials.defaults(made) | {"lr": 0.01, "supcon_lr": 0.002, "tau": 0.5, "hop": 512}
@@ -130,7 +130,7 @@ def test_the_command_prints_the_table(small, monkeypatch, capsys):
     study = tune_trials.open_study(small)
     for score in (40.0, 60.0):
         study.tell(study.ask(small.space), score)
-    tune.main(["t11", "cnn2/ce", "--trials", "2"])
+    tune.main(["1-1", "cnn2/ce", "--trials", "2"])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["trial", *small.space, "score", "run"]
     assert lines[1].split()[0] == "2" and str(small.folder) in lines[-1]

@@ -7,14 +7,14 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from lib import files
+from lib import files, paths
 from lib.config import override
 from lib.data import Source
 from lib.runs import folder as runs_folder
 from lib.runs import tune_results, tune_trials
 from lib.tables import tuning
 
-CNN = {"hop": 256, "coefficients": 16, "fft": 1024, "c1": 4, "c2": 32, "l1": 128, "l2": 16}
+CNN = {"hop": 256, "n_mfcc": 16, "n_fft": 1024, "c1": 4, "c2": 32, "l1": 128, "l2": 16}
 SETTINGS = [CNN | {"lr": lr} for lr in (0.0012345678901234, 0.02)]
 
 
@@ -27,13 +27,13 @@ def search(monkeypatch, tmp_path):
     monkeypatch.setattr(tune_trials, "fingerprint", lambda source, front: f"data-{front.hop}")
     here = SimpleNamespace(folder=tmp_path / "pages")
     monkeypatch.setattr(tune_results.plan, "open_study", lambda profile: here)
-    return tune_trials.plan("t11", "cnn2/ce", "quick")
+    return tune_trials.plan("1-1", "cnn2/ce", "quick")
 
 
 def make(search, settings, score, root=None):
     """The last run of a trial, complete: Scores on held-out patients and on the test."""
     one = tune_trials.wanted(search, settings)[-1]
-    folder = (root or files.runs_root()) / one.folder.name
+    folder = (root or paths.runs_root()) / one.folder.name
     test = {"score": 40.0, "parts": {"inter": {"score": 30.0}, "intra": {"score": 50.0}}}
     chosen = {"validation": {"score": score}, "test": test}
     files.write_json(folder / "experiment.json", {"experiment": asdict(one.experiment)})
@@ -61,7 +61,7 @@ def test_nothing_yet_is_a_line_of_each_search(search):
     for command in said.str.removeprefix("not run: python -m lib.runs.tune "):
         task, model, _, profile = command.split()
         assert tune_trials.plan(task, model, profile).space  # each can be searched
-    assert not files.runs_root().exists()
+    assert not paths.runs_root().exists()
 
 
 def test_the_default_is_the_run_of_the_row(search):
@@ -89,7 +89,7 @@ def test_trials_that_are_here(search):
     assert set(one.test[1:]) == {"40.0"} and tuning.best(found).trial.tolist() == ["2"]
     for settings, line in zip(SETTINGS, one[1:].itertuples(), strict=True):
         assert line.run == tune_trials.wanted(search, settings)[-1].folder.name
-    shown = tuning.trials(found, "t11", "cnn2/ce")
+    shown = tuning.trials(found, "1-1", "cnn2/ce")
     shares = tune_trials.importance(shown.assign(score=[1.0, 2.0]), search.space)
     assert set(shares.index) == set(search.space)
 
@@ -98,15 +98,15 @@ def test_where_only_published_files_are_the_trials_are_not_denied(search, monkey
     tell(search, (62.5, 71.25))
     kept = tune_results.keep("quick")
     local = tune_results.plan.open_study("quick").folder / "tables" / f"{tuning.NAME}.csv"
-    path = files.reports_root() / "tables" / local.name
+    path = paths.reports_root() / "tables" / local.name
     files.write_text(path, local.read_text())
-    elsewhere = files.runs_root() / "elsewhere"
+    elsewhere = paths.runs_root() / "elsewhere"
     monkeypatch.setenv("RUNS_ROOT", str(elsewhere))
     again = tune_results.keep("quick")
     assert not elsewhere.exists() and local.read_text() == path.read_text()
     pd.testing.assert_frame_equal(again, kept, check_dtype=False)
     tell(search, (50.0,))  # one trial here, two published
     assert tuning.best(tune_results.found("quick")).score.tolist() == ["71.25"]
-    strange = tuning.published().assign(search="cnn2.ce.t11-00000000")
+    strange = tuning.published().assign(search="cnn2.ce.1-1-00000000")
     files.write_text(path, strange.to_csv(index=False))  # of other data: not this search's
     assert tuning.best(tune_results.found("quick")).score.tolist() == ["50.0"]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import files, paper, profiles, rows
+from lib import files, paper, paths, profiles, rows
 from lib.config import SELECTIONS, Experiment
 from lib.reports import format, metadata
 from lib.runs import folder as runs_folder
@@ -87,9 +87,9 @@ def test_differences_and_intervals_by_hand(results):
 @pytest.fixture
 def published(results):
     """A published report: records, results and every table that can be made of them."""
-    root = files.reports_root()
+    root = paths.reports_root()
     for name, table in results.items():
-        runs_folder.publish([files.runs_root() / run for run in table.run.unique()])
+        runs_folder.publish([paths.runs_root() / run for run in table.run.unique()])
         text = table.drop(columns="path").to_csv(index=False)
         files.write_text(root / "results" / f"{name}.csv", text)
     for name, build in verify.TABLES.items():

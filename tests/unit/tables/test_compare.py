@@ -32,7 +32,7 @@ def predictions(tmp_path):
         "test/test/logits": np.eye(4)[answer],
     }
     np.savez(tmp_path / "predictions.npz", **arrays)
-    files.write_json(tmp_path / "experiment.json", {"experiment": {"labels": "label"}})
+    files.write_json(tmp_path / "experiment.json", {"experiment": {"task": "icbhi4"}})
     return str(tmp_path)
 
 
@@ -43,10 +43,13 @@ def _results(path: str, experiment: str = "ce", scores=(60.0, 59.0, 61.0), **cha
         for selection, less in (("test", 0), ("last", 2), ("validation", 3)):
             line = {"experiment": experiment, "seed": seed, "selection": selection}
             line |= {"status": "done", "reason": "", "path": path, "sp": 80.0, "se": 40.0}
-            line |= {"score": score - less, "se2": 50.0, "score2": score + 5 - less}
-            line |= {"score_clean": score - 1, "score2_clean": score + 4}
+            line |= {"score": score - less, "se_binary": 50.0, "score_binary": score + 5 - less}
+            line |= {
+                "score_patient_disjoint": score - 1,
+                "score_binary_patient_disjoint": score + 4,
+            }
             line |= {"run": f"{experiment}-s{seed}-0123456{seed}"}
-            line |= {"gap": float(less), "gap2": float(less)}
+            line |= {"gap": float(less), "gap_binary": float(less)}
             line |= {"data": "ICBHI", "weights": "none", "setting": "50 epochs"}
             lines.append(line | changes)
     return pd.DataFrame(lines)

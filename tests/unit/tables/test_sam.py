@@ -21,7 +21,7 @@ def results(tmp_path):
     rows = []
     for (experiment, seed), eigenvalue in eigenvalues.items():
         folder = tmp_path / f"{runs_folder.slug(experiment)}-s{seed}-00000000"
-        files.write_json(folder / "experiment.json", {"experiment": {"labels": "label"}})
+        files.write_json(folder / "experiment.json", {"experiment": {"task": "icbhi4"}})
         line = {"line/position": np.array([-1.0, 0.0, 1.0]), "line/loss": np.array([3, 1, 2.0])}
         plane = {"plane/position": np.array([-1.0, 1.0]), "plane/loss": np.full((2, 2), eigenvalue)}
         known = {"eigenvalue": eigenvalue, "sharpness": eigenvalue / 100, "loss": 1.0}
@@ -39,7 +39,7 @@ def results(tmp_path):
                 "status": "done" if selection == "test" else "not run", "reason": "",
                 "score": 100.0 if experiment == SAM else 50.0, "data": "made up",
                 "weights": "none", "setting": "tiny" if experiment == PLAIN else "tiny, SAM",
-                "run": folder.name, "path": str(folder), "labels": "label",
+                "run": folder.name, "path": str(folder), "task": "icbhi4",
             })  # fmt: skip
     return pd.DataFrame(rows)
 

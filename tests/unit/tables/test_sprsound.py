@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import files, rows
+from lib import files, paths, rows
 from lib.analysis import streaming_results
 from lib.config import SELECTIONS, Experiment, override
 from lib.data.sprsound import TASKS
@@ -23,7 +23,7 @@ PATIENT = np.array([f"c{i // 4}" for i in range(32)])
 
 def arrays(task, wrong, held="h", train=True):
     """Answers of a run whose first `wrong` clips of each set are "Normal", then all right."""
-    classes = len(TASKS.get(task, TASKS["t21"]))
+    classes = len(TASKS.get(task, TASKS["2-1"]))
     sets = {"test": 32, "validation": 16} | ({"train": 24} if train else {})
     found = {"test/part": PARTS}
     for name, size in sets.items():
@@ -42,8 +42,8 @@ def arrays(task, wrong, held="h", train=True):
 
 
 def make(name, task, wrong, seed=1, **changes):
-    experiment = Experiment(name, dataset="sprsound", labels=task, lr=0.01 * (1 + wrong))
-    experiment = override(experiment, keep_weights=task.startswith("w"))
+    experiment = Experiment(name, dataset="sprsound", task=task, lr=0.01 * (1 + wrong))
+    experiment = override(experiment, save_weights=task.startswith("w"))
     folder = runs_folder.start(
         runs_folder.Wanted(experiment, seed, "d" * 64, ""), {"name": "SPRSound", "note": ""}, "none"
     )
@@ -85,26 +85,26 @@ def expected(task, wrong):
 def results():
     """Table III: CNN on all tasks, two seeds of task 21; SupCon + MixUp on task 11; no more."""
     lines = []
-    for task, wrong in (("t11", 4), ("t12", 9), ("t21", 14), ("t22", 6)):
+    for task, wrong in (("1-1", 4), ("1-2", 9), ("2-1", 14), ("2-2", 6)):
         lines += make(f"cnn2/ce@{task}", task, wrong)
-    lines += make("cnn2/ce@t21", "t21", 7, seed=2)
-    lines += make("resnet18_supcon/mixup@t11", "t11", 2)
-    lines.append({"experiment": "resnet18/ce@t11", "seed": 1, "selection": "test",
+    lines += make("cnn2/ce@2-1", "2-1", 7, seed=2)
+    lines += make("resnet18_supcon/mixup@1-1", "1-1", 2)
+    lines.append({"experiment": "resnet18/ce@1-1", "seed": 1, "selection": "test",
                   "status": "not run", "reason": "needs a GPU"})  # fmt: skip
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
 def test_records_of_sprsound_have_no_two_class_scores(results):
     one = results[results.status == "done"].iloc[0]
-    assert one[["se2", "score2", "gap2"]].isna().all() and one.gap == 0
-    assert one.score == pytest.approx(100 * expected("t11", 4), abs=1e-3)
+    assert one[["se_binary", "score_binary", "gap_binary"]].isna().all() and one.gap == 0
+    assert one.score == pytest.approx(100 * expected("1-1", 4), abs=1e-3)
 
 
 def test_table_3_by_hand(results):
     table = sprsound.benchmark(results).set_index("Topology")
     cnn = table.loc["CNN"]
-    assert cnn["Task 12"] == f"{expected('t12', 9):.3f} (1)"
-    pair = [expected("t21", wrong) for wrong in (14, 7)]
+    assert cnn["Task 12"] == f"{expected('1-2', 9):.3f} (1)"
+    pair = [expected("2-1", wrong) for wrong in (14, 7)]
     assert cnn["Task 21"] == f"{np.mean(pair):.3f} ± {np.std(pair, ddof=1):.3f} (2)"
     assert cnn["Task 21, paper"] == "0.537" and cnn["Task 21, validation"] == cnn["Task 21"]
     assert cnn["Scored on"].startswith("paper: test2023") and "inter and intra" in cnn["Scored on"]
@@ -123,25 +123,25 @@ def test_table_3_by_task_has_every_choice_of_the_epoch(results):
     assert row["Paper (test2023)"] == "0.537" and row["test2023"] == "not handed out"
     assert row.Test == row.Last == row.Validation and row.Gap == "+0.000"
     low, high = map(float, row["95% interval"].split(" to "))
-    ours = np.mean([expected("t21", wrong) for wrong in (14, 7)])
+    ours = np.mean([expected("2-1", wrong) for wrong in (14, 7)])
     assert low <= ours <= high and low < high
     assert row.Difference == f"{ours - 0.537:+.3f}"
     assert row.Runs.startswith("1: ") and "; 2: " in row.Runs and row.Status == "done"
     normal = table.iloc[-1]
     assert (normal.SP, normal.SE, normal.Test) == ("1.000", "0.000", "0.250")
     tune = table[table.Topology == "ResNet 18 + SupCon + MixUp + Tune"].iloc[0]
-    assert "python -m lib.runs.tune t11 resnet18_supcon/mixup --profile paper" in tune.Status
+    assert "python -m lib.runs.tune 1-1 resnet18_supcon/mixup --profile paper" in tune.Status
     assert not table.isna().any().any()
 
 
 def test_the_final_test_has_a_column_of_its_own(monkeypatch):
     parts = np.repeat(["inter", "intra", "2023"], [12, 12, 8])
     monkeypatch.setattr(sys.modules[__name__], "PARTS", parts)
-    results = pd.DataFrame(make("cnn2/ce@t11", "t11", 18), columns=COLUMNS)
+    results = pd.DataFrame(make("cnn2/ce@1-1", "1-1", 18), columns=COLUMNS)
     label = np.arange(32) % 2
     said = np.where(np.arange(32) < 18, 0, label)
     places = [parts == name for name in ("inter", "intra", "2023")]
-    inter, intra, last = (by_hand("t11", label[at], said[at]) for at in places)
+    inter, intra, last = (by_hand("1-1", label[at], said[at]) for at in places)
     row = sprsound.details(results).iloc[0]
     assert row.Test == row.Validation == f"{(inter + intra) / 2:.3f} (1)"
     assert row.test2023 == f"{last:.3f} (1)" == "1.000 (1)" and row.Test != row.test2023
@@ -150,8 +150,8 @@ def test_the_final_test_has_a_column_of_its_own(monkeypatch):
 
 def test_totals_by_hand(results):
     table = sprsound.totals(results).set_index("Topology")
-    ours = 0.2 * expected("t11", 4) + 0.3 * expected("t12", 9) + 0.3 * expected("t22", 6)
-    ours += 0.2 * (expected("t21", 14) + expected("t21", 7)) / 2
+    ours = 0.2 * expected("1-1", 4) + 0.3 * expected("1-2", 9) + 0.3 * expected("2-2", 6)
+    ours += 0.2 * (expected("2-1", 14) + expected("2-1", 7)) / 2
     assert table.loc["CNN", "Test"] == f"{ours:.3f} (1/2)"  # seeds: two of task 21, else one
     assert table.loc["CNN", "Test + 0.1"] == f"{ours + 0.1:.3f} (1/2)"
     assert table.loc["CNN", "Ours was run with"] == "SPRSound; small"
@@ -166,11 +166,11 @@ def test_table_1_by_hand_and_what_was_not_kept(results):
     label = np.arange(32) % 2
     said = np.where(np.arange(32) < 2, 0, label)
     for dataset, size in (("Train", 24), ("Valid", 16), ("Inter-Test", 12)):
-        score = by_hand("t11", label[:size], said[:size])
+        score = by_hand("1-1", label[:size], said[:size])
         assert table.loc[("+ MixUp", dataset), "Task 11"] == f"{score:.3f} (1)"
     assert table.loc[("+ MixUp", "Train"), "Task 11, paper"] == "0.950"
     assert table.loc[("Linear Classifier", "Train"), "Task 11"] == "not run"
-    bare = pd.DataFrame(make("resnet18_supcon/mixup@t12", "t12", 3, train=False), columns=COLUMNS)
+    bare = pd.DataFrame(make("resnet18_supcon/mixup@1-2", "1-2", 3, train=False), columns=COLUMNS)
     table = sprsound.mixup(bare).set_index(["Topology", "Dataset"])
     assert table.loc[("+ MixUp", "Train"), "Task 12"] == "not kept"
     assert table.loc[("+ MixUp", "Valid"), "Task 12"].endswith("(1)")
@@ -178,8 +178,8 @@ def test_table_1_by_hand_and_what_was_not_kept(results):
 
 @pytest.fixture
 def faulty(results):
-    lines = make("cnn2/ce@t11/scale=minmax", "t11", 10)
-    lines += make("cnn2/ce@t11/validation_by=clip", "t11", 6, held="other")
+    lines = make("cnn2/ce@1-1/scale=minmax", "1-1", 10)
+    lines += make("cnn2/ce@1-1/split_by=clip", "1-1", 6, held="other")
     return pd.concat([results, pd.DataFrame(lines, columns=COLUMNS)], ignore_index=True)
 
 
@@ -187,12 +187,12 @@ def test_faults_are_measured_against_the_row_without_them(faulty):
     table = sprsound_variants.faults(faulty).set_index("Variant")
     assert table.iloc[0]["Effect on test"] == "–"
     row = table.loc["scaled from smallest to largest, mean kept"]
-    effect = expected("t11", 10) - expected("t11", 4)
+    effect = expected("1-1", 10) - expected("1-1", 4)
     assert row["Effect on test"].startswith(f"{effect:+.3f} (") and " to " in row["Effect on test"]
     label = np.arange(16) % 2
-    held = {n: by_hand("t11", label, np.where(np.arange(16) < n, 0, label)) for n in (4, 10)}
+    held = {n: by_hand("1-1", label, np.where(np.arange(16) < n, 0, label)) for n in (4, 10)}
     assert row["Effect on validation"].startswith(f"{held[10] - held[4]:+.3f} (")
-    assert row.Promised == f"{held[10] - expected('t11', 10):+.3f}"
+    assert row.Promised == f"{held[10] - expected('1-1', 10):+.3f}"
     leak = table.loc["validation by random events: the same child on both sides"]
     assert leak["Effect on validation"].endswith("(other clips or seeds)")
     assert (table.loc["records of 15 s (submitted settings)", "Test"] == "not run").all()
@@ -201,7 +201,7 @@ def test_faults_are_measured_against_the_row_without_them(faulty):
 @pytest.fixture
 def heard():
     """A run of windows, and what its stream said of eight test records: one of inter is wrong."""
-    lines = make("cnn2/mixup@w11", "w11", 5)
+    lines = make("cnn2/mixup@1-1-windows", "1-1-windows", 5)
     truth = ["Normal", "Adventitious", "Poor Quality", "Normal"] * 2
     answer = ["Normal", "Normal", "Poor Quality", "Normal", *truth[4:]]
     records = pd.DataFrame({
@@ -220,7 +220,7 @@ def test_table_2_by_part_and_level(heard):
     record = table.loc[("Record level (integrated)", "Task 21", "intra")]
     assert record["CNN + MixUp"] == "1.000 (1)"
     event = table.loc[("Event level", "Task 21", "intra"), "CNN + MixUp"]
-    chosen = runs_folder.read(files.runs_root() / heard[1].run[0])["selections"]["validation"]
+    chosen = runs_folder.read(paths.runs_root() / heard[1].run[0])["selections"]["validation"]
     assert event == f"{chosen['test']['parts']['intra']['score'] / 100:.3f} (1)"
     assert (table.loc[("Event level", "Task 22"), "CNN + MixUp"] == "not run: not asked for").all()
 
@@ -238,10 +238,10 @@ def test_tables_are_made_without_a_single_run():
 @pytest.fixture
 def published(faulty, heard):
     """A published report of SPRSound's tables, its runs and results."""
-    root = files.reports_root()
+    root = paths.reports_root()
     tables = {name: faulty for name in rows.NOTEBOOKS["08"]} | {"sprsound2": heard[0]}
     for name, table in tables.items():
-        runs_folder.publish([files.runs_root() / run for run in table.run.dropna().unique()])
+        runs_folder.publish([paths.runs_root() / run for run in table.run.dropna().unique()])
         text = table.drop(columns="path").to_csv(index=False)
         files.write_text(root / "results" / f"{name}.csv", text)
     files.write_text(
@@ -250,8 +250,8 @@ def published(faulty, heard):
     made = [name for name in verify.TABLES if name.startswith("sprsound")]
     assert len(made) == 7
     trial = tables[next(iter(tables))].dropna(subset="run").iloc[0]
-    said = tuning.scores(runs_folder.read(files.runs_root() / trial.run))
-    line = {"search": "s", "task": "t11", "model": "cnn2/ce", "profile": "quick", "lr": "0.001"}
+    said = tuning.scores(runs_folder.read(paths.runs_root() / trial.run))
+    line = {"search": "s", "task": "1-1", "model": "cnn2/ce", "profile": "quick", "lr": "0.001"}
     line |= {name: str(value) for name, value in said.items()}
     lines = [line | {"trial": "0", "run": trial.run}, line | {"trial": "1", "run": "elsewhere"}]
     trials = pd.DataFrame(lines, columns=tuning.COLUMNS).fillna("")

@@ -3,19 +3,19 @@
 import pandas as pd
 import pytest
 
-from lib import files
+from lib import files, paths
 from lib.tables import tuning
 from lib.tables.tuning import COLUMNS
 
-CNN = {"search": "cnn", "task": "t11", "model": "cnn2/ce", "profile": "quick"}
+CNN = {"search": "cnn", "task": "1-1", "model": "cnn2/ce", "profile": "quick"}
 DEFAULT = {
     "lr": "0.001",
     "hop": "128",
     "c1": "2",
     "score": "60.5",
-    "run": "cnn2.ce.t11-s1-00000000",
+    "run": "cnn2.ce.1-1-s1-00000000",
 }
-SUPCON = {"search": "sup", "task": "t22", "model": "resnet18_supcon/mixup", "profile": "cpu"}
+SUPCON = {"search": "sup", "task": "2-2", "model": "resnet18_supcon/mixup", "profile": "cpu"}
 BEST = {"hop": "512", "c1": "8", "score": "70.26"}
 TRIALS = [
     CNN | DEFAULT | {"trial": "0", "inter": "50.0", "intra": "40.0", "test": "45.0"},
@@ -52,7 +52,7 @@ def test_the_best_trial_beside_the_default(found):
 
 def test_without_a_trial_the_command_is_named(found):
     (line,) = tuning.tuned(found)[lambda table: table.Task == "Task 22"].to_dict("records")
-    command = "python -m lib.runs.tune t22 resnet18_supcon/mixup --profile cpu"
+    command = "python -m lib.runs.tune 2-2 resnet18_supcon/mixup --profile cpu"
     assert line["Best trial"] == f"not run: {command}" and line["Default"] == "not run"
     assert line["Trials"] == "0 finished" and line["Setting or Score"] == "test Score, mean"
 
@@ -65,11 +65,11 @@ def test_a_best_trial_without_scores_says_why(found):
 
 
 def test_trials_as_numbers_for_the_pictures(found):
-    table = tuning.trials(found, "t11", "cnn2/ce")
+    table = tuning.trials(found, "1-1", "cnn2/ce")
     assert table.columns.tolist() == ["trial", "lr", "hop", "c1", "score", "run"]
     assert table.trial.tolist() == [1, 2, 3] and table.lr.tolist() == [0.01, 0.0323456, 0.02]
     assert table.hop.tolist() == [64, 512, 512] and table.score.tolist() == [9.75, 70.26, 70.26]
-    assert tuning.trials(found, "t22", "resnet18_supcon/mixup").empty
+    assert tuning.trials(found, "2-2", "resnet18_supcon/mixup").empty
 
 
 def test_scores_of_a_record():
@@ -86,6 +86,6 @@ def test_scores_of_a_record():
 
 def test_published_trials_are_read_as_they_were_written(found):
     assert tuning.published().empty
-    path = files.reports_root() / "tables" / f"{tuning.NAME}.csv"
+    path = paths.reports_root() / "tables" / f"{tuning.NAME}.csv"
     files.write_text(path, found.to_csv(index=False))
     pd.testing.assert_frame_equal(tuning.published(), found, check_dtype=False)

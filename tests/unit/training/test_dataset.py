@@ -42,7 +42,7 @@ def test_a_batch_is_a_normalised_copy(stored, normalise):
         raw = np.asarray(stored.features[row, :15], np.float64)
         mean, std = {
             "audioset": (-4.2677393, 4.5689974),
-            "store": (-4.1, 2.9),
+            "dataset": (-4.1, 2.9),
             "clip": (raw.mean(), raw.std()),
             "zscore": (raw.mean(), raw.std() / 2),
         }[normalise]
@@ -52,7 +52,7 @@ def test_a_batch_is_a_normalised_copy(stored, normalise):
 
 
 def test_constants_are_applied_in_32_bits_as_numpy_does(stored):
-    x, _ = dataset.load(stored, np.arange(6), 20, "store", CPU).batch(torch.arange(6))
+    x, _ = dataset.load(stored, np.arange(6), 20, "dataset", CPU).batch(torch.arange(6))
     plain = stored.features.astype(np.float32) - np.float32(-4.1)
     np.testing.assert_array_equal(x, plain / (2 * np.float32(2.9)))
 
@@ -73,7 +73,7 @@ def ragged(tmp_path):
 
 
 def test_windows_of_cycles_that_differ_in_length(ragged):
-    found = dataset.load(ragged, np.arange(2), 4, "store", CPU)
+    found = dataset.load(ragged, np.arange(2), 4, "dataset", CPU)
     raw = {0.0: [2, 3, 4, 5], 0.5: [3, 4, 5, 6], 0.99: [4, 5, 6, 7]}
     for at, frames in raw.items():
         x, _ = found.batch(torch.tensor([1]), torch.tensor([at]))
@@ -85,13 +85,13 @@ def test_windows_of_cycles_that_differ_in_length(ragged):
 
 
 def test_a_shorter_cycle_lies_anywhere_in_its_window(ragged):
-    found = dataset.load(ragged, np.arange(2), 4, "store", CPU)
+    found = dataset.load(ragged, np.arange(2), 4, "dataset", CPU)
     places = [found.batch(torch.tensor([0]), torch.tensor([at]))[0] for at in (0.0, 0.4, 0.99)]
     assert [np.flatnonzero(x[0, :, 0]).tolist() for x in places] == [[0, 1], [1, 2], [2, 3]]
 
 
 def test_a_shorter_cycle_repeated(ragged):
-    found = dataset.load(ragged, np.arange(2), 5, "store", CPU, pad="cyclic")
+    found = dataset.load(ragged, np.arange(2), 5, "dataset", CPU, pad="cyclic")
     x, _ = found.batch(torch.tensor([0, 1]), torch.tensor([0.0, 0.0]))
     assert x[0, :, 0].numpy() == pytest.approx((np.array([0, 1, 0, 1, 0]) + 4.1) / 5.8)
     assert x[1, :, 0].numpy() == pytest.approx((np.arange(2, 7) + 4.1) / 5.8)
@@ -109,7 +109,7 @@ def test_each_ragged_cycle_is_normalised_by_its_whole(ragged):
 def test_zeros_are_added_before_normalising_and_noise_before_the_zeros(stored):
     """As the published geometry-aware code: 798 frames, zeros up to 1,024, then AudioSet's mean."""
     noise = torch.full((8,), 0.5)
-    found = dataset.load(stored, np.arange(6), 15, "audioset", CPU, pad_to=20, noise=noise)
+    found = dataset.load(stored, np.arange(6), 15, "audioset", CPU, pad_frames=20, noise=noise)
     assert found.shape == (20, 8)
     wave = Wave(torch.tensor([0.3, 0.0]), torch.tensor([False, True]))
     x, _ = found.batch(torch.tensor([4, 1]), wave=wave)
@@ -124,7 +124,7 @@ def test_zeros_are_added_before_normalising_and_noise_before_the_zeros(stored):
 
 def test_clips_are_stretched_before_they_are_normalised(stored):
     """Twice as long: a frame's halves lie a quarter towards its neighbours; ends stay (by hand)."""
-    found = dataset.load(stored, np.arange(6), 15, "clip", CPU, stretch_to=30)
+    found = dataset.load(stored, np.arange(6), 15, "clip", CPU, interpolated_frames=30)
     assert found.shape == (30, 8)
     x, _ = found.batch(torch.tensor([4]))
     raw = np.asarray(stored.features[4, :15], np.float64)
@@ -138,10 +138,10 @@ def test_clips_are_stretched_before_they_are_normalised(stored):
 
 def test_noise_of_other_filters_is_refused(stored):
     with pytest.raises(UserError, match="8 bins, but gain and noise are known for 128 mels"):
-        dataset.load(stored, np.arange(6), 15, "store", CPU, noise=torch.ones(128))
+        dataset.load(stored, np.arange(6), 15, "dataset", CPU, noise=torch.ones(128))
 
 
 def test_ragged_clips_take_no_zeros_and_no_noise(ragged):
-    for wrong in ({"pad_to": 9}, {"noise": torch.ones(8)}, {"stretch_to": 9}):
+    for wrong in ({"pad_frames": 9}, {"noise": torch.ones(8)}, {"interpolated_frames": 9}):
         with pytest.raises(UserError, match="clips of one length"):
-            dataset.load(ragged, np.arange(2), 4, "store", CPU, **wrong)
+            dataset.load(ragged, np.arange(2), 4, "dataset", CPU, **wrong)

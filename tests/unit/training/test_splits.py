@@ -7,7 +7,7 @@ from lib.config import Experiment, override
 from lib.errors import UserError
 from lib.training.splits import balanced, split_sets
 
-BASE = Experiment("x", validation_patients=0.25)
+BASE = Experiment("x", validation_split=0.25)
 
 
 def test_sets_are_disjoint_and_complete(small_store):
@@ -29,7 +29,7 @@ def test_held_out_patients_depend_on_the_seed_alone(small_store):
 
 
 def test_train_clips_keep_the_classes_shares(small_store):
-    experiment = override(BASE, validation_patients=0.0, train_clips=16)
+    experiment = override(BASE, validation_split=0.0, train_clips=16)
     train = split_sets(small_store.cycles, experiment, 1)["train"]
     assert small_store.cycles.label[train].value_counts().tolist() == [4, 4, 4, 4]
 
@@ -38,7 +38,7 @@ def test_subset_and_patient_clean(small_store):
     cycles = small_store.cycles.copy()
     cycles.loc[cycles.patient == "101", "recording"] = "101_1b1_Al_mc_Meditron"
     cycles.loc[cycles.patient == "102", "patient"] = "156"
-    experiment = override(BASE, validation_patients=0.0, subset="sc", split="patient_clean")
+    experiment = override(BASE, validation_split=0.0, subset="sc", split="patient_clean")
     train = split_sets(cycles, experiment, 1)["train"]
     assert set(cycles.patient[train]) == {str(p) for p in range(103, 109)}
 
@@ -53,7 +53,7 @@ def test_too_few_patients_and_empty_sets_are_told(small_store):
 
 
 def test_held_out_clips_of_known_patients_are_the_published_leak(small_store):
-    sets = split_sets(small_store.cycles, override(BASE, validation_by="clip"), seed=1)
+    sets = split_sets(small_store.cycles, override(BASE, split_by="clip"), seed=1)
     patients = {k: set(small_store.cycles.patient[v]) for k, v in sets.items()}
     assert patients["validation"] & patients["train"]
     assert not set(sets["validation"]) & set(sets["train"])
@@ -62,9 +62,9 @@ def test_held_out_clips_of_known_patients_are_the_published_leak(small_store):
 def test_a_resampled_validation_set_has_equal_classes(small_store):
     cycles = small_store.cycles.assign(label="normal")
     cycles.loc[::5, "label"] = "wheeze"
-    changes = override(BASE, validation_patients=0.5, validation_draw="balanced")
+    changes = override(BASE, validation_split=0.5, validation_resampled=True)
     sets = split_sets(cycles, changes, seed=1)
-    once = split_sets(cycles, override(changes, validation_draw="once"), seed=1)
+    once = split_sets(cycles, override(changes, validation_resampled=False), seed=1)
     assert len(sets["validation"]) == len(once["validation"])
     assert set(sets["validation"]) <= set(once["validation"])
     assert len(set(sets["validation"])) < len(sets["validation"])  # some come twice

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from small_runs import write_store
 
-from lib import files
+from lib import files, paths
 from lib.config import Experiment, override
 from lib.errors import UserError
 from lib.runs import folder as runs_folder
@@ -21,18 +21,18 @@ from lib.training import trainer
 
 SMALL = Experiment(
     "small",
-    validation_patients=0.25,
-    normalise="store",
+    validation_split=0.25,
+    normalise="dataset",
     size="nano",
     patch=8,
     stride=8,
     method="patchmix_cl",
     lr=1e-3,
-    batch=4,
+    batch_size=4,
     epochs=3,
     frequency_mask=4,
     time_mask=8,
-    keep_embeddings=True,
+    save_embeddings=True,
 )
 COMPARED = ("history.csv", "result.json")
 
@@ -84,7 +84,7 @@ def test_what_a_run_leaves_behind(small_store, tmp_path):
 
 
 def test_it_learns_what_can_be_learnt(small_store, tmp_path):
-    experiment = override(SMALL, method="ce", epochs=40, validation_patients=0.0)
+    experiment = override(SMALL, method="ce", epochs=40, validation_split=0.0)
     result = files.read_json(make(tmp_path / "a", small_store, experiment) / "result.json")
     assert result["selections"]["last"]["test"]["score"] > 70
 
@@ -103,15 +103,15 @@ def test_killed_anywhere_it_ends_with_the_same_bytes(stored, tmp_path, changes):
         return folder
 
     whole, killed = prepare("whole"), prepare("killed")
-    subprocess.run(command(whole), check=True, cwd=files.PROJECT)
+    subprocess.run(command(whole), check=True, cwd=paths.PROJECT)
     for wanted in ("epoch-0001.pt", "epoch-0003.pt", "epoch-0004.pt"):
-        process = subprocess.Popen(command(killed), cwd=files.PROJECT)
+        process = subprocess.Popen(command(killed), cwd=paths.PROJECT)
         while not (killed / wanted).exists() and process.poll() is None:
             time.sleep(0.005)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     assert process.returncode == -signal.SIGKILL
-    subprocess.run(command(killed), check=True, cwd=files.PROJECT)
+    subprocess.run(command(killed), check=True, cwd=paths.PROJECT)
     assert same(whole, killed)
 
 
@@ -157,7 +157,7 @@ def test_a_full_disk_loses_nothing(small_store, tmp_path, monkeypatch):
 
 def test_fewer_clips_than_a_batch_are_told(small_store, tmp_path):
     with pytest.raises(UserError, match="24 training clips do not fill one batch of 64"):
-        make(tmp_path / "a", small_store, override(SMALL, batch=64))
+        make(tmp_path / "a", small_store, override(SMALL, batch_size=64))
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_with_a_reason(small_store, tmp_path):
@@ -166,7 +166,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_a_reason(small_store, tmp_p
 
 
 def test_training_answers_are_kept_where_asked_for(small_store, tmp_path):
-    folder = make(tmp_path / "a", small_store, override(SMALL, keep_train=True))
+    folder = make(tmp_path / "a", small_store, override(SMALL, save_train_predictions=True))
     plain = make(tmp_path / "b", small_store)
     arrays, fewer = runs_folder.predictions(folder), runs_folder.predictions(plain)
     assert set(arrays) - set(fewer) == {
@@ -186,14 +186,14 @@ METHODS = {
     "ce": {"label_smoothing": 0.1},
     "patchmix_ce": {},
     "patchmix_cl": {"precision": "bf16"},
-    "mixup": {"model": "resnet18", "batch": 8},
-    "supcon": {"model": "resnet18", "batch": 8, "tau": 0.1},
+    "mixup": {"model": "resnet18", "batch_size": 8},
+    "supcon": {"model": "resnet18", "batch_size": 8, "tau": 0.1},
 }
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_sam_works_with_every_method_and_changes_what_is_learnt(small_store, tmp_path, method):
-    plain = override(SMALL, method=method, epochs=1, keep_embeddings=False, **METHODS[method])
+    plain = override(SMALL, method=method, epochs=1, save_embeddings=False, **METHODS[method])
     sam = override(plain, rho=0.05)
     first, second = (make(tmp_path / str(e.rho), small_store, e) for e in (plain, sam))
     one, other = (pd.read_csv(folder / "history.csv") for folder in (first, second))

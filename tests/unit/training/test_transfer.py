@@ -23,7 +23,7 @@ from lib.training import trainer, transfer
 
 HOME = Experiment(
     "small/ce@icbhi",
-    validation_patients=0.25,
+    validation_split=0.25,
     normalise="clip",
     size="nano",
     patch=8,
@@ -31,14 +31,14 @@ HOME = Experiment(
     method="patchmix_cl",
     lr=3e-3,
     dropout=0.25,  # so that answering in training mode would show
-    batch=4,
+    batch_size=4,
     epochs=20,
     frequency_mask=4,
     time_mask=8,
-    keep_weights=True,
+    save_weights=True,
 )
-AWAY = override(HOME, name="small/ce@icbhi/on=sprsound", parent=HOME.name, method="none",
-                dataset="sprsound", keep_weights=False)  # fmt: skip
+AWAY = override(HOME, name="small/ce@icbhi/on=sprsound", init_from=HOME.name, method="none",
+                dataset="sprsound", save_weights=False)  # fmt: skip
 
 
 def start(experiment, data, weights=""):
