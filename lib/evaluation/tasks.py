@@ -74,7 +74,7 @@ LABELLINGS = {
 def get(name: str) -> Labelling:
     """A labelling by its column; an unknown one is an error with the nearest names."""
     if name not in LABELLINGS:
-        raise unknown("labels", name, LABELLINGS)
+        raise unknown("task", name, LABELLINGS)
     return LABELLINGS[name]
 
 

@@ -18,7 +18,7 @@ from lib.runs import plan
 class Page:
     """One page of a study; what it shows is saved below `folder`."""
 
-    plan: plan.Study
+    study: plan.Study
     folder: Path
 
     def table(self, table: pd.DataFrame, name: str, caption: str = "") -> Styler:

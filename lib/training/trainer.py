@@ -42,8 +42,8 @@ class Run:
     device: torch.device
     cycles: pd.DataFrame
     sets: dict[str, np.ndarray]
-    tasks: np.ndarray
-    dataset: dataset.Clips
+    labels: np.ndarray
+    clips: dataset.Clips
     model: nn.Module
     optimizer: torch.optim.Optimizer
     scheduler: torch.optim.lr_scheduler.LRScheduler

@@ -166,7 +166,7 @@ def test_a_killed_store_build_is_finished(tmp_path, monkeypatch):
     assert not (store / "meta.json").exists(), "the build had ended: take more patients"
     machine = os.uname().nodename
     (store / f"features.npy.{machine}.{parent.pid}.part").write_bytes(b"half")
-    monkeypatch.setattr(cache_build, "cores", lambda: 1)
+    monkeypatch.setattr(cache_build, "available_cores", lambda: 1)
     whole = store_for(data.source(made), FRONT, progress=False)
     monkeypatch.setenv("FEATURES_ROOT", str(root / "stores"))
     killed = store_for(data.source(made), FRONT, progress=False)
@@ -209,7 +209,7 @@ def test_a_clock_that_jumps_changes_nothing(small_store, tmp_path, monkeypatch):
     """`time.time` a year back and forth at every look, in a run and in the building of a store."""
     made = tmp_path / "made"
     synthetic.write(made, patients=2, cycles=4)
-    monkeypatch.setattr(cache_build, "cores", lambda: 1)
+    monkeypatch.setattr(cache_build, "available_cores", lambda: 1)
 
     def make(name):
         monkeypatch.setenv("FEATURES_ROOT", str(tmp_path / name))
@@ -234,7 +234,7 @@ def test_a_clock_that_jumps_changes_nothing(small_store, tmp_path, monkeypatch):
 
 def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path, monkeypatch):
     """A limit on the size of files stands for it: root is not exempt from that one."""
-    monkeypatch.setattr(cache_build, "cores", lambda: 1)
+    monkeypatch.setattr(cache_build, "available_cores", lambda: 1)
     made, folder = tmp_path / "made", tmp_path / "all"
     synthetic.write(made, patients=1, cycles=2)
     arrays = {"test/label": np.random.default_rng(0).normal(size=9000)}

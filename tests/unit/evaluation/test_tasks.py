@@ -75,5 +75,5 @@ def test_which_parts_count():
 def test_names():
     assert tasks.get("icbhi4").classes == icbhi.CLASSES
     assert [tasks.get(task).neutral for task in ("1-1", "2-2")] == [(), (sprsound.POOR,)]
-    with pytest.raises(UserError, match="unknown labels 't13': did you mean"):
-        tasks.get("t13")
+    with pytest.raises(UserError, match="unknown task '1-3': did you mean"):
+        tasks.get("1-3")

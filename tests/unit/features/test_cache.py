@@ -29,7 +29,7 @@ LABELLED = {"recording": "a", "cycle": 0, "start": 0.0, "end": 1.0, "split": "tr
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """Three patients' recordings; built one by one."""
-    monkeypatch.setattr(cache_build, "cores", lambda: 1)
+    monkeypatch.setattr(cache_build, "available_cores", lambda: 1)
     synthetic.write(tmp_path / "made", patients=3, cycles=2)
     return tmp_path / "made"
 
@@ -85,7 +85,7 @@ def test_cycles_and_meta(root):
 def test_threads_give_the_same_bytes(root, monkeypatch, tmp_path):
     alone = contents(build(root).path)
     monkeypatch.setenv("FEATURES_ROOT", str(tmp_path / "other"))
-    monkeypatch.setattr(cache_build, "cores", lambda: 2)
+    monkeypatch.setattr(cache_build, "available_cores", lambda: 2)
     assert contents(build(root).path) == alone
 
 
@@ -267,7 +267,7 @@ def test_ragged_store(tmp_path):
 @pytest.fixture
 def children(tmp_path, monkeypatch):
     """The recordings of four synthetic children, in SPRSound's layout."""
-    monkeypatch.setattr(cache_build, "cores", lambda: 1)
+    monkeypatch.setattr(cache_build, "available_cores", lambda: 1)
     synthetic_sprsound.write(tmp_path / "made", patients=4)
     return sprsound_source(tmp_path / "made")
 
