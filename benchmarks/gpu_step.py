@@ -17,10 +17,9 @@ import pandas as pd
 import torch
 
 from benchmarks import gpu_work as work
-from benchmarks import made, measure, table
+from benchmarks import made, measure, results, table
 from benchmarks.measure import Case, Variant, Work
 from lib import paths
-from lib.reports import costs
 
 SIZES = {  # clips in the store, frames, batch, evaluation batches, copies, matrix, bytes, seconds
     "full": (512, 798, 8, (8, 128, 512), (1, 2, 4, 8), 8192, 2**32, 0.5),
@@ -60,8 +59,8 @@ def main(arguments: list[str]) -> int:
             print(f"[{time.monotonic() - start:.0f} s] {case.name}", flush=True)
             rows = [{"group": "gpu", "note": "", **row} for row in rows]
             _finish(rows)
-            table.write(pd.DataFrame([*rows, *_projection(rows)]), costs.GPU_FILE, out)
-        print((out / f"{costs.GPU_FILE}.md").read_text())
+            table.write(pd.DataFrame([*rows, *_projection(rows)]), results.GPU_FILE, out)
+        print((out / f"{results.GPU_FILE}.md").read_text())
     return int(any(row["note"].startswith(("failed", "WRONG")) for row in rows))
 
 

@@ -4,18 +4,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import machine
+from benchmarks import machine, results
 from lib import files, paths
-from lib.reports import costs, format
+from lib.reports import format
 
 
-def write(new: pd.DataFrame, name: str = costs.FILE, folder: Path | None = None) -> pd.DataFrame:
+def write(new: pd.DataFrame, name: str = results.FILE, folder: Path | None = None) -> pd.DataFrame:
     """Write the rows as <name>.csv and .md; rows of groups not among them stay if they may."""
     folder = folder or paths.reports_root()
-    new = new.assign(**machine.facts()).reindex(columns=costs.COLUMNS)
+    new = new.assign(**machine.facts()).reindex(columns=results.COLUMNS)
     new = new.fillna({"note": "", "base": ""})
     path = folder / f"{name}.csv"
-    merged = merge(costs.read(path), new)
+    merged = merge(results.read(path), new)
     files.write_text(path, format.csv(merged))
     files.write_text(folder / f"{name}.md", text(merged))
     return merged
@@ -23,9 +23,9 @@ def write(new: pd.DataFrame, name: str = costs.FILE, folder: Path | None = None)
 
 def merge(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     """New rows, and old ones of other groups if they were measured on the same machine."""
-    here = tuple(new[list(costs.MACHINE)].astype(str).iloc[0])
+    here = tuple(new[list(results.MACHINE)].astype(str).iloc[0])
     others = old[~old.group.isin(new.group)]
-    same = [tuple(map(str, row)) == here for row in others[list(costs.MACHINE)].to_numpy()]
+    same = [tuple(map(str, row)) == here for row in others[list(results.MACHINE)].to_numpy()]
     same = pd.Series(same, index=others.index, dtype=bool)
     if not same.all():
         dropped = others[~same]
@@ -33,16 +33,16 @@ def merge(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
         print(f"{len(dropped)} rows measured on another machine are dropped: {names}")
     kept = others[same]
     merged = pd.concat([kept, new] if len(kept) else [new], ignore_index=True)
-    order = {name: at for at, name in enumerate(costs.GROUPS)}
+    order = {name: at for at, name in enumerate(results.GROUPS)}
     return merged.sort_values("group", key=lambda g: g.map(order), kind="stable", ignore_index=True)
 
 
 def text(merged: pd.DataFrame) -> str:
     """The Markdown page: the machine, how it was measured, a table for each group."""
-    parts = ["# Benchmarks\n", f"{costs.machine(merged)}. {costs.HOW}\n"]
+    parts = ["# Benchmarks\n", f"{results.machine(merged)}. {results.HOW}\n"]
     for group in merged.group.unique():
-        parts += [f"## {group}\n", f"{costs.GROUPS[group]}\n"]
-        parts.append(format.markdown(costs.table(merged, group)))
+        parts += [f"## {group}\n", f"{results.GROUPS[group]}\n"]
+        parts.append(format.markdown(results.table(merged, group)))
         if group == "scaling":
-            parts += ["Lines fitted by least squares:\n", format.markdown(costs.fits(merged))]
+            parts += ["Lines fitted by least squares:\n", format.markdown(results.fits(merged))]
     return "\n".join(parts)

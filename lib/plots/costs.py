@@ -13,7 +13,7 @@ NO_COST = "Nothing to draw: not measured here; the table says how."
 def speeds(points: pd.DataFrame) -> Figure:
     """Bars of how many times as fast each variant is as the one it is compared with.
 
-    points: case, variant, base, faster, faster_q1, faster_q3 (`lib.reports.costs.speeds`). The dashed line
+    points: case, variant, base, faster, faster_q1, faster_q3 (`benchmarks.results.speeds`). The dashed line
     at 1 is that variant itself; whiskers are quartiles.
     """
     if points.empty:
@@ -42,7 +42,7 @@ def speeds(points: pd.DataFrame) -> Figure:
 def cost_lines(points: pd.DataFrame) -> Figure:
     """Seconds against one size at a time, a panel for each, with the line that fits best.
 
-    points: case, unit, x, median, q1, q3 (`lib.reports.costs.lines`).
+    points: case, unit, x, median, q1, q3 (`benchmarks.results.lines`).
     """
     if points.empty:
         return empty(NO_COST)

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from benchmarks import results as benchmarks_results
 from lib import files, paths, rows
 from lib.errors import UserError, unknown
-from lib.reports import costs, html, index, metadata, notebook
+from lib.reports import html, index, metadata, notebook
 from lib.reports.metadata import Card
 
 DATA_WORDS = {
@@ -226,7 +227,9 @@ def fingerprint(job: Job, path: Path, facts: Facts) -> str:
     kept = hashlib.sha256(
         "|".join((job.profile, job.data, job.banner, facts.digest, str(facts.data))).encode()
     )
-    measured = [p for p in costs.paths() if path.stem.startswith(rows.COSTS) and p.exists()]
+    measured = [
+        p for p in benchmarks_results.paths() if path.stem.startswith(rows.COSTS) and p.exists()
+    ]
     for source in (path, pins, *sources, *measured):
         kept.update(source.read_bytes())
     return kept.hexdigest()

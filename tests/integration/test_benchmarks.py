@@ -13,14 +13,25 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import __main__ as commands
-from benchmarks import dass, features, flops, gpu_step, made, measure, ours, plain, stream, table
+from benchmarks import (
+    dass,
+    features,
+    flops,
+    gpu_step,
+    made,
+    measure,
+    ours,
+    plain,
+    results,
+    stream,
+    table,
+)
 from benchmarks.measure import Case, Unavailable, Variant, Work
 from lib import models
 from lib.data.icbhi import cycles
 from lib.data.synthetic import write as write_recordings
 from lib.features.cache import open_store
 from lib.features.cache_build import build
-from lib.reports import costs
 from lib.runs import folder
 from lib.training import augment, losses, methods, optim
 
@@ -197,7 +208,7 @@ def frame(group, **changes):
     row = {"group": group, "case": "a", "variant": "ours", "base": "plain", "unit": "s/step"}
     row |= {"median": 1.0, "q1": 0.9, "q3": 1.1, "rounds": 3, "peak_mb": 100.0, "note": ""}
     return pd.DataFrame([row | changes]).reindex(
-        columns=[c for c in costs.COLUMNS if c not in costs.MACHINE]
+        columns=[c for c in results.COLUMNS if c not in results.MACHINE]
     )
 
 
@@ -207,12 +218,12 @@ def test_groups_that_were_not_run_stay_on_the_same_machine(tmp_path, monkeypatch
     table.write(frame("step"), folder=tmp_path)
     table.write(frame("features", median=7.0), folder=tmp_path)
     table.write(frame("step", median=2.0), folder=tmp_path)
-    kept = costs.read(tmp_path / "benchmarks.csv")
+    kept = results.read(tmp_path / "benchmarks.csv")
     assert kept[["group", "median"]].to_numpy().tolist() == [["features", 7.0], ["step", 2.0]]
     assert "A, 2 cores, no GPU" in (tmp_path / "benchmarks.md").read_text()
     monkeypatch.setattr(table.machine, "facts", lambda: here | {"cpu": "B"})
     table.write(frame("step"), folder=tmp_path)
-    assert costs.read(tmp_path / "benchmarks.csv").group.tolist() == ["step"]
+    assert results.read(tmp_path / "benchmarks.csv").group.tolist() == ["step"]
     assert "1 rows measured on another machine are dropped: features" in capsys.readouterr().out
 
 
@@ -253,7 +264,7 @@ def test_a_stream_s_cost_is_that_of_all_its_windows():
 
 
 def test_every_group_is_described():
-    assert set(commands.GROUPS) == set(costs.GROUPS)
+    assert set(commands.GROUPS) == set(results.GROUPS)
 
 
 def test_dass_beside_ast_on_the_same_clips(tmp_path):
