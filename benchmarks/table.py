@@ -7,6 +7,7 @@ import pandas as pd
 from benchmarks import machine, results
 from lib import files, paths
 from lib.reports import format
+from lib.tables import format as tables_format
 
 
 def write(new: pd.DataFrame, name: str = results.FILE, folder: Path | None = None) -> pd.DataFrame:
@@ -16,7 +17,7 @@ def write(new: pd.DataFrame, name: str = results.FILE, folder: Path | None = Non
     new = new.fillna({"note": "", "base": ""})
     path = folder / f"{name}.csv"
     merged = merge(results.read(path), new)
-    files.write_text(path, format.csv(merged))
+    files.write_text(path, tables_format.csv_text(merged))
     files.write_text(folder / f"{name}.md", text(merged))
     return merged
 

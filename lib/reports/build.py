@@ -204,7 +204,7 @@ def _execute(job: Job, path: Path) -> bool:
 
 
 def _card(job: Job, path: Path, facts: Facts) -> Card:
-    title, question = html.heading(notebook.read(path))
+    title, question = html.heading(notebook.read_notebook(path))
     data, banner, synthetic = facts.data or (job.data, job.banner, job.synthetic)
     return Card(
         name=path.stem,
@@ -250,7 +250,7 @@ def render_pages(folder: Path) -> list[str]:
     for at, card in enumerate(known):
         before = known[at - 1] if at else None
         after = known[at + 1] if at + 1 < len(known) else None
-        executed = notebook.read(folder / "notebooks" / f"{card.name}.ipynb")
+        executed = notebook.read_notebook(folder / "notebooks" / f"{card.name}.ipynb")
         try:
             metadata.write_page(folder, html.render(executed, card, before, after), card)
         except UserError as error:

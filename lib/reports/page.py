@@ -23,8 +23,8 @@ class Page:
 
     def table(self, table: pd.DataFrame, name: str, caption: str = "") -> Styler:
         """Show a table and save it as tables/<name>.csv, .md and .tex."""
-        format.save(table, name, self.folder / "tables")
-        return format.show(table, name, caption)
+        format.save_table(table, name, self.folder / "tables")
+        return format.style_table(table, name, caption)
 
     def figure(self, fig: Figure, name: str) -> style.Picture:
         """Show a figure with its alt text and save it as figures/<name>.png and .svg."""

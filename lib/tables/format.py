@@ -46,3 +46,8 @@ def stood(results: pd.DataFrame) -> pd.Series:
     """How each run stands, with its reason if it has one."""
     reasons = results.reason.astype(object).fillna("")
     return (results.status + ": " + reasons).str.removesuffix(": ")
+
+
+def csv_text(table: pd.DataFrame) -> str:
+    """The text of a table's CSV file: a header, no index, "nan" for missing numbers."""
+    return table.to_csv(index=False, lineterminator="\n", na_rep="nan")

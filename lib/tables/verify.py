@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib import paths, profiles, rows, rows_sam, rows_srad
+from lib import files, paths, profiles, rows, rows_sam, rows_srad
 from lib.analysis import embedding, streaming_results
-from lib.reports import format, metadata
 from lib.row import Row
 from lib.runs import folder as runs_folder
 from lib.runs import results as results_of
@@ -25,6 +24,7 @@ from lib.tables import (
     transfer,
     tuning,
 )
+from lib.tables import format as tables_format
 
 Results = dict[str, pd.DataFrame]  # table -> what `lib.runs.results.of` gave
 Build = Callable[[Results, bool], pd.DataFrame]
@@ -152,11 +152,14 @@ def _trials() -> list[str]:
 def _tables() -> list[str]:
     """Tables that come out otherwise when they are made again."""
     folder = paths.reports_root() / "tables"
-    profile = next((card.profile for card in metadata.cards(paths.reports_root())), None)
+    pages = files.read_json(paths.reports_root() / "pages.json")  # written by lib.reports.build
+    profile = next(page["profile"] for page in pages.values())
     results, differences = load(), []
     for path in sorted(folder.glob("*.csv")):
         if path.stem in TABLES:
-            again = format.csv(TABLES[path.stem](results, profiles.get(profile).verdict))
+            again = tables_format.csv_text(
+                TABLES[path.stem](results, profiles.get(profile).verdict)
+            )
             if again != path.read_text(encoding="utf-8"):
                 differences.append(f"tables/{path.name}: comes out otherwise from its runs")
     return differences

@@ -77,7 +77,7 @@ def test_what_files_say_is_text_in_pages_indexes_and_tables(tmp_path):
     htmls = [
         cycles[cycles.recording == evil].to_html(),  # what a notebook shows of a data frame
         style.show(spectrograms.waveform(wave, 4000, evil, spans))._repr_html_(),
-        format.show(table, "evil", EVIL).to_html(),
+        format.style_table(table, "evil", EVIL).to_html(),
         reports_page.banner(plan.Study(SMOKE, source)),
         r"<p>$\text{&lt;script&gt;alert(1)&lt;/script&gt;}$</p>",
     ]

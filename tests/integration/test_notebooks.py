@@ -19,7 +19,7 @@ PAPER_BESIDE_OURS = ("03", "04", "05", "06")
 @pytest.fixture(params=PATHS, ids=lambda path: path.stem)
 def book(request) -> tuple[str, nbformat.NotebookNode]:
     nbformat.validate(nbformat.read(request.param, as_version=4))
-    return request.param.stem, notebook.read(request.param)
+    return request.param.stem, notebook.read_notebook(request.param)
 
 
 def code(nb: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
@@ -47,7 +47,7 @@ def test_first_cell_says_what_why_and_where(book):
 def test_parameters_then_imports(book):
     name, nb = book
     assert nb.cells[1].metadata.get("tags") == ["parameters"]
-    known = notebook.parameters(nb, name)
+    known = notebook.read_parameters(nb, name)
     assert next(iter(known.items())) == ("profile", "quick")
     for line in nb.cells[1].source.splitlines():  # papermill's inspector is a regular expression
         assert "#" not in line or "=" not in line.split("#")[1]
@@ -88,7 +88,7 @@ def test_the_end(book):
 
 def test_it_runs_with_our_kernel(book):
     name, nb = book
-    notebook.check(nb, name, {"profile": "quick"})
+    notebook.check_notebook(nb, name, {"profile": "quick"})
 
 
 def test_each_rule_can_fail():
@@ -116,7 +116,7 @@ def saved_tables(nb: nbformat.NotebookNode) -> set[str]:
 
 def test_every_table_of_runs_is_verified():
     """What a page shows of runs is made again from their records by `./run_all.sh verify`."""
-    shown = set().union(*(saved_tables(notebook.read(path)) for path in PATHS))
+    shown = set().union(*(saved_tables(notebook.read_notebook(path)) for path in PATHS))
     assert {name for name in shown if not name.startswith(NOT_OF_RUNS)} == set(verify.TABLES)
 
 

@@ -192,7 +192,7 @@ def test_only_what_is_missing_is_made(small, capsys):
     assert capsys.readouterr().out == "" and records() == before
 
     table = compare.compare(rows.table("small"), results_of("smoke", "small"))
-    html_table = format.show(compare.selections(table), "small").to_html()
+    html_table = format.style_table(compare.selections(table), "small").to_html()
     lines = BeautifulSoup(html_table, "html.parser").find_all("tr")
     cells = {line.td.text: [cell.text for cell in line.find_all("td")] for line in lines if line.td}
     assert cells["small/lr"][1] == "failed"

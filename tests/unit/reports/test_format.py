@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from lib.reports import format
+from lib.tables import format as tables_format
 
 TABLE = pd.DataFrame(
     {
@@ -16,13 +17,13 @@ TABLE = pd.DataFrame(
 
 
 def test_csv_is_read_back_as_it_was():
-    text = format.csv(TABLE)
+    text = tables_format.csv_text(TABLE)
     assert pd.read_csv(io.StringIO(text)).equals(TABLE)
     assert "\r" not in text
 
 
 def test_csv_names_missing_numbers():
-    assert format.csv(pd.DataFrame({"a": [float("nan")]})) == "a\nnan\n"
+    assert tables_format.csv_text(pd.DataFrame({"a": [float("nan")]})) == "a\nnan\n"
 
 
 def test_markdown_has_as_many_cells_in_each_line():
@@ -43,30 +44,30 @@ def test_latex_is_a_booktabs_tabular_with_everything_escaped():
 
 
 def test_save_writes_three_files_twice_the_same(tmp_path):
-    first, second = (format.save(TABLE, "t", tmp_path / side) for side in "ab")
+    first, second = (format.save_table(TABLE, "t", tmp_path / side) for side in "ab")
     assert [path.name for path in first] == ["t.csv", "t.md", "t.tex"]
     for a, b in zip(first, second, strict=True):
         assert a.read_bytes() == b.read_bytes() != b""
 
 
 def test_html_is_the_same_twice_and_escaped():
-    html = format.show(TABLE, "table 1", "Sp & Se").to_html()
-    assert html == format.show(TABLE, "table 1", "Sp & Se").to_html()
+    html = format.style_table(TABLE, "table 1", "Sp & Se").to_html()
+    assert html == format.style_table(TABLE, "table 1", "Sp & Se").to_html()
     assert "T_table-1" in html and "Mix &amp; match" in html and "&lt;b&gt;" in html
 
 
 def test_captions_are_text():
-    assert "<i>" not in format.show(TABLE, "t", "<i>").to_html()
+    assert "<i>" not in format.style_table(TABLE, "t", "<i>").to_html()
 
 
 @pytest.mark.parametrize("number", ["62.37 ± 0.61 (5)", "55.20", "-3.10", "51.20 to 60.01"])
 def test_numbers_do_not_wrap(number):
-    html = format.show(pd.DataFrame({"Score": [number]}), "t").to_html()
+    html = format.style_table(pd.DataFrame({"Score": [number]}), "t").to_html()
     assert format.KEPT_TOGETHER in html
-    words = format.show(pd.DataFrame({"Score": ["within one std (0.88)"]}), "t").to_html()
+    words = format.style_table(pd.DataFrame({"Score": ["within one std (0.88)"]}), "t").to_html()
     assert format.KEPT_TOGETHER not in words
 
 
 def test_rows_without_a_result_are_grey():
-    html = format.show(TABLE, "t").to_html()
+    html = format.style_table(TABLE, "t").to_html()
     assert "#T_t_row1_col0, #T_t_row1_col1" in html and format.MUTED in html

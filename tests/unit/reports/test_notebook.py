@@ -51,14 +51,14 @@ def test_unknown_kernel_leaves_the_good_output(tmp_path):
     execute(tmp_path, "print(1)")
     with pytest.raises(UserError, match="needs the kernel 'ir'"):
         execute(tmp_path, "print(2)", kernel="ir")
-    assert text(notebook.read(tmp_path / "out/03_small.ipynb")) == "1\n"
+    assert text(notebook.read_notebook(tmp_path / "out/03_small.ipynb")) == "1\n"
 
 
 def test_not_a_notebook(tmp_path):
     path = tmp_path / "03_small.ipynb"
     path.write_text("{}")
     with pytest.raises(UserError, match="not a notebook"):
-        notebook.read(path)
+        notebook.read_notebook(path)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_failure_is_told_and_kept_aside(tmp_path, code, fault):
     good = execute(tmp_path, "print(1)")
     with pytest.raises(UserError, match=fault):
         execute(tmp_path, "print(2)", code, "print(3)")
-    assert notebook.read(tmp_path / "out/03_small.ipynb") == good
+    assert notebook.read_notebook(tmp_path / "out/03_small.ipynb") == good
     names = sorted(p.name for p in (tmp_path / "out").iterdir())
     assert names == ["03_small.failed.ipynb", "03_small.ipynb"]
     execute(tmp_path, "print(1)")

@@ -6,11 +6,12 @@ import pytest
 
 from lib import files, paper, paths, profiles, rows
 from lib.config import SELECTIONS, Experiment
-from lib.reports import format, metadata
+from lib.reports import metadata
 from lib.runs import folder as runs_folder
 from lib.runs import predictions
 from lib.runs.results import COLUMNS, from_record
 from lib.tables import claims, compare, verify
+from lib.tables import format as tables_format
 
 LABEL = np.tile(np.arange(4), 10)
 PATIENT = np.repeat([f"{p}" for p in range(101, 111)], 4)
@@ -95,7 +96,9 @@ def published(results):
     for name, build in verify.TABLES.items():
         if name.startswith(("sprsound", "transfer", "children", "sam", "srad")):
             continue  # tests/test_notebooks.py verifies what is published of them
-        files.write_text(root / "tables" / f"{name}.csv", format.csv(build(results, False)))
+        files.write_text(
+            root / "tables" / f"{name}.csv", tables_format.csv_text(build(results, False))
+        )
     card = metadata.Card("03_x", "", "", "complete", "quick", "", "", "1", False, ())
     metadata.write_card(root, card)
     return root

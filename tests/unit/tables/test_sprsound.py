@@ -11,10 +11,11 @@ from lib.analysis import streaming_results
 from lib.config import SELECTIONS, Experiment, override
 from lib.data.sprsound import TASKS
 from lib.evaluation.tasks import get
-from lib.reports import format, metadata
+from lib.reports import metadata
 from lib.runs import folder as runs_folder
 from lib.runs import results as results_of
 from lib.runs.results import COLUMNS, from_record
+from lib.tables import format as tables_format
 from lib.tables import sprsound, sprsound_variants, tuning, verify
 
 PARTS = np.repeat(["inter", "intra"], [12, 20])
@@ -257,7 +258,7 @@ def published(faulty, heard):
     trials = pd.DataFrame(lines, columns=tuning.COLUMNS).fillna("")
     files.write_text(root / "tables" / f"{tuning.NAME}.csv", trials.to_csv(index=False))
     for name in made:
-        text = format.csv(verify.TABLES[name](tables, False))
+        text = tables_format.csv_text(verify.TABLES[name](tables, False))
         files.write_text(root / "tables" / f"{name}.csv", text)
     card = metadata.Card("08_x", "", "", "complete", "quick", "", "", "1", False, ())
     metadata.write_card(root, card)
