@@ -13,7 +13,7 @@ from lib.tables import format
 COLUMNS = {"test": "difference", "validation": "honest difference"}
 
 
-def table(results: dict[str, pd.DataFrame], judge: bool = False) -> pd.DataFrame:
+def claims_table(results: dict[str, pd.DataFrame], judge: bool = False) -> pd.DataFrame:
     """One line a claim: the paper's difference in Score, ours with its 95% interval, what it says.
 
     results: table name -> as `lib.runs.results.of` gives it. judge: whether the profile runs the
@@ -35,7 +35,7 @@ def _line(
         line[column], says = "not run", "not run"
         if predictions.comparable(*pair):
             difference, low, high = predictions.difference(*pair)
-            line[column] = format.difference(difference, low, high)
+            line[column] = format.format_difference(difference, low, high)
             says = _judge(low, high) if judge else "no verdict"
     return line | {"honest one says": says, "run with": _run_with(a, b)}
 
@@ -66,16 +66,16 @@ def differences(results: pd.DataFrame) -> pd.DataFrame:
         pair = [predictions.of(results, e, selection) for e in reversed(rows.MAIN_METHODS.values())]
         for classes, metric in (("4", "score"), ("2", "score_binary")):
             line = {"epoch chosen by": selection, "classes": classes}
-            line |= {"difference": "not run", "95% interval": format.NONE}
+            line |= {"difference": "not run", "95% interval": format.MISSING}
             if predictions.comparable(*pair):
                 difference, low, high = predictions.difference(*pair, metric)
                 line |= {"difference": f"{difference:+.2f}"}
-                line |= {"95% interval": format.interval(low, high, "+.2f")}
+                line |= {"95% interval": format.format_interval(low, high, "+.2f")}
             lines.append(line)
     return pd.DataFrame(lines)
 
 
-def intervals(results: pd.DataFrame, table: list[Row]) -> pd.DataFrame:
+def interval_points(results: pd.DataFrame, table: list[Row]) -> pd.DataFrame:
     """Points for `lib.plots.results.intervals`: every row that was run, with the paper's number if any.
 
     Columns: name, value, low, high, paper, paper_std, in percent; epoch chosen on the test set.

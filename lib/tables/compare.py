@@ -10,8 +10,8 @@ from lib.config import SELECTIONS
 from lib.evaluation import bootstrap
 from lib.row import Row
 from lib.runs import predictions
-from lib.tables.format import NONE, interval, stood, words
-from lib.tables.format import spread as tables_spread
+from lib.tables.format import MISSING, format_interval, join_unique, status_text
+from lib.tables.format import format_mean_std as tables_spread
 
 OFFICIAL_DATA = "ICBHI"  # the only data whose numbers may be judged against the paper's
 FEWEST_SEEDS = 3
@@ -21,7 +21,7 @@ CLASSES = {FOUR_CLASS: "4", TWO_CLASS: "2 (the 4-class answers collapsed)"}
 SPLIT_COLUMN = "Without 156, 218"  # the two patients on both sides of the official split
 
 
-def compare(
+def compare_rows(
     rows: Sequence[Row], results: pd.DataFrame, judge: bool = False, two_class: bool = False
 ) -> pd.DataFrame:
     """Every row of a table, paper beside ours, all cells printed text; all-normal row last.
@@ -35,7 +35,7 @@ def compare(
     """
     metrics = TWO_CLASS if two_class else FOUR_CLASS
     lines = [_line(row, results, metrics, judge) for row in rows]
-    return pd.DataFrame([*lines, _all_normal(rows, metrics)]).fillna(NONE)
+    return pd.DataFrame([*lines, _all_normal(rows, metrics)]).fillna(MISSING)
 
 
 def verdict(published: paper.Published, ours: tuple[float, float, int]) -> tuple[str, str]:
@@ -83,18 +83,18 @@ def _line(row: Row, results: pd.DataFrame, metrics: tuple[str, ...], judge: bool
     line |= _honest(runs, metrics[2])
     line["95% interval"] = _interval(row, results, metrics[2])
     line["Seeds"] = _seeds(test, metrics[2])
-    line["Runs"] = words(run[-8:] for run in test.run.dropna())
+    line["Runs"] = join_unique(run[-8:] for run in test.run.dropna())
     line["Classes"] = CLASSES[metrics]
-    line |= {name.capitalize(): words(test[name]) for name in ("data", "weights", "setting")}
+    line |= {name.capitalize(): join_unique(test[name]) for name in ("data", "weights", "setting")}
     note = paper.get(row.paper).note if row.paper else ""
-    return line | {"Status": _status(row, test), "Note": note or NONE}
+    return line | {"Status": _status(row, test), "Note": note or MISSING}
 
 
 def _judged(row: Row, test: pd.DataFrame, metric: str, judge: bool) -> dict[str, str]:
     """Difference from the paper, and the verdict on it."""
     done = test[test.status == "done"]
     if row.paper is None or done.empty:
-        return {"Difference": NONE, "Verdict": NONE if row.paper is None else "not run"}
+        return {"Difference": MISSING, "Verdict": MISSING if row.paper is None else "not run"}
     ours = bootstrap.mean_std(done[metric])
     published = paper.get(row.paper)
     said = "no verdict"  # not the published setting
@@ -112,7 +112,7 @@ def _honest(runs: pd.DataFrame, metric: str) -> dict[str, str]:
     by = {name: runs[runs.selection == name] for name in ("test", "last", "validation")}
     held_out = by["validation"][by["validation"].status == "done"]
     gaps = held_out["gap_binary" if metric == "score_binary" else "gap"].dropna()
-    gap = f"{gaps.mean():+.2f}" if len(gaps) else NONE
+    gap = f"{gaps.mean():+.2f}" if len(gaps) else MISSING
     return {
         "Last": _spread(by["last"], metric),
         "Validation": _spread(by["validation"], metric),
@@ -125,20 +125,20 @@ def _spread(runs: pd.DataFrame, metric: str) -> str:
     """ "mean ± std (n)" over the finished runs, or the word that says why there is none."""
     done = runs[runs.status == "done"]
     if done.empty:
-        return words(runs.status) if len(runs) else "not run"
+        return join_unique(runs.status) if len(runs) else "not run"
     return tables_spread(done[metric])
 
 
 def _interval(row: Row, results: pd.DataFrame, metric: str) -> str:
     found = predictions.of(results, row.experiment) if row.experiment else None
     if found is None:
-        return NONE
-    return interval(*predictions.interval(found, metric))
+        return MISSING
+    return format_interval(*predictions.interval(found, metric))
 
 
 def _seeds(test: pd.DataFrame, metric: str) -> str:
     done = test[test.status == "done"].sort_values("seed")
-    return words(f"{run.seed}: {getattr(run, metric):.2f}" for run in done.itertuples())
+    return join_unique(f"{run.seed}: {getattr(run, metric):.2f}" for run in done.itertuples())
 
 
 def _status(row: Row, test: pd.DataFrame) -> str:
@@ -147,10 +147,10 @@ def _status(row: Row, test: pd.DataFrame) -> str:
         return "not run: quoted by the paper, not rebuilt here"
     if test.empty:
         return "not run: not asked for"
-    counts = stood(test).value_counts(sort=False)
+    counts = status_text(test).value_counts(sort=False)
     if len(counts) == 1:
         return counts.index[0]
-    return words(f"{count} of {len(test)} {kind}" for kind, count in counts.items())
+    return join_unique(f"{count} of {len(test)} {kind}" for kind, count in counts.items())
 
 
 def _all_normal(rows: Sequence[Row], metrics: tuple[str, ...]) -> dict[str, str]:
@@ -158,7 +158,7 @@ def _all_normal(rows: Sequence[Row], metrics: tuple[str, ...]) -> dict[str, str]
     names = [name.capitalize() for name in dict.fromkeys(key for r in rows for key in r.label)]
     scores = {"Sp": "100.00", "Se": "0.00", "Score": "50.00"}
     return {
-        **dict.fromkeys(names, NONE),
+        **dict.fromkeys(names, MISSING),
         names[0]: "always “normal”",
         **scores,
         "Classes": CLASSES[metrics],
@@ -189,7 +189,7 @@ def details(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([_names(table), table[kept]], axis=1)
 
 
-def rules(rows: Sequence[Row], results: pd.DataFrame) -> pd.DataFrame:
+def selection_rule(rows: Sequence[Row], results: pd.DataFrame) -> pd.DataFrame:
     """The selection rule as rows: Sp, Se and Score of each row's runs by who chooses the epoch."""
     lines = []
     for row in rows:
@@ -198,12 +198,12 @@ def rules(rows: Sequence[Row], results: pd.DataFrame) -> pd.DataFrame:
             line = {"Row": _name(row.label.values()), "Epoch chosen by": selection}
             chosen = runs[runs.selection == selection]
             line |= {name: _spread(chosen, name.lower()) for name in ("Sp", "Se", "Score")}
-            lines.append(line | {"Run with": words(chosen.setting)})
+            lines.append(line | {"Run with": join_unique(chosen.setting)})
     return pd.DataFrame(lines)
 
 
 def _name(cells: Iterable[str]) -> str:
-    return " · ".join(cell for cell in cells if cell not in ("-", NONE))
+    return " · ".join(cell for cell in cells if cell not in ("-", MISSING))
 
 
 def _printed(table: pd.DataFrame) -> list[str]:
@@ -221,7 +221,9 @@ def _run_with(table: pd.DataFrame) -> list[str]:
     """Data, weights and setting of our runs in one cell, or why there are none."""
     lines = []
     for row in table.to_dict("records"):
-        parts = [row[name] for name in ("Data", "Weights", "Setting") if row[name] != NONE]
+        parts = [row[name] for name in ("Data", "Weights", "Setting") if row[name] != MISSING]
         stopped = row["Status"] not in ("done", "by definition")
-        lines.append("; ".join([row["Status"]] * stopped + parts * (row["Data"] != NONE)) or NONE)
+        lines.append(
+            "; ".join([row["Status"]] * stopped + parts * (row["Data"] != MISSING)) or MISSING
+        )
     return lines

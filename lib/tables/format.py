@@ -8,10 +8,10 @@ from lib.evaluation import bootstrap
 from lib.runs import predictions
 from lib.runs.predictions import Answers
 
-NONE = "–"
+MISSING = "–"
 
 
-def spread(values: Iterable[float], form: str = ".2f") -> str:
+def format_mean_std(values: Iterable[float], form: str = ".2f") -> str:
     """ "mean ± std (n)" over seeds; "mean (1)" of one, "" of none."""
     mean, std, n = bootstrap.mean_std(list(values))
     if n < 2:
@@ -19,30 +19,30 @@ def spread(values: Iterable[float], form: str = ".2f") -> str:
     return f"{mean:{form}} ± {std:{form.removeprefix('+')}} ({n})"
 
 
-def interval(low: float, high: float, form: str = ".2f") -> str:
+def format_interval(low: float, high: float, form: str = ".2f") -> str:
     """ "low to high"."""
     return f"{low:{form}} to {high:{form}}"
 
 
-def difference(value: float, low: float, high: float, form: str = "+.2f") -> str:
+def format_difference(value: float, low: float, high: float, form: str = "+.2f") -> str:
     """ "value (low to high)", with signs."""
-    return f"{value:{form}} ({interval(low, high, form)})"
+    return f"{value:{form}} ({format_interval(low, high, form)})"
 
 
 def effect(one: Answers | None, base: Answers | None, metric: str = "score") -> str:
     """The difference to `base` in points with its paired 95% interval, or that there is none."""
     if not predictions.comparable(one, base):
-        return NONE
-    return difference(*predictions.difference(one, base, metric))
+        return MISSING
+    return format_difference(*predictions.difference(one, base, metric))
 
 
-def words(values: Iterable[object], none: str = NONE) -> str:
+def join_unique(values: Iterable[object], none: str = MISSING) -> str:
     """Different words once each, in order, without the empty ones; `none` if that leaves none."""
     found = [str(value) for value in values if not pd.isna(value) and str(value)]
     return "; ".join(dict.fromkeys(found)) or none
 
 
-def stood(results: pd.DataFrame) -> pd.Series:
+def status_text(results: pd.DataFrame) -> pd.Series:
     """How each run stands, with its reason if it has one."""
     reasons = results.reason.astype(object).fillna("")
     return (results.status + ": " + reasons).str.removesuffix(": ")

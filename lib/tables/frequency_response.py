@@ -78,9 +78,9 @@ def high(results: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for model, experiment in SPECTRA.items():
         found = list(inspect.of(results, experiment).values())
-        said = format.words(results[results.experiment == experiment].setting)
+        said = format.join_unique(results[results.experiment == experiment].setting)
         for layer in _layers(found[0]) if found else ():
-            amplitude = format.spread(_above(kept, layer) for kept in found)
+            amplitude = format.format_mean_std(_above(kept, layer) for kept in found)
             lines.append((model, layer, _map(found[0], layer), amplitude, said))
             said = "as above"
     return pd.DataFrame(lines, columns=["Model", "Layer", "Map", f"Above {HIGH}", "Run with"])
@@ -99,7 +99,7 @@ def low_pass(results: pd.DataFrame) -> pd.DataFrame:
         one, other = (of[model] for model, _ in pair)
         both = [(one[seed], other[seed]) for seed in one if seed in other]
         made = results[results.experiment.isin([SPECTRA[model] for model, _ in pair])]
-        setting = {"Run with": format.words(made.setting)}
+        setting = {"Run with": format.join_unique(made.setting)}
         lines.append({"Comparison": name} | _difference(pair, both) | setting)
     return pd.DataFrame(lines)
 
@@ -108,14 +108,14 @@ def _difference(pair: list[tuple[str, str]], both: list[tuple[Kept, Kept]]) -> d
     """The cells of one comparison: of two models' layers, what each seed kept of both."""
     column = f"Difference above {HIGH}"
     if not both:
-        return {"Layers": format.NONE, "Maps": format.NONE, column: "not run"}
+        return {"Layers": format.MISSING, "Maps": format.MISSING, column: "not run"}
     layers = [_last(kept, start) for kept, (_, start) in zip(both[0], pair, strict=True)]
     values = [_above(one, layers[0]) - _above(other, layers[1]) for one, other in both]
     named = (f"{model}, {layer}" for (model, _), layer in zip(pair, layers, strict=True))
     return {
         "Layers": " less ".join(named),
         "Maps": "; ".join(map(_map, both[0], layers)),
-        column: format.spread(values, "+.2f"),
+        column: format.format_mean_std(values, "+.2f"),
     }
 
 

@@ -33,7 +33,7 @@ def crossed(results: pd.DataFrame) -> pd.DataFrame:
 
     The epoch of the first is chosen on the test set, as published.
     """
-    made = compare.compare(BACKBONES, results).iloc[:-1]
+    made = compare.compare_rows(BACKBONES, results).iloc[:-1]
     names = list(made.Architecture.unique())
     wide = made.pivot(index="Method", columns="Architecture", values=["Score", "Validation"])
     wide = wide.loc[made.Method.unique()]

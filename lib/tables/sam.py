@@ -6,7 +6,7 @@ import pandas as pd
 from lib.analysis import inspect
 from lib.rows_sam import PAIRS
 from lib.runs import predictions
-from lib.tables.format import NONE, effect, spread, stood, words
+from lib.tables.format import MISSING, effect, format_mean_std, join_unique, status_text
 
 DIFFERENCES = {
     "4 classes": ("test", "score"),
@@ -38,10 +38,10 @@ def _effect(results: pd.DataFrame, name: str, plain: str, sam: str) -> dict[str,
         line[column] = effect(*pair, metric)
     made = results[results.experiment.isin((plain, sam)) & (results.selection == "test")]
     done = made[(made.experiment == plain) & made.run.notna()]
-    parts = (words(done[part], "") for part in ("data", "weights", "setting"))
+    parts = (join_unique(done[part], "") for part in ("data", "weights", "setting"))
     return line | {
-        "Plain run with": words(parts),
-        "Status": words(stood(made)),
+        "Plain run with": join_unique(parts),
+        "Status": join_unique(status_text(made)),
     }
 
 
@@ -62,14 +62,14 @@ def flatness(results: pd.DataFrame) -> pd.DataFrame:
             made = results[results.experiment == pair[training == "SAM"]]
             none = "not kept" if made.path.notna().any() else "not run"
             for column, (key, form) in NUMBERS.items():
-                line[column] = spread([one[key] for one in kept.values()], form) or none
-            ratio = f"{mean:.2f}" if training == "SAM" and not np.isnan(mean) else NONE
+                line[column] = format_mean_std([one[key] for one in kept.values()], form) or none
+            ratio = f"{mean:.2f}" if training == "SAM" and not np.isnan(mean) else MISSING
             plain = results[results.experiment == pair[0]]
-            lines.append(line | {"Ratio": ratio, "Plain run with": words(plain.setting)})
+            lines.append(line | {"Ratio": ratio, "Plain run with": join_unique(plain.setting)})
     return pd.DataFrame(lines)
 
 
-def slices(results: pd.DataFrame) -> pd.DataFrame:
+def loss_slices(results: pd.DataFrame) -> pd.DataFrame:
     """Points of `lib.plots.landscape.slices`: method, position, loss, seed."""
     parts = [
         pd.DataFrame(
@@ -88,7 +88,7 @@ def slices(results: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
-def planes(results: pd.DataFrame) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def loss_planes(results: pd.DataFrame) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Positions and losses (row, column) of the first recipe's two trainings, first seed."""
     name, *pair = PAIRS[0]
     found = {}

@@ -17,7 +17,7 @@ from lib.row import Row
 from lib.runs import predictions, predictions_sprsound
 from lib.runs.predictions_sprsound import scores
 from lib.tables import format
-from lib.tables.format import NONE, stood, words
+from lib.tables.format import MISSING, join_unique, status_text
 
 SCORED_ON = "paper: test2023; ours: inter and intra of test2022"
 NO_VERDICT = "no verdict: another test set"
@@ -49,10 +49,10 @@ def benchmark(results: pd.DataFrame) -> pd.DataFrame:
         line |= {"Scored on": SCORED_ON, "Verdict": NO_VERDICT}
         line["Ours was run with"] = run_with(results, by_task.values())
         tuned = next(iter(by_task.values())).experiment is None
-        lines.append(line | {"Note": paper_sprsound.ABSTRACT_NOTE if tuned else NONE})
+        lines.append(line | {"Note": paper_sprsound.ABSTRACT_NOTE if tuned else MISSING})
     normal = {name: number(NORMAL_SCORE) for name in TASK_NAMES.values()}
     lines.append({"Topology": NORMAL, **normal, "Ours was run with": "by definition"})
-    return pd.DataFrame(lines).fillna(NONE)
+    return pd.DataFrame(lines).fillna(MISSING)
 
 
 def details(results: pd.DataFrame) -> pd.DataFrame:
@@ -75,13 +75,13 @@ def details(results: pd.DataFrame) -> pd.DataFrame:
         line["Verdict"] = NO_VERDICT
         lines.append(line | origin(results, row))
     normal = {"Topology": NORMAL, "Task": "each", **_normal(), "Status": "by definition"}
-    return pd.DataFrame([*lines, normal]).fillna(NONE)
+    return pd.DataFrame([*lines, normal]).fillna(MISSING)
 
 
 def _test2023(results: pd.DataFrame, experiment: str | None) -> str:
     """The part that the paper was scored on, where it is present."""
     if predictions_sprsound.done(results, experiment, "test").empty:
-        return NONE
+        return MISSING
     known = scores(results, experiment, "test", "2023")
     return spread(results, experiment, "test", "2023") if known else "not handed out"
 
@@ -107,7 +107,7 @@ def totals(results: pd.DataFrame) -> pd.DataFrame:
         lines.append(line | {"Ours was run with": run_with(results, by_task.values())})
     said = {"Topology": "as the abstract has it"} | _total("Paper", paper_sprsound.ABSTRACT)
     normal = _total("Test", dict.fromkeys(TASKS, NORMAL_SCORE))
-    return pd.DataFrame([*lines, said, {"Topology": NORMAL, **normal}]).fillna(NONE)
+    return pd.DataFrame([*lines, said, {"Topology": NORMAL, **normal}]).fillna(MISSING)
 
 
 def _total(name: str, by_task: dict[str, float]) -> dict[str, str]:
@@ -176,25 +176,25 @@ def spread(
     found = scores(results, experiment, selection, of, metric)
     runs = results[(results.experiment == experiment) & (results.selection == selection)]
     if not found:
-        return missing if (runs.status == "done").any() else words(runs.status, "not run")
-    return format.spread(found, ".3f")
+        return missing if (runs.status == "done").any() else join_unique(runs.status, "not run")
+    return format.format_mean_std(found, ".3f")
 
 
 def _gap(results: pd.DataFrame, experiment: str | None) -> str:
     gaps = predictions_sprsound.done(results, experiment, CHOSEN).gap.dropna()
-    return f"{gaps.mean() / 100:+.3f}" if len(gaps) else NONE
+    return f"{gaps.mean() / 100:+.3f}" if len(gaps) else MISSING
 
 
 def _difference(results: pd.DataFrame, experiment: str | None, published: float) -> str:
     found = scores(results, experiment, "test")
-    return f"{np.mean(found) - published:+.3f}" if found else NONE
+    return f"{np.mean(found) - published:+.3f}" if found else MISSING
 
 
 def _interval(results: pd.DataFrame, experiment: str | None) -> str:
     found = predictions_sprsound.of(results, experiment, "test")
     if found is None:
-        return NONE
-    return format.interval(*(number / 100 for number in predictions.interval(found)), ".3f")
+        return MISSING
+    return format.format_interval(*(number / 100 for number in predictions.interval(found)), ".3f")
 
 
 def origin(results: pd.DataFrame, row: Row) -> dict[str, str]:
@@ -203,9 +203,9 @@ def origin(results: pd.DataFrame, row: Row) -> dict[str, str]:
     runs = test[test.run.notna()].sort_values("seed")
     return {
         "Scored on": SCORED_ON if row.paper else "inter and intra of test2022",
-        "Runs": words(f"{run.seed}: {run.run[-8:]}" for run in runs.itertuples()),
-        "Data": words(runs.data),
-        "Setting": words(test.setting),
+        "Runs": join_unique(f"{run.seed}: {run.run[-8:]}" for run in runs.itertuples()),
+        "Data": join_unique(runs.data),
+        "Setting": join_unique(test.setting),
         "Status": status(results, row),
     }
 
@@ -217,12 +217,12 @@ def status(results: pd.DataFrame, row: Row) -> str:
     test = results[(results.experiment == row.experiment) & (results.selection == "test")]
     if test.empty:
         return "not run: not asked for"
-    return words(stood(test))
+    return join_unique(status_text(test))
 
 
 def run_with(results: pd.DataFrame, table: Iterable[Row]) -> str:
     """Statuses, data and settings behind the runs of some rows, each once."""
     origins = [origin(results, row) for row in table]
     stopped = [one["Status"] for one in origins if one["Status"] != "done"]
-    known = [one[key] for key in ("Data", "Setting") for one in origins if one["Runs"] != NONE]
-    return words([*known, *stopped])
+    known = [one[key] for key in ("Data", "Setting") for one in origins if one["Runs"] != MISSING]
+    return join_unique([*known, *stopped])

@@ -37,7 +37,7 @@ def faults(results: pd.DataFrame) -> pd.DataFrame:
         line["Promised"] = _promised(results, row.experiment)
         pairs = {"validation": predictions_sprsound.held_out, "test": predictions_sprsound.of}
         for name, read in pairs.items():
-            effect = format.NONE if row is base else _effect(results, base, row, name, read)
+            effect = format.MISSING if row is base else _effect(results, base, row, name, read)
             line[f"Effect on {name}"] = effect
         lines.append(line | origin(results, row))
     return pd.DataFrame(lines)
@@ -45,18 +45,20 @@ def faults(results: pd.DataFrame) -> pd.DataFrame:
 
 def _promised(results: pd.DataFrame, experiment: str) -> str:
     pair = [scores(results, experiment, CHOSEN, part) for part in ("validation", "test")]
-    return f"{np.mean(pair[0]) - np.mean(pair[1]):+.3f}" if all(pair) else format.NONE
+    return f"{np.mean(pair[0]) - np.mean(pair[1]):+.3f}" if all(pair) else format.MISSING
 
 
 def _effect(results: pd.DataFrame, base: Row, row: Row, name: str, read: Read) -> str:
     """Difference to the base, and its paired interval or why there is none."""
     means = [scores(results, one.experiment, CHOSEN, name) for one in (row, base)]
     if not all(means):
-        return format.NONE
+        return format.MISSING
     pair = [read(results, one.experiment, CHOSEN) for one in (row, base)]
     if None in pair or not _same_clips(*pair):
         return f"{np.mean(means[0]) - np.mean(means[1]):+.3f} ({OTHER_CLIPS})"
-    return format.difference(*(number / 100 for number in predictions.difference(*pair)), "+.3f")
+    return format.format_difference(
+        *(number / 100 for number in predictions.difference(*pair)), "+.3f"
+    )
 
 
 def _same_clips(a: Answers, b: Answers) -> bool:
@@ -79,7 +81,9 @@ def windows(results: pd.DataFrame, records: pd.DataFrame) -> pd.DataFrame:
             row = next(r for r in rows.table("sprsound2")
                        if r.label == {"topology": topology, "task": task})  # fmt: skip
             at = (found.experiment == row.experiment) & (found.part == part)
-            line[topology] = format.spread(found[at][level], ".3f") or _unheard(results, row)
+            line[topology] = format.format_mean_std(found[at][level], ".3f") or _unheard(
+                results, row
+            )
         lines.append(line | {"Ours was run with": run_with(results, rows.table("sprsound2"))})
     return pd.DataFrame(lines)
 

@@ -8,7 +8,14 @@ import pandas as pd
 from lib import rows
 from lib.row import Row
 from lib.runs import predictions
-from lib.tables.format import NONE, effect, interval, spread, stood, words
+from lib.tables.format import (
+    MISSING,
+    effect,
+    format_interval,
+    format_mean_std,
+    join_unique,
+    status_text,
+)
 
 COLUMNS = {"method": "Method", "trained": "Trained on", "tested": "Tested on"}
 SELECTIONS = ("validation", "last")  # the epoch whose weights a run keeps: the first that it has
@@ -36,11 +43,11 @@ def compare(results: pd.DataFrame) -> pd.DataFrame:
     return _table(results, rows.TRANSFER, "Change", {row.key: _home(row) for row in rows.TRANSFER})
 
 
-def points(results: pd.DataFrame) -> pd.DataFrame:
+def interval_points(results: pd.DataFrame) -> pd.DataFrame:
     """The finished rows for `lib.plots.results.intervals`: name, value, low, high; nothing is published."""
     lines = []
     for row in rows.TRANSFER:
-        done = kept(results, row)
+        done = selected_runs(results, row)
         if done.empty:
             continue
         name = "{method}: {trained} → {tested}".format(**row.label)
@@ -49,7 +56,7 @@ def points(results: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["name", "value", "low", "high", "paper", "paper_std"])
 
 
-def kept(results: pd.DataFrame, row: Row) -> pd.DataFrame:
+def selected_runs(results: pd.DataFrame, row: Row) -> pd.DataFrame:
     """The finished runs of a row at the epoch of their kept weights, one for each seed.
 
     It was chosen on held-out patients; where no epoch has Se > 5 on those, it is the last one.
@@ -75,34 +82,36 @@ def _table(
     """A line for each row, its difference to a base; always “normal” last."""
     lines = []
     for row in of:
-        done, base = kept(results, row), bases[row.key]
+        done, base = selected_runs(results, row), bases[row.key]
         line = {COLUMNS[name]: value for name, value in row.label.items()}
         line |= _numbers(results, row, done)
-        line[column] = NONE
+        line[column] = MISSING
         if base:
-            line[column] = effect(*map(predictions.of_runs, (done, kept(results, base))))
+            line[column] = effect(*map(predictions.of_runs, (done, selected_runs(results, base))))
         lines.append(line | _origin(results, row, done))
     normal = {"Method": "always “normal”", "Sp": "100.00", "Se": "0.00", "Score": "50.00"}
-    return pd.DataFrame([*lines, normal | {"Status": "by definition"}]).fillna(NONE)
+    return pd.DataFrame([*lines, normal | {"Status": "by definition"}]).fillna(MISSING)
 
 
 def _numbers(results: pd.DataFrame, row: Row, done: pd.DataFrame) -> dict[str, str]:
     if done.empty:
         status = results[results.experiment == row.experiment].status
-        return dict.fromkeys(METRICS, words(status, "not run")) | {"95% interval": NONE}
-    numbers = {name: spread(done[metric]) for name, metric in METRICS.items()}
-    return numbers | {"95% interval": interval(*predictions.interval(predictions.of_runs(done)))}
+        return dict.fromkeys(METRICS, join_unique(status, "not run")) | {"95% interval": MISSING}
+    numbers = {name: format_mean_std(done[metric]) for name, metric in METRICS.items()}
+    return numbers | {
+        "95% interval": format_interval(*predictions.interval(predictions.of_runs(done)))
+    }
 
 
 def _origin(results: pd.DataFrame, row: Row, done: pd.DataFrame) -> dict[str, str]:
     """Who chose the epoch and what the runs were made with: the end of a line."""
     others = results[(results.experiment == row.experiment) & ~results.seed.isin(done.seed)]
-    states = [*(["done"] if len(done) else []), *stood(others)]
+    states = [*(["done"] if len(done) else []), *status_text(others)]
     return {
-        "Epoch chosen by": words(done.selection),
-        "Runs": words(run[-8:] for run in done.run),
-        "Test data": words(done.data),
-        "Weights": words(done.weights),
-        "Setting": words(done.setting),
-        "Status": words(states, "not run: not asked for"),
+        "Epoch chosen by": join_unique(done.selection),
+        "Runs": join_unique(run[-8:] for run in done.run),
+        "Test data": join_unique(done.data),
+        "Weights": join_unique(done.weights),
+        "Setting": join_unique(done.setting),
+        "Status": join_unique(states, "not run: not asked for"),
     }

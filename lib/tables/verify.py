@@ -35,7 +35,7 @@ def _view(rows_of: str, results_of: str, view: Callable, two_class: bool = False
 
 
 def _own(name: str, of: list[Row], view: Callable, two_class: bool = False) -> Build:
-    return lambda results, judge: view(compare.compare(of, results[name], judge, two_class))
+    return lambda results, judge: view(compare.compare_rows(of, results[name], judge, two_class))
 
 
 # Every table that notebooks make of results, by the name of its file.
@@ -43,7 +43,9 @@ TABLES: dict[str, Build] = {
     "table1": _view("table1", "table1", compare.headline),
     "table1_selections": _view("table1", "table1", compare.selections),
     "table1_details": _view("table1", "table1", compare.details),
-    "table2_rules": lambda results, _: compare.rules(rows.SELECTION_RULE, results["table2"]),
+    "table2_rules": lambda results, _: compare.selection_rule(
+        rows.SELECTION_RULE, results["table2"]
+    ),
     "table2": _view("table2", "table2", compare.headline),
     "table2_selections": _view("table2", "table2", compare.selections),
     "table2_details": _view("table2", "table2", compare.details),
@@ -54,7 +56,7 @@ TABLES: dict[str, Build] = {
     "table3_4class_details": _view("table3_4class", "table3_4class", compare.details),
     "table3_2class_details": _view("table3_2class", "table3_4class", compare.details, True),
     "table3_differences": lambda results, _: claims.differences(results["table3_4class"]),
-    "claims": lambda results, judge: claims.table(
+    "claims": lambda results, judge: claims.claims_table(
         {t: results[t] for t in ("table1", "table2")}, judge
     ),
     "tsne": lambda results, _: embedding.compare(embedding.of(results["tsne"], rows.MAIN_METHODS)),
@@ -104,7 +106,7 @@ def verify() -> list[str]:
     return runs_folder.verify() + _results() + _trials() + _tables()
 
 
-def load() -> Results:
+def load_results() -> Results:
     """The published results, with the paths of their records here."""
     found = {}
     for path in sorted((paths.reports_root() / "results").glob("*.csv")):
@@ -120,7 +122,7 @@ def load() -> Results:
 def _results() -> list[str]:
     """Numbers in results/*.csv that are not those of the record which they name."""
     differences = []
-    for name, table in load().items():
+    for name, table in load_results().items():
         for row in table[table.status == "done"].itertuples():
             where = f"results/{name}.csv, {row.run}, {row.selection}"
             if not (Path(row.path) / "result.json").exists():
@@ -154,7 +156,7 @@ def _tables() -> list[str]:
     folder = paths.reports_root() / "tables"
     pages = files.read_json(paths.reports_root() / "pages.json")  # written by lib.reports.build
     profile = next(page["profile"] for page in pages.values())
-    results, differences = load(), []
+    results, differences = load_results(), []
     for path in sorted(folder.glob("*.csv")):
         if path.stem in TABLES:
             again = tables_format.csv_text(

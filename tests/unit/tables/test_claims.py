@@ -55,7 +55,7 @@ def results():
 
 
 def test_claims_by_hand(results):
-    table = claims.table(results, judge=True).set_index("claim")
+    table = claims.claims_table(results, judge=True).set_index("claim")
     line = table.loc["Patch-Mix CL beats fine-tuning"]
     # Sp is 100 for both; Se 12 of 30 against 27 of 30: (90 - 40) / 2 = 25 points of Score
     assert line["difference"].startswith("+25.00 (")
@@ -63,7 +63,7 @@ def test_claims_by_hand(results):
     assert line["honest one says"] == "for the claim"
     assert line["run with"] == "ICBHI partial; none; small"
     assert table.loc["AudioSet pretraining helps (mn04)", "difference"] == "not run"
-    assert set(claims.table(results)["honest one says"]) == {"no verdict", "not run"}
+    assert set(claims.claims_table(results)["honest one says"]) == {"no verdict", "not run"}
 
 
 def test_an_interval_below_zero_speaks_against_the_claim():
@@ -78,7 +78,7 @@ def test_differences_and_intervals_by_hand(results):
     table = claims.differences(results["table3_4class"])
     assert list(table["epoch chosen by"].unique()) == list(SELECTIONS)
     assert set(table.difference) == {"+25.00"}
-    points = claims.intervals(results["table3_4class"], rows.table("table3_4class"))
+    points = claims.interval_points(results["table3_4class"], rows.table("table3_4class"))
     assert points.name.tolist() == ["Fine-tuning", "Patch-Mix CL"]
     assert points.value.tolist() == [70.0, 95.0]
     assert points.paper.tolist() == [59.55, 62.37]
@@ -124,7 +124,9 @@ def test_a_changed_result_is_found(published):
 
 
 def test_the_clean_two_class_score_is_there(results):
-    table = compare.compare(rows.table("table3_2class"), results["table3_4class"], two_class=True)
+    table = compare.compare_rows(
+        rows.table("table3_2class"), results["table3_4class"], two_class=True
+    )
     assert table.set_index("Method").loc["Patch-Mix CL", compare.SPLIT_COLUMN] == "95.00 (1)"
     assert paper.get("t3b/patchmix_cl").score == 68.71
     assert predictions.of(results["tsne"], "ast_in_as/ce").predicted.shape == (1, 40)

@@ -74,7 +74,7 @@ def test_a_row_with_runs(predictions):
 
 
 def test_the_selection_rule_as_rows(predictions):
-    table = tables_compare.rules([CE], _results(predictions))
+    table = tables_compare.selection_rule([CE], _results(predictions))
     assert table["Epoch chosen by"].tolist() == ["test", "last", "validation"]
     scores = ["60.00 ± 1.00 (3)", "58.00 ± 1.00 (3)", "57.00 ± 1.00 (3)"]
     assert table.Score.tolist() == scores

@@ -81,10 +81,10 @@ def test_effects_by_hand(results):
 
 
 def test_slices_planes_and_confusions(results):
-    points = tables_sam.slices(results)
+    points = tables_sam.loss_slices(results)
     assert set(points.method) == {f"{NAME}, plain", f"{NAME}, SAM"} and set(points.seed) == {1, 2}
     assert len(points) == 12 and points.loss.tolist()[:3] == [3, 1, 2]
-    position, losses = tables_sam.planes(results)
+    position, losses = tables_sam.loss_planes(results)
     assert position.tolist() == [-1, 1]
     assert {key: value[0, 0] for key, value in losses.items()} == {
         f"{NAME}, plain": 8.0, f"{NAME}, SAM": 2.0,
@@ -93,4 +93,4 @@ def test_slices_planes_and_confusions(results):
     assert np.diag(matrices[f"{NAME}, SAM"]).tolist() == [4, 4, 2, 2]
     assert matrices[f"{NAME}, plain"][0].tolist() == [0, 4, 0, 0]
     nothing = results.iloc[:0]
-    assert tables_sam.slices(nothing).empty and tables_sam.planes(nothing)[1] == {}
+    assert tables_sam.loss_slices(nothing).empty and tables_sam.loss_planes(nothing)[1] == {}
