@@ -1,20 +1,23 @@
-"""The one exception for faults that the person at the keyboard can mend."""
+"""Errors that a user can fix: each is one line that names the problem and what to do."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 class UserError(Exception):
-    """One line that names the file or setting, the fault and the remedy."""
+    """One line that names the file or setting, the problem and the remedy."""
 
 
 class TrainingError(UserError):
-    """A fault of a run itself: made again, it would fail again."""
+    """A run that failed by itself, such as a loss that is not finite: it would fail again."""
 
 
-def unknown(kind: str, name: object, known: Iterable[str]) -> UserError:
-    """An error for a name that is not known, with the nearest names that are."""
-    known = [str(k) for k in known]
-    near = get_close_matches(str(name), known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(known)}"
+def unknown(kind: str, name: object, choices: Iterable[str]) -> UserError:
+    """Return an error for an unknown name, with the nearest names that exist."""
+    choices = [str(choice) for choice in choices]
+    near = get_close_matches(str(name), choices, n=3, cutoff=0.5)
+    if near:
+        hint = f"did you mean {' or '.join(map(repr, near))}?"
+    else:
+        hint = f"known: {', '.join(choices)}"
     return UserError(f"unknown {kind} {str(name)!r}: {hint}")

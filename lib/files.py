@@ -1,48 +1,57 @@
-"""Atomic writes, locks and JSON: a file is written beside its place and renamed when complete."""
+"""Atomic writes, locks, checksums and JSON: a file is written beside its place, then renamed."""
 
 import errno
-import fcntl
+import hashlib
 import json
 import os
+import platform
+import re
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from lib.errors import UserError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
-OLD_SECONDS = 24 * 3600
+NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ELOOP)
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+OLD_SECONDS = 24 * 3600
+TEMPORARY = re.compile(r"\..+\.(\d+)\.part~rs")  # a name that only `temp_path` makes
 
 
-def temp_path(path: Path) -> Path:
-    """The temporary path beside `path` that this process alone writes, also on a shared disk."""
-    return path.with_name(f"{path.name}.{os.uname().nodename}.{os.getpid()}.part")
+def temp_path(path: Path, process: int | None = None) -> Path:
+    """Return the temporary path beside `path` that one process (this one) writes to.
+
+    The name holds the machine as well, since machines may share a disk.
+    """
+    process = process or os.getpid()
+    return path.with_name(f".{path.name}.{platform.node()}.{process}.part~rs")
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it into place only if the block succeeds."""
     path = Path(path)
-    part = temp_path(path)
+    temporary = temp_path(path)
     try:
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            yield part
-            with open(part, "rb") as handle:
+            yield temporary
+            with open(temporary, "rb") as handle:
                 os.fsync(handle.fileno())
-            os.replace(part, path)
+            os.replace(temporary, path)
     finally:
         with suppress(OSError):  # below a plain file there is nothing to remove
-            part.unlink()
+            temporary.unlink()
 
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn what the system says where `path` cannot be written into a `UserError`."""
+    """Turn a full disk, a size limit or a folder that is not writable into a `UserError`."""
     try:
         yield
     except OSError as error:
@@ -52,80 +61,88 @@ def disk_errors(path: Path) -> Iterator[None]:
             raise UserError(
                 f"{path}: larger than the disk or `ulimit -f` allows; raise the limit, go on"
             ) from error
-        if error.errno in CLOSED:
+        if error.errno in NOT_WRITABLE:
             raise UserError(f"{path}: not writable; choose another folder") from error
         raise
 
 
 def remove_stale(folder: Path) -> None:
-    """Remove what killed processes left half written in `folder` and below.
+    """Remove temporary files and folders that killed processes left in `folder` and below.
 
-    That is what `part_of` names for a process of this machine that runs no more, and for any other
-    machine after a day, since nobody here can know whether that one still writes.
+    Only names that `temp_path` makes are removed: those of this machine if their process has
+    ended, those of another machine after a day, because its process may still write.
     """
-    for part in sorted(folder.rglob("*.[0-9]*.part")):
-        process = part.name.split(".")[-2]
-        here = part.name.endswith(f".{os.uname().nodename}.{process}.part")
-        with suppress(FileNotFoundError):  # another one swept it
-            old = time.time() - part.stat().st_mtime > OLD_SECONDS
-            if old or (here and not _runs(int(process))):
-                shutil.rmtree(part) if part.is_dir() else part.unlink()
+    for path in sorted(folder.rglob(".*.part~rs")):
+        match = TEMPORARY.fullmatch(path.name)
+        if not match:
+            continue
+        process = int(match[1])
+        here = path.name.endswith(f".{platform.node()}.{process}.part~rs")
+        with suppress(FileNotFoundError):  # another process removed it first
+            old = time.time() - path.lstat().st_mtime > OLD_SECONDS
+            if not _is_running(process) if here else old:
+                is_folder = path.is_dir() and not path.is_symlink()
+                shutil.rmtree(path) if is_folder else path.unlink()
 
 
-def _runs(process: int) -> bool:
+def _is_running(process: int) -> bool:
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # another user's
+    except PermissionError:  # another user's process
         return True
     return True
 
 
 def require_writable(name: str, folder: Path) -> None:
-    """Raise `UserError` at once if nothing can be written to a folder; `name` is its variable."""
+    """Raise `UserError` if nothing can be written to a folder; `name` is its variable."""
     try:
         write_text(folder / ".writable", "")
         (folder / ".writable").unlink(missing_ok=True)
     except (OSError, UserError) as error:
-        why = getattr(error.__cause__ or error, "strerror", None) or error
+        reason = getattr(error.__cause__ or error, "strerror", None) or error
         raise UserError(
-            f"{folder}: cannot be written to ({why}); set {name} to a folder that can"
+            f"{folder}: cannot be written to ({reason}); set {name} to a folder that can"
         ) from error
 
 
 @contextmanager
 def file_lock(path: Path, wait: bool = False) -> Iterator[None]:
-    """Hold a file lock; the system frees the lock of a process that died. Taken: UserError.
+    """Hold a file lock, or raise a `UserError` that names the process that holds it.
 
-    A file system without locks (some shared ones) is no fault: writing aside and renaming holds.
+    The system frees the lock of a process that died. On a file system without locks (some shared
+    ones) the block runs without one: atomic writes still keep every file whole.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+") as handle:
+    lock = FileLock(path, timeout=-1 if wait else 0)
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError as error:
-            handle.seek(0)
+            lock.acquire()
+        except Timeout as error:
+            holder = path.read_text() or "?"
             raise UserError(
-                f"{path.parent}: in use by process {handle.read() or '?'}; wait for it or stop it"
+                f"{path.parent}: in use by process {holder}; wait for it or stop it"
             ) from error
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise
-        handle.truncate(0)
-        handle.write(str(os.getpid()))
-        handle.flush()
+    try:
+        with suppress(OSError):  # on a full disk the lock holds all the same
+            path.write_text(str(os.getpid()))
         yield
+    finally:
+        lock.release()
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text aside and rename it into place."""
-    with atomic_write(path) as part:
-        part.write_text(text, encoding="utf-8")
+    """Write UTF-8 text atomically."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write JSON, sorted and indented, aside and renamed."""
+    """Write JSON, sorted and indented, atomically."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
 
 
@@ -137,3 +154,14 @@ def read_json(path: Path) -> dict:
         raise UserError(f"{path}: not found") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not valid JSON ({error}); delete it and start again") from error
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file's bytes."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def digest(value: object) -> str:
+    """Return the sha256 of a value that JSON can hold."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

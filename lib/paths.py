@@ -8,22 +8,26 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 def runs_root() -> Path:
     """Local runs: checkpoints, histories, predictions (`RUNS_ROOT`, else `runs/`)."""
-    return Path(os.environ.get("RUNS_ROOT") or PROJECT / "runs")
+    return _root("RUNS_ROOT", "runs")
 
 
 def features_root() -> Path:
     """Feature caches computed here (`FEATURES_ROOT`, else `features/`)."""
-    return Path(os.environ.get("FEATURES_ROOT") or PROJECT / "features")
+    return _root("FEATURES_ROOT", "features")
 
 
 def weights_root() -> Path:
     """Local pretrained weights (`WEIGHTS_ROOT`, else `weights/`)."""
-    return Path(os.environ.get("WEIGHTS_ROOT") or PROJECT / "weights")
+    return _root("WEIGHTS_ROOT", "weights")
 
 
 def reports_root() -> Path:
-    """Committed reports, and local ones in `local/` (`REPORTS_ROOT`, else `reports/`)."""
-    return Path(os.environ.get("REPORTS_ROOT") or PROJECT / "reports")
+    """Published reports, and local ones in `local/` (`REPORTS_ROOT`, else `reports/`)."""
+    return _root("REPORTS_ROOT", "reports")
+
+
+def _root(variable: str, name: str) -> Path:
+    return Path(os.environ.get(variable) or PROJECT / name)
 
 
 def available_cores() -> int:

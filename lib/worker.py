@@ -33,8 +33,7 @@ def main(arguments: list[str]) -> None:
         kept = (folder / runs_folder.WEIGHTS).exists() or not experiment.save_weights
         if (folder / "result.json").exists() and kept:
             return
-        for part in folder.glob("*.part"):  # what a killed process was writing
-            part.unlink()
+        files.remove_stale(folder)
         files.write_json(folder / "machine.json", _machine())
         make = transfer.fit if experiment.method == "none" else trainer.fit
         try:

@@ -188,7 +188,7 @@ def test_a_killed_unpacking_is_swept(official, tmp_path):
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     folder = tmp_path / "data/icbhi"
-    half = folder / f"{download.FOLDER}.{os.uname().nodename}.{process.pid}.part"
+    half = files.temp_path(folder / download.FOLDER, process.pid)
     half.mkdir(parents=True)
     download.download("icbhi", tmp_path / "data")
     assert not half.exists() and (folder / download.FOLDER).is_dir()

@@ -1,11 +1,6 @@
 """Which runs a table wants, what exists already, and how the missing ones are made."""
 
-import errno
 import os
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +11,6 @@ from small_runs import BASE, write_store
 from lib import data, files, paths, registry, rows
 from lib.config import describe_settings, override
 from lib.errors import UserError
-from lib.files import fcntl
 from lib.runs import execute, plan
 from lib.runs import folder as runs_folder
 from lib.runs.results import of as results_of
@@ -141,36 +135,6 @@ def test_faults_are_returned_and_a_passing_one_condemns_nothing(table, monkeypat
     assert execute.tables("smoke", table) == []  # it would fail again: not tried
 
 
-def test_a_second_driver_is_told_who_holds_the_runs(tmp_path):
-    path = tmp_path / ".lock"
-    with (
-        files.file_lock(path),
-        pytest.raises(UserError, match=f"in use by process {os.getpid()}"),
-        files.file_lock(path),
-    ):
-        pass
-    with files.file_lock(path):  # free again
-        pass
-
-
-def test_the_lock_of_a_killed_driver_is_free(tmp_path):
-    code = (
-        "import sys, time, pathlib; from lib import files\n"
-        "with files.locked(pathlib.Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
-    )
-    holder = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path / ".lock")],
-        stdout=subprocess.PIPE,
-        cwd=paths.PROJECT,
-    )
-    assert holder.stdout.readline() == b"held\n"
-    os.kill(holder.pid, signal.SIGKILL)
-    holder.wait()
-    time.sleep(0.1)
-    with files.file_lock(tmp_path / ".lock"):
-        pass
-
-
 def test_a_store_of_other_settings_is_refused(table, monkeypatch):
     monkeypatch.setitem(registry.EXPERIMENTS, "small/ce", override(BASE, dataset="icbhi"))
     folder = Path(os.environ["STORE"])
@@ -241,21 +205,6 @@ def test_the_estimate_is_for_cores_only(table):
     )
     Pool.gpus = 1
     assert "nobody has measured" in execute._announce(chosen, planned, quick, Pool)
-
-
-def test_a_file_system_without_locks_is_no_fault(tmp_path, monkeypatch):
-    def flock(code):
-        def refuse(*_):
-            raise OSError(code, os.strerror(code))
-
-        return refuse
-
-    monkeypatch.setattr(fcntl, "flock", flock(errno.ENOLCK))
-    with files.file_lock(tmp_path / ".lock"):
-        pass
-    monkeypatch.setattr(fcntl, "flock", flock(errno.EIO))
-    with pytest.raises(OSError, match="[Ii]nput/output"), files.file_lock(tmp_path / ".lock"):
-        pass
 
 
 def test_the_paper_profile_runs_a_held_out_variant_of_the_main_rows(table, monkeypatch):
