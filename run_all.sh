@@ -1,10 +1,15 @@
 #!/usr/bin/env bash
-# Installs what is needed, once, and runs what is asked for. `./run_all.sh --help` lists it all.
+# Installs what is needed, once, and runs a command. `./run_all.sh --help` lists the commands.
 set -euo pipefail
 
 project="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)"
 venv="$project/.venv"
 stamp="$venv/installed"
+requirements=("$project/requirements.txt")
+if [[ "${1:-}" == test ]]; then
+    requirements+=("$project/requirements-dev.txt")
+    stamp="$venv/installed-dev"
+fi
 
 fail() {
     echo "error: $*" >&2
@@ -29,47 +34,47 @@ find_python() {
 active_fits() {
     local active="${VIRTUAL_ENV:-${CONDA_PREFIX:-}}"
     [[ -n "$active" && -x "$active/bin/python" ]] || return 1
-    "$active/bin/python" -P - "$project" <<'PY' 2>/dev/null
+    "$active/bin/python" -P - "$project" "${requirements[@]}" <<'PY' 2>/dev/null
 import re, sys
 from importlib.metadata import version
 from pathlib import Path
 import lib
-project = Path(sys.argv[1])
-pins = re.findall(r"^([\w.-]+)==(\S+)", (project / "requirements.txt").read_text(), re.M)
+project, *requirements = map(Path, sys.argv[1:])
+text = "".join(path.read_text() for path in requirements)
+pins = re.findall(r"^([\w.-]+)==(\S+)", text, re.M)
 assert sys.version_info[:2] in ((3, 11), (3, 12)) and pins
 assert all(version(name).split("+")[0] == pin for name, pin in pins)
 assert Path(lib.__file__).resolve().parent.parent == project
 PY
 }
 
-# What the environment was made from; where it lies counts, because scripts in it hold the path.
+# What the environment is made from; its place counts too, because scripts in it hold the path.
 wanted_stamp() {
     echo "$venv"
     "$1" --version
-    cat "$project/requirements.txt" "$project/pyproject.toml"
+    cat "${requirements[@]}" "$project/pyproject.toml"
 }
 
 install() {
-    local base="$1"
-    if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1 ||
-        [[ "$(head -n 1 "$stamp" 2>/dev/null || echo "$venv")" != "$venv" ]]; then
+    local base="$1" options=() file place
+    place="$(cat "$venv"/installed* 2>/dev/null | head -n 1 || true)"
+    if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1 || [[ "${place:-$venv}" != "$venv" ]]; then
         "$base" -m venv --clear "$venv" ||
             fail "$base cannot make $venv; install its venv module (Debian: python3.11-venv)"
     fi
     rm -f "$stamp"
     echo "Installing into $venv (some minutes, once) ..." >&2
+    for file in "${requirements[@]}"; do options+=(-r "$file"); done
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-        -r "$project/requirements.txt" -e "$project" ||
-        fail "the installation failed (see above); mend it and start the same command again"
+        "${options[@]}" -e "$project" ||
+        fail "the installation failed (see above); fix it and start the same command again"
     wanted_stamp "$base" >"$stamp.part"
     mv "$stamp.part" "$stamp"
 }
 
-case "${1:-}" in
--h | --help)
-    PYTHONPATH="$project" exec "$(find_python)" -P -m lib --help
-    ;;
-esac
+if [[ ! "${1:-}" =~ ^(test|python)$ && " $* " =~ \ (-h|--help)\  ]]; then # nothing to install
+    PYTHONPATH="$project" exec "$(find_python)" -P -m lib "$@"
+fi
 
 if active_fits; then
     python="${VIRTUAL_ENV:-$CONDA_PREFIX}/bin/python"
