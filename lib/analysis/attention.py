@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import fold
 
-from lib.analysis.landscape import evaluating
+from lib.analysis.landscape import eval_mode
 from lib.models.ast import AST
 
 
 @torch.no_grad()
-def maps(model: AST, x: Tensor) -> dict[str, Tensor]:
+def attention_maps(model: AST, x: Tensor) -> dict[str, Tensor]:
     """Attention maps "last" and "rollout", each (B, F, T) with sum 1, of clips x (B, frames, mels).
 
     Both are read by the tokens that make z, on average: class and distillation token, or all.
@@ -49,7 +49,7 @@ def _recorded(model: AST) -> Iterator[list[Tensor]]:
         for part in parts
     ]
     try:
-        with evaluating(model):
+        with eval_mode(model):
             for part in parts:
                 part.fused_attn = False
             yield found

@@ -12,7 +12,7 @@ from lib.analysis import attention, explore, inspect
 from lib.config import Experiment
 from lib.data import Source, audio, icbhi
 from lib.evaluation import scores
-from lib.features.frontends import FrontEnd, clip_frames
+from lib.features.frontends import Fbank, clip_frames
 from lib.profiles import apply
 from lib.runs.plan import Study
 
@@ -61,7 +61,7 @@ def sounds(source: Source, shown: list[Attended]) -> list[np.ndarray]:
         return []
     paths, table = icbhi.audio_files(source.root), icbhi.cycles(source.root)
     table = table.set_index(scores.cycle_ids(table))
-    front = FrontEnd(fade="none")
+    front = Fbank(fade="none")
     found = []
     for one in shown:
         cycle = table.loc[one.cycle]
@@ -101,6 +101,6 @@ def on_zeros(here: Study, results: pd.DataFrame, methods: dict[str, str]) -> pd.
 def _first(results: pd.DataFrame, experiment: str) -> dict[str, np.ndarray] | None:
     done = results[(results.experiment == experiment) & results.path.notna()]
     for path in done.sort_values("seed", kind="stable").path.iloc[:1]:
-        found = inspect.read(Path(path))
+        found = inspect.read_analysis(Path(path))
         return found if found and "attention/last" in found else None
     return None

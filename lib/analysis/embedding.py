@@ -15,7 +15,9 @@ NEIGHBOURS = 5
 PERPLEXITY = 30
 
 
-def of(results: pd.DataFrame, methods: dict[str, str]) -> dict[str, dict[str, np.ndarray]]:
+def load_embeddings(
+    results: pd.DataFrame, methods: dict[str, str]
+) -> dict[str, dict[str, np.ndarray]]:
     """Method -> z (N, D), label, patient, device of the test set, first seed; `chosen` says how.
 
     The epoch is the one chosen on the test set, or the last one where none qualifies.
@@ -35,7 +37,9 @@ def of(results: pd.DataFrame, methods: dict[str, str]) -> dict[str, dict[str, np
     return found
 
 
-def labels(found: dict[str, dict[str, np.ndarray]], two: bool = False) -> dict[str, np.ndarray]:
+def point_labels(
+    found: dict[str, dict[str, np.ndarray]], two: bool = False
+) -> dict[str, np.ndarray]:
     """The three ways to colour the test set: class names, patients, devices.
 
     two: all abnormal classes are one.
@@ -48,10 +52,10 @@ def labels(found: dict[str, dict[str, np.ndarray]], two: bool = False) -> dict[s
     return {**classes, "patient": one["patient"], "device": one["device"]}
 
 
-def compare(found: dict[str, dict[str, np.ndarray]]) -> pd.DataFrame:
+def compare_embeddings(found: dict[str, dict[str, np.ndarray]]) -> pd.DataFrame:
     """`judge` for each method, one under the other."""
     tables = [
-        judge(one["z"], one["label"], one["patient"], one["device"]).assign(
+        separability(one["z"], one["label"], one["patient"], one["device"]).assign(
             method=method, **{"epoch chosen by": str(one["chosen"])}
         )
         for method, one in found.items()
@@ -69,7 +73,7 @@ def tsne(z: np.ndarray, seed: int = 0) -> np.ndarray:
     return model.fit_transform(z.astype(np.float64))
 
 
-def judge(
+def separability(
     z: np.ndarray, label: np.ndarray, patient: np.ndarray, device: np.ndarray
 ) -> pd.DataFrame:
     """How well embeddings (N, D) tell classes, patients and devices apart, in numbers.

@@ -9,7 +9,7 @@ import torch
 
 from lib import paper
 from lib.data import CLASSES, Source, audio, icbhi
-from lib.features.frontends import FrontEnd, fbank, noise_power
+from lib.features.frontends import Fbank, fbank, noise_power
 from lib.training.augment import Wave, change_wave
 
 ADULT_YEARS = 18
@@ -124,7 +124,7 @@ def breaths(source: Source, table: pd.DataFrame, labels: tuple[str, ...]) -> lis
     return found
 
 
-def clip(breath: Breath, front: FrontEnd) -> np.ndarray:
+def clip(breath: Breath, front: Fbank) -> np.ndarray:
     """The breath as the front end cuts it, (samples,)."""
     wave = audio.recording_wave(breath.path, front)
     return audio.cycle_clip(wave, breath.start, breath.end, front)
@@ -168,7 +168,7 @@ def has_recordings(source: Source) -> bool:
 ERRORS = ["change of samples", "its size", "mean error", "largest"]
 
 
-def wave_error(source: Source, front: FrontEnd, gain: float, noise: float) -> pd.DataFrame:
+def wave_error(source: Source, front: Fbank, gain: float, noise: float) -> pd.DataFrame:
     """How far changing features is from changing samples: log-mel energies, mean and largest error.
 
     gain: the factor on the samples; noise: the standard deviation that is added to them. Beside

@@ -43,8 +43,8 @@ def look(
         "sharpness": landscape.sharpness(model, x, y, RHO),
         "clips": len(x),
     }
-    slices = {"line": landscape.line(model, x, y, LINE_STEPS, SPAN, seed=0)}
-    slices["plane"] = landscape.plane(model, x, y, PLANE_STEPS, SPAN, seed=0)
+    slices = {"line": landscape.loss_line(model, x, y, LINE_STEPS, SPAN, seed=0)}
+    slices["plane"] = landscape.loss_plane(model, x, y, PLANE_STEPS, SPAN, seed=0)
     for name, (position, loss) in slices.items():
         found |= {f"{name}/position": position, f"{name}/loss": loss}
     found["loss"] = slices["line"][1][LINE_STEPS // 2]
@@ -68,17 +68,17 @@ def responses(model: nn.Module, clips: Clips, sets: dict[str, np.ndarray]) -> di
     return found
 
 
-def read(folder: Path) -> dict[str, np.ndarray] | None:
+def read_analysis(folder: Path) -> dict[str, np.ndarray] | None:
     """What a run kept, or None."""
     path = folder / runs_folder.GEOMETRY
     return runs_folder.read_arrays(path) if path.exists() else None
 
 
-def of(results: pd.DataFrame, experiment: str) -> dict[int, dict[str, np.ndarray]]:
+def load_analyses(results: pd.DataFrame, experiment: str) -> dict[int, dict[str, np.ndarray]]:
     """What an experiment's finished runs kept, by seed; those that kept nothing are left out."""
     done = results[(results.experiment == experiment) & results.path.notna()]
     done = done.drop_duplicates("seed").sort_values("seed")
-    found = {run.seed: read(Path(run.path)) for run in done.itertuples()}
+    found = {run.seed: read_analysis(Path(run.path)) for run in done.itertuples()}
     return {seed: kept for seed, kept in found.items() if kept}
 
 
@@ -107,6 +107,6 @@ def _attention(
     model: nn.Module, clips: Clips, cycles: pd.DataFrame, rows: np.ndarray
 ) -> dict[str, np.ndarray]:
     chosen = cycles.loc[rows]
-    maps = attention.maps(model, _batch(clips, rows)[0]) if len(rows) else {}
+    maps = attention.attention_maps(model, _batch(clips, rows)[0]) if len(rows) else {}
     found = {f"attention/{key}": value.float().cpu().numpy() for key, value in maps.items()}
     return found | {"attention/cycle": scores.cycle_ids(chosen)}

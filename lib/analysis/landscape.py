@@ -48,7 +48,7 @@ def largest_eigenvalue(
     start = np.random.default_rng(seed).standard_normal(size, np.float32)
     hessian = LinearOperator((size, size), product, dtype=np.float32)
     settings = {"tol": TOLERANCE, "ncv": min(LANCZOS, size), "maxiter": iterations}
-    with evaluating(model):
+    with eval_mode(model):
         try:
             found = eigsh(
                 hessian, 1, which="LA", v0=start, return_eigenvectors=False, **settings
@@ -65,7 +65,7 @@ def sharpness(model: nn.Module, x: Tensor, y: Tensor, rho: float) -> float:
     rise to the worst neighbour within rho (Foret et al. 2021, Eq. 2).
     """
     weights = _weights(model)
-    with evaluating(model):
+    with eval_mode(model):
         gradient = _gradient(model, list(weights.values()), x, y)
         step = rho * gradient / gradient.norm().clamp(min=1e-12)
         pieces = step.split([w.numel() for w in weights.values()])
@@ -73,7 +73,7 @@ def sharpness(model: nn.Module, x: Tensor, y: Tensor, rho: float) -> float:
         return _loss(model, _moved(weights, shift, 1.0), x, y) - _loss(model, weights, x, y)
 
 
-def line(
+def loss_line(
     model: nn.Module, x: Tensor, y: Tensor, steps: int, span: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Loss along a random filter-normalised direction: positions and losses (steps,), float32.
@@ -84,12 +84,12 @@ def line(
     """
     weights, positions = _weights(model), _positions(steps, span)
     direction = _direction(weights, torch.Generator().manual_seed(seed))
-    with evaluating(model):
+    with eval_mode(model):
         losses = [_loss(model, _moved(weights, direction, a), x, y) for a in positions]
     return positions, np.array(losses, np.float32)
 
 
-def plane(
+def loss_plane(
     model: nn.Module, x: Tensor, y: Tensor, steps: int, span: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Loss on a plane of two such directions: positions (steps,), losses (steps, steps).
@@ -100,7 +100,7 @@ def plane(
     generator = torch.Generator().manual_seed(seed)
     first, second = _direction(weights, generator), _direction(weights, generator)
     losses = np.empty((steps, steps), np.float32)
-    with evaluating(model):
+    with eval_mode(model):
         for row, b in enumerate(positions):
             start = _moved(weights, second, b)
             losses[row] = [_loss(model, _moved(start, first, a), x, y) for a in positions]
@@ -108,7 +108,7 @@ def plane(
 
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
+def eval_mode(model: nn.Module) -> Iterator[None]:
     """Eval mode for a while; then every part is in the mode in which it was."""
     modes = {part: part.training for part in model.modules()}
     model.eval()

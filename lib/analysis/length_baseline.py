@@ -11,7 +11,7 @@ from lib.tables import format
 TASKS = ("1-1", "1-2")  # of events; records are all about equally long
 
 
-def table(events: pd.DataFrame) -> pd.DataFrame:
+def length_scores(events: pd.DataFrame) -> pd.DataFrame:
     """SPRSound's Score from the length alone, by task: a tree with a leaf for each class.
 
     events: split, part, patient, start, end (s), 1-1 and 1-2. The tree (scikit-learn, classes
@@ -42,7 +42,7 @@ def _line(events: pd.DataFrame, task: str) -> dict[str, str]:
         "Cut at (s)": ", ".join(f"{cut:.2f}" for cut in cuts),
         **{name: f"{score / 100:.3f}" for name, score in by_part},
         "Mean": f"{found['score'] / 100:.3f}",
-        "95% interval": format.interval(low / 100, high / 100, ".3f"),
+        "95% interval": format.format_interval(low / 100, high / 100, ".3f"),
         "SP": f"{found['sp'] / 100:.3f}",
         "SE": f"{found['se'] / 100:.3f}",
     }

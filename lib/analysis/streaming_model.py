@@ -18,7 +18,7 @@ from lib.config import Experiment
 from lib.data import sprsound
 from lib.errors import UserError
 from lib.evaluation import tasks
-from lib.features.frontends import Mfcc, clip_frames, front_end, mfcc
+from lib.features.frontends import Mfcc, clip_frames, frontend_for, mfcc
 from lib.runs import folder
 from lib.training import device
 from lib.training.dataset import FLAT, Clips
@@ -49,7 +49,7 @@ def features(samples: np.ndarray, experiment: Experiment) -> torch.Tensor:
     scale, mean and std are the window's own, and its first and last frames, centred on its borders,
     see zeros beyond (fft / 2 samples, two frames of 187 on each side).
     """
-    found = mfcc(torch.from_numpy(np.array(samples, np.float32)), front_end(experiment))
+    found = mfcc(torch.from_numpy(np.array(samples, np.float32)), frontend_for(experiment))
     found = found.contiguous().half()  # as in a store
     stored = found.float().numpy()
     clip = Clips(
@@ -81,7 +81,7 @@ def load(run: Path) -> Classifier:
 
 def untrained(experiment: Experiment) -> Classifier:
     """A model at random: its answers mean nothing, its speed is that of a trained one."""
-    front = front_end(experiment)
+    front = frontend_for(experiment)
     if not isinstance(front, Mfcc) or experiment.task not in TASKS:
         raise UserError(f"{experiment.name}: hears no windows; labels must be one of {[*TASKS]}")
     if experiment.normalise != "zscore" or experiment.method == "supcon":

@@ -5,24 +5,24 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lib.plots.results import COLOURS, GREY, HATCHES, line
-from lib.plots.style import blank, describe, empty, listing
+from lib.plots.style import empty_figure, format_values, set_alt_text, subplots
 
 NO_COST = "Nothing to draw: not measured here; the table says how."
 
 
-def speeds(points: pd.DataFrame) -> Figure:
+def plot_speeds(points: pd.DataFrame) -> Figure:
     """Bars of how many times as fast each variant is as the one it is compared with.
 
     points: case, variant, base, faster, faster_q1, faster_q3 (`benchmarks.results.speeds`). The dashed line
     at 1 is that variant itself; whiskers are quartiles.
     """
     if points.empty:
-        return empty(NO_COST)
+        return empty_figure(NO_COST)
     variants = list(dict.fromkeys(points.variant))
     names = points.case if len(variants) == 1 else points.variant + " · " + points.case
     order = points.assign(name=names, at=points.variant.map(variants.index))
     order = order.sort_values("at", kind="stable")
-    fig, axes = blank(7.5, 0.9 + 0.22 * len(order))
+    fig, axes = subplots(7.5, 0.9 + 0.22 * len(order))
     ax, at = axes[0, 0], np.arange(len(order))[::-1]
     reach = np.abs(order[["faster_q1", "faster_q3"]].to_numpy().T - order["faster"].to_numpy())
     cases = list(dict.fromkeys(points.case)) if len(variants) > 1 else [None]
@@ -35,19 +35,19 @@ def speeds(points: pd.DataFrame) -> Figure:
     ax.set_yticks(at, order.name, fontsize=7)
     base = ", ".join(dict.fromkeys(points.base))
     ax.set(xlabel=f"times as fast as: {base}", ylim=(-0.6, len(order) - 0.4))
-    parts = listing(order.name, order["faster"], 2)
-    return describe(fig, f"Bars of how many times as fast as {base}: {parts}.")
+    parts = format_values(order.name, order["faster"], 2)
+    return set_alt_text(fig, f"Bars of how many times as fast as {base}: {parts}.")
 
 
-def cost_lines(points: pd.DataFrame) -> Figure:
+def plot_scaling(points: pd.DataFrame) -> Figure:
     """Seconds against one size at a time, a panel for each, with the line that fits best.
 
     points: case, unit, x, median, q1, q3 (`benchmarks.results.lines`).
     """
     if points.empty:
-        return empty(NO_COST)
+        return empty_figure(NO_COST)
     cases = list(points.groupby("case", sort=False))
-    fig, axes = blank(9.5, 2.8 * -(-len(cases) // 3), -(-len(cases) // 3), min(3, len(cases)))
+    fig, axes = subplots(9.5, 2.8 * -(-len(cases) // 3), -(-len(cases) // 3), min(3, len(cases)))
     parts = []
     for ax, (case, one) in zip(axes.flat, cases, strict=False):
         reach = np.abs(one[["q1", "q3"]].to_numpy().T - one["median"].to_numpy())
@@ -59,7 +59,7 @@ def cost_lines(points: pd.DataFrame) -> Figure:
         what, _, rest = case.partition(", ")
         ax.set(xlabel=what, ylabel=one.unit.iloc[0], ylim=(0, None))
         ax.set_title(rest, fontsize=8)
-        parts.append(f"{case}: {listing(one.x.map('{:g}'.format), one['median'], 3)} s")
+        parts.append(f"{case}: {format_values(one.x.map('{:g}'.format), one['median'], 3)} s")
     for ax in axes.flat[len(cases) :]:
         ax.set_axis_off()
-    return describe(fig, f"Cost against size with fitted lines. {'; '.join(parts)}.")
+    return set_alt_text(fig, f"Cost against size with fitted lines. {'; '.join(parts)}.")

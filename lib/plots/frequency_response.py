@@ -6,23 +6,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib.plots.results import MARKERS, NO_RUN
-from lib.plots.style import blank, describe, empty
+from lib.plots.style import empty_figure, set_alt_text, subplots
 
 NAMED = 8  # layers in a panel's legend; of deeper models every second, third, ... has a name
 PANELS = 3  # a row
 
 
-def responses(found: pd.DataFrame) -> Figure:
+def plot_responses(found: pd.DataFrame) -> Figure:
     """Relative log amplitude by frequency: a panel a model, a line a layer, dark to light.
 
     found: model, layer, frequency, amplitude (`lib.tables.frequency_response.responses`).
     """
     if found.empty:
-        return empty(NO_RUN)
+        return empty_figure(NO_RUN)
     models = found.groupby("model", sort=False)
     rows, columns = -(-len(models) // PANELS), min(len(models), PANELS)
     shape = 3.3 * columns + 0.4, 2.9 * rows
-    fig, axes = blank(*shape, rows, columns, sharex=True, sharey=True)
+    fig, axes = subplots(*shape, rows, columns, sharex=True, sharey=True)
     parts = []
     for ax, (model, one) in zip(axes.flat, models, strict=False):
         ends = _panel(ax, one)
@@ -36,7 +36,7 @@ def responses(found: pd.DataFrame) -> Figure:
     alt = (
         "Log amplitude against spatial frequency by layer, relative to frequency 0. At the highest"
     )
-    return describe(fig, f"{alt} frequency, first and last layer: {'; '.join(parts)}.")
+    return set_alt_text(fig, f"{alt} frequency, first and last layer: {'; '.join(parts)}.")
 
 
 def _panel(ax: Axes, one: pd.DataFrame) -> list[tuple[str, float]]:

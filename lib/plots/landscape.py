@@ -8,21 +8,21 @@ from matplotlib.figure import Figure
 
 from lib.plots.results import COLOURS, NO_RUN
 from lib.plots.spectrograms import HOP_SECONDS
-from lib.plots.style import blank, describe, empty, listing
+from lib.plots.style import empty_figure, format_values, set_alt_text, subplots
 
 LEVELS = 16
 STRONGEST = 0.85  # opacity where a map is highest
 STYLES = ("-", "--", "-.", ":")
 
 
-def slices(found: pd.DataFrame) -> Figure:
+def plot_loss_lines(found: pd.DataFrame) -> Figure:
     """Loss along a random direction: each method's mean, and a thin line for each of its seeds.
 
-    found: method, position, loss, and seed where there are several (`lib.analysis.landscape.line`).
+    found: method, position, loss, and seed where there are several (`lib.analysis.landscape.loss_line`).
     """
     if found.empty:
-        return empty(NO_RUN)
-    fig, axes = blank(6.5, 3.2)
+        return empty_figure(NO_RUN)
+    fig, axes = subplots(6.5, 3.2)
     ax, parts = axes[0, 0], []
     for i, (method, one) in enumerate(found.groupby("method", sort=False)):
         colour = COLOURS[i % len(COLOURS)]
@@ -31,20 +31,20 @@ def slices(found: pd.DataFrame) -> Figure:
         mean = one.groupby("position").loss.mean()
         ax.plot(mean, color=colour, linestyle=STYLES[i % 4], linewidth=1.8, label=method)
         ends = mean.iloc[[0, len(mean) // 2, -1]]
-        parts.append(f"{method}: {listing([f'at {at:g}' for at in ends.index], ends, 2)}")
+        parts.append(f"{method}: {format_values([f'at {at:g}' for at in ends.index], ends, 2)}")
     ax.set(xlabel="position along the direction (1: as long as the weights)", ylabel="loss")
     fig.legend(loc="outside lower center", ncols=2, frameon=False)
-    return describe(fig, f"Mean loss along random directions. {'; '.join(parts)}.")
+    return set_alt_text(fig, f"Mean loss along random directions. {'; '.join(parts)}.")
 
 
-def surface(positions: np.ndarray, losses: dict[str, np.ndarray]) -> Figure:
+def plot_loss_planes(positions: np.ndarray, losses: dict[str, np.ndarray]) -> Figure:
     """Contours of the loss on a plane of two random directions, a panel a method, the same levels.
 
-    positions (steps,); losses: method -> (steps, steps) as of `lib.analysis.landscape.plane`.
+    positions (steps,); losses: method -> (steps, steps) as of `lib.analysis.landscape.loss_plane`.
     """
     if not losses:
-        return empty(NO_RUN)
-    fig, axes = blank(3.2 * len(losses) + 1.0, 3.2, 1, len(losses), sharey=True)
+        return empty_figure(NO_RUN)
+    fig, axes = subplots(3.2 * len(losses) + 1.0, 3.2, 1, len(losses), sharey=True)
     low, high = (f([f(one) for one in losses.values()]) for f in (np.min, np.max))
     levels = np.linspace(low, max(high, low + 1e-6), LEVELS)
     parts = []
@@ -57,16 +57,16 @@ def surface(positions: np.ndarray, losses: dict[str, np.ndarray]) -> Figure:
     axes[0, 0].set_ylabel("second direction")
     fig.colorbar(filled, ax=axes, label="loss", shrink=0.8)
     alt = f"Contours of the loss around each model, which is the cross. Loss: {', '.join(parts)}."
-    return describe(fig, alt)
+    return set_alt_text(fig, alt)
 
 
-def attention(spectrogram: np.ndarray, maps: dict[str, np.ndarray], title: str) -> Figure:
+def plot_attention(spectrogram: np.ndarray, maps: dict[str, np.ndarray], title: str) -> Figure:
     """A spectrogram, and below it the same under each map: the more opaque, the more attention.
 
     spectrogram and each map (frames, mels), NaN where a map says nothing. A panel's colour runs
     from its map's lowest value to its highest; its title says how far apart these are.
     """
-    fig, axes = blank(9.5, 0.6 + 1.9 * (1 + len(maps)), 1 + len(maps), 1, sharex=True)
+    fig, axes = subplots(9.5, 0.6 + 1.9 * (1 + len(maps)), 1 + len(maps), 1, sharex=True)
     for ax in axes[:, 0]:
         _draw(ax, spectrogram, cmap="gray")
         ax.set_ylabel("mel bin")
@@ -83,7 +83,7 @@ def attention(spectrogram: np.ndarray, maps: dict[str, np.ndarray], title: str) 
     axes[-1, 0].set_xlabel("time (s)")
     fig.suptitle(title)
     seconds = len(spectrogram) * HOP_SECONDS
-    return describe(fig, f"{title}: spectrogram of {seconds:.1f} s and attention over it. "
+    return set_alt_text(fig, f"{title}: spectrogram of {seconds:.1f} s and attention over it. "
                          f"{'; '.join(parts)}.")  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib.data.icbhi import CLASSES
-from lib.plots.style import blank, describe, empty, heat, listing
+from lib.plots.style import empty_figure, format_values, heatmap, set_alt_text, subplots
 
 NO_RUN = "Nothing to draw: no run is finished; the table says why."
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999933", "#000000")
@@ -22,14 +22,14 @@ HATCHES = ("", "//", "..", "xx")
 GREY = "#8C8C8C"
 
 
-def history(runs: dict[str, pd.DataFrame], columns: Sequence[str]) -> Figure:
+def plot_histories(runs: dict[str, pd.DataFrame], columns: Sequence[str]) -> Figure:
     """Curves over the epochs, one panel a column, one line a run.
 
     runs: name -> history with "epoch" and `columns`; a column that a run lacks is left out.
     """
     if not runs:
-        return empty(NO_RUN)
-    fig, axes = blank(min(3.4 * len(columns), 10), 2.9, 1, len(columns))
+        return empty_figure(NO_RUN)
+    fig, axes = subplots(min(3.4 * len(columns), 10), 2.9, 1, len(columns))
     for ax, column in zip(axes[0], columns, strict=True):
         for i, (name, table) in enumerate(runs.items()):
             if column in table:
@@ -40,11 +40,11 @@ def history(runs: dict[str, pd.DataFrame], columns: Sequence[str]) -> Figure:
         *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False
     )
     last = [
-        f"{name} ends at {listing(kept, table.iloc[-1][kept], 2)}"
+        f"{name} ends at {format_values(kept, table.iloc[-1][kept], 2)}"
         for name, table in runs.items()
         if (kept := [column for column in columns if column in table])
     ]
-    return describe(fig, f"Curves over the epochs of {', '.join(columns)}. {'; '.join(last)}.")
+    return set_alt_text(fig, f"Curves over the epochs of {', '.join(columns)}. {'; '.join(last)}.")
 
 
 def line(i: int) -> dict[str, object]:
@@ -56,16 +56,16 @@ def ticks(ax: Axes, columns: Sequence[object], rows: Sequence[object]) -> None:
     ax.set_yticks(np.arange(len(rows)) + 0.5, rows, rotation=0)
 
 
-def sweep(points: pd.DataFrame, metric: str = "score") -> Figure:
+def plot_sweep(points: pd.DataFrame, metric: str = "score") -> Figure:
     """Figure 2: a panel for each setting, mean and std over seeds, the chosen value in grey.
 
     points: setting, value (as printed, in order), chosen (bool), seed and `metric` in percent
     (`lib.runs.predictions.sweep`).
     """
     if points.empty:
-        return empty(NO_RUN)
+        return empty_figure(NO_RUN)
     settings = list(dict.fromkeys(points.setting))
-    fig, axes = blank(max(2.5 * len(settings), 3), 2.8, 1, len(settings), sharey=True)
+    fig, axes = subplots(max(2.5 * len(settings), 3), 2.8, 1, len(settings), sharey=True)
     parts = []
     for ax, setting in zip(axes[0], settings, strict=True):
         one = points[points.setting == setting]
@@ -78,42 +78,42 @@ def sweep(points: pd.DataFrame, metric: str = "score") -> Figure:
         ax.set_xticks(at, table.index)
         ax.set(xlabel=setting, xlim=(-0.6, len(table) - 0.4))
         names = [f"{v}{' (chosen)' if c else ''}" for v, c in zip(table.index, chosen, strict=True)]
-        parts.append(f"{setting}: {listing(names, table['mean'], 2)}")
+        parts.append(f"{setting}: {format_values(names, table['mean'], 2)}")
     axes[0, 0].set_ylabel(f"{metric} (%)")
     seeds = points.groupby(["setting", "value"]).size().max()
     alt = f"Mean {metric} over at most {seeds} seeds against each setting. {'; '.join(parts)}."
-    return describe(fig, alt)
+    return set_alt_text(fig, alt)
 
 
-def confusions(matrices: dict[str, np.ndarray], classes: Sequence[str] = CLASSES) -> Figure:
+def plot_confusions(matrices: dict[str, np.ndarray], classes: Sequence[str] = CLASSES) -> Figure:
     """Confusion matrices side by side: counts, and percent of the row; rows are the truth.
 
     matrices: name -> (n, n) counts.
     """
     if not matrices:
-        return empty(NO_RUN)
-    fig, axes = blank(3.6 * len(matrices) + 0.4, 3.4, 1, len(matrices), sharey=True)
+        return empty_figure(NO_RUN)
+    fig, axes = subplots(3.6 * len(matrices) + 0.4, 3.4, 1, len(matrices), sharey=True)
     parts = []
     for ax, (name, matrix) in zip(axes[0], matrices.items(), strict=True):
         shares = 100 * matrix / matrix.sum(axis=1, keepdims=True).clip(min=1)
         pairs = zip(matrix, shares, strict=True)
         texts = [[f"{n}\n{s:.1f}%" for n, s in zip(*pair, strict=True)] for pair in pairs]
-        heat(ax, shares, texts)
+        heatmap(ax, shares, texts)
         ticks(ax, classes, classes)
         ax.set(title=name, xlabel="answer")
-        parts.append(f"{name}: right {listing(classes, np.diag(shares), 1)} percent")
+        parts.append(f"{name}: right {format_values(classes, np.diag(shares), 1)} percent")
     axes[0, 0].set_ylabel("truth")
-    return describe(fig, "Confusion matrices, rows are the truth. " + "; ".join(parts) + ".")
+    return set_alt_text(fig, "Confusion matrices, rows are the truth. " + "; ".join(parts) + ".")
 
 
-def intervals(points: pd.DataFrame, metric: str = "Score") -> Figure:
+def plot_intervals(points: pd.DataFrame, metric: str = "Score") -> Figure:
     """Dots with whiskers: ours with its 95% interval, the paper's with its std where there is one.
 
     points: name, value, low, high, and paper, paper_std (nan where not published), in percent.
     """
     if points.empty:
-        return empty(NO_RUN)
-    fig, axes = blank(7.5, 0.9 + 0.45 * len(points))
+        return empty_figure(NO_RUN)
+    fig, axes = subplots(7.5, 0.9 + 0.45 * len(points))
     ax = axes[0, 0]
     at = np.arange(len(points))[::-1]
     reach = np.abs(points[["low", "high"]].to_numpy().T - points["value"].to_numpy())
@@ -134,18 +134,20 @@ def intervals(points: pd.DataFrame, metric: str = "Score") -> Figure:
         + ("" if np.isnan(p.paper) else f", paper {p.paper:.2f}")
         for p in points.itertuples(index=False)
     ]
-    return describe(fig, f"{metric} with 95% intervals over patients. {'; '.join(parts)}.")
+    return set_alt_text(fig, f"{metric} with 95% intervals over patients. {'; '.join(parts)}.")
 
 
-def tsne(panels: dict[str, np.ndarray], labels: dict[str, np.ndarray], most: int = 8) -> Figure:
+def plot_embeddings(
+    panels: dict[str, np.ndarray], labels: dict[str, np.ndarray], most: int = 8
+) -> Figure:
     """Points in the plane: a column for each method, a row for each way to colour them.
 
     panels: method -> (clips, 2); labels: "class", "patient", ... -> (clips,). A label with more
     than `most` values keeps its most frequent ones, the rest is grey.
     """
     if not panels:
-        return empty(NO_RUN)
-    fig, axes = blank(4.2 * len(panels) + 1.4, 3.3 * len(labels), len(labels), len(panels))
+        return empty_figure(NO_RUN)
+    fig, axes = subplots(4.2 * len(panels) + 1.4, 3.3 * len(labels), len(labels), len(panels))
     for row, (what, values) in zip(axes, labels.items(), strict=True):
         frequent = pd.Series(values).value_counts().sort_index(kind="stable")
         kept = list(frequent.sort_values(ascending=False, kind="stable").index[:most])
@@ -161,7 +163,7 @@ def tsne(panels: dict[str, np.ndarray], labels: dict[str, np.ndarray], most: int
         f"t-SNE of {clips} test clips for {', '.join(panels)}; the same points are coloured by "
         f"{', '.join(labels)}."
     )
-    return describe(fig, alt)
+    return set_alt_text(fig, alt)
 
 
 def _scatter(ax: Axes, points: np.ndarray, values: np.ndarray, kept: list) -> None:

@@ -9,7 +9,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from lib.plots.results import COLOURS
-from lib.plots.style import blank, describe
+from lib.plots.style import set_alt_text, subplots
 
 CMAP = "magma"  # even steps of brightness, also for colour-blind readers and in print
 HOP_SECONDS = 0.01
@@ -17,14 +17,14 @@ WINDOW_SECONDS = 0.025
 SPANS = {"crackle": COLOURS[4], "wheeze": COLOURS[1], "both": COLOURS[3], "normal": "#D9D9D9"}
 
 
-def waveform(
+def plot_waveform(
     wave: np.ndarray, rate_hz: int, title: str = "", cycles: Sequence[tuple] = ()
 ) -> Figure:
     """Waveform above its spectrogram, annotated cycles shaded above.
 
     wave (samples,); cycles: (start, end, label) in seconds.
     """
-    fig, axes = blank(9.5, 4.6, 2, 1, sharex=True, height_ratios=(2, 3))
+    fig, axes = subplots(9.5, 4.6, 2, 1, sharex=True, height_ratios=(2, 3))
     top, below = axes[:, 0]
     seconds = np.arange(len(wave)) / rate_hz
     top.plot(seconds, wave, color="black", linewidth=0.4, rasterized=True)
@@ -43,15 +43,15 @@ def waveform(
     fig.suptitle(title)
     alt = f"Waveform and spectrogram of {len(wave) / rate_hz:.1f} s at {rate_hz} Hz. {title}"
     named = [f"{label} {start:.1f} to {end:.1f} s" for start, end, label in cycles]
-    return describe(fig, alt + (" Cycles: " + ", ".join(named) + "." if named else ""))
+    return set_alt_text(fig, alt + (" Cycles: " + ", ".join(named) + "." if named else ""))
 
 
-def fbanks(panels: dict[str, np.ndarray]) -> Figure:
+def plot_fbanks(panels: dict[str, np.ndarray]) -> Figure:
     """Log-mel features one above the other, on one scale of colours.
 
     panels: title -> (frames, mels). One panel shows an fbank, two a before and after.
     """
-    fig, axes = blank(9.5, 0.6 + 1.9 * len(panels), len(panels), 1)
+    fig, axes = subplots(9.5, 0.6 + 1.9 * len(panels), len(panels), 1)
     low, high = _range(panels.values())
     for ax, (title, x) in zip(axes[:, 0], panels.items(), strict=True):
         image = _fbank(ax, x, low, high)
@@ -61,22 +61,22 @@ def fbanks(panels: dict[str, np.ndarray]) -> Figure:
     shapes = [
         f"{title} ({x.shape[0]} frames x {x.shape[1]} mel bins)" for title, x in panels.items()
     ]
-    return describe(fig, f"Log-mel spectrograms: {'; '.join(shapes)}.")
+    return set_alt_text(fig, f"Log-mel spectrograms: {'; '.join(shapes)}.")
 
 
-def spec_augment(before: np.ndarray, after: np.ndarray) -> Figure:
+def plot_spec_augment(before: np.ndarray, after: np.ndarray) -> Figure:
     """A clip before and after SpecAugment, and what was masked: (frames, mels) each."""
     changed = before != after
-    fig = fbanks({"before": before, "after SpecAugment": after})
+    fig = plot_fbanks({"before": before, "after SpecAugment": after})
     frames, mels = changed.all(axis=1).sum(), changed.all(axis=0).sum()
     alt = (
         f"A log-mel spectrogram before and after SpecAugment: {changed.mean():.0%} of it is "
         f"replaced by the clip's mean, {frames} whole frames and {mels} whole mel bins."
     )
-    return describe(fig, alt)
+    return set_alt_text(fig, alt)
 
 
-def patch_mix(
+def plot_patch_mix(
     x: np.ndarray, other: np.ndarray, mask: np.ndarray, patch: int, stride: int, lam: float
 ) -> Figure:
     """Patch-Mix drawn on spectrograms: both clips, the token grid's mask, the mix as a picture.
@@ -87,7 +87,7 @@ def patch_mix(
     """
     foreign = _pixels(mask, x.shape, patch, stride)
     mixed = np.where(foreign, other, x)
-    fig, axes = blank(9.5, 7.2, 4, 1, sharex=True)
+    fig, axes = subplots(9.5, 7.2, 4, 1, sharex=True)
     low, high = _range((x, other))
     titles = ("clip", "other clip", "tokens taken from the other clip", f"mix, λ = {lam:.2f}")
     for ax, picture, title in zip(axes[:, 0], (x, other, x, mixed), titles, strict=True):
@@ -105,7 +105,7 @@ def patch_mix(
         f"Patch-Mix on a grid of {mask.shape[0]} x {mask.shape[1]} tokens: {mask.sum()} of "
         f"{mask.size} come from the other clip, so lambda is {lam:.2f}."
     )
-    return describe(fig, alt)
+    return set_alt_text(fig, alt)
 
 
 def _fbank(ax: Axes, x: np.ndarray, low: float, high: float) -> object:

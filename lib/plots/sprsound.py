@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from lib.data.sprsound import POOR, TASKS
 from lib.paper_sprsound import TASK_NAMES
 from lib.plots.results import COLOURS, HATCHES, MARKERS, NO_RUN
-from lib.plots.style import blank, describe, empty, heat, listing
+from lib.plots.style import empty_figure, format_values, heatmap, set_alt_text, subplots
 
 FFT = 256
 NO_RECORD = "Nothing to draw: no record was heard."
@@ -27,8 +27,8 @@ def embeddings(panels: dict[str, pd.DataFrame], most: int = 8) -> Figure:
     are kept, the rest is grey.
     """
     if not panels:
-        return empty(NO_RUN)
-    fig, axes = blank(3.4 * len(panels) + 0.4, 7.4, 2, len(panels))
+        return empty_figure(NO_RUN)
+    fig, axes = subplots(3.4 * len(panels) + 0.4, 7.4, 2, len(panels))
     parts = []
     for column, (task, table) in zip(axes.T, panels.items(), strict=True):
         name = TASK_NAMES[task]
@@ -39,9 +39,11 @@ def embeddings(panels: dict[str, pd.DataFrame], most: int = 8) -> Figure:
         counts = table["class"].value_counts(sort=False)
         parts.append(
             f"{name}: {len(table)} clips of {table.patient.nunique()} patients "
-            f"({listing(counts.index, counts)})"
+            f"({format_values(counts.index, counts)})"
         )
-    return describe(fig, f"t-SNE of held-out clips by class and by patient. {'; '.join(parts)}.")
+    return set_alt_text(
+        fig, f"t-SNE of held-out clips by class and by patient. {'; '.join(parts)}."
+    )
 
 
 def _scatter(ax: Axes, table: pd.DataFrame, what: str, order: tuple[str, ...], most: int) -> None:
@@ -66,28 +68,28 @@ def confusions(matrices: dict[str, tuple[np.ndarray, tuple[str, ...]]]) -> Figur
     matrices: task -> (n, n) counts, classes. A class that the truth lacks is a row of zeros.
     """
     if not matrices:
-        return empty(NO_RUN)
+        return empty_figure(NO_RUN)
     lines = -(-len(matrices) // 2)
-    fig, axes = blank(10, 4.4 * lines, lines, min(2, len(matrices)))
+    fig, axes = subplots(10, 4.4 * lines, lines, min(2, len(matrices)))
     parts = []
     for ax, (task, (matrix, classes)) in zip(axes.flat, matrices.items(), strict=False):
         shares = 100 * matrix / matrix.sum(axis=1, keepdims=True).clip(min=1)
         pairs = zip(matrix, shares, strict=True)
         texts = [[f"{n}\n{s:.0f}%" for n, s in zip(*pair, strict=True)] for pair in pairs]
-        heat(ax, shares, texts)
+        heatmap(ax, shares, texts)
         names = [SHORT.get(name, name) for name in classes]
         at = np.arange(len(classes)) + 0.5
         ax.set_xticks(at, names, rotation=0, fontsize=7)
         ax.set_yticks(at, names, rotation=0, fontsize=7)
         ax.set(title=TASK_NAMES.get(task, task), xlabel="answer", ylabel="truth")
         found = matrix.sum(axis=1) > 0
-        right = listing(np.array(classes)[found], np.diag(shares)[found], 1)
+        right = format_values(np.array(classes)[found], np.diag(shares)[found], 1)
         lacks = ", ".join(np.array(classes)[~found])
         none = f", no {lacks} in the truth" if lacks else ""
         parts.append(f"{TASK_NAMES.get(task, task)}: right {right} percent{none}")
     for ax in axes.flat[len(matrices) :]:
         ax.set_axis_off()
-    return describe(fig, f"Confusion matrices, rows are the truth. {'; '.join(parts)}.")
+    return set_alt_text(fig, f"Confusion matrices, rows are the truth. {'; '.join(parts)}.")
 
 
 def lengths(events: pd.DataFrame, window: float = 3.0) -> Figure:
@@ -96,7 +98,7 @@ def lengths(events: pd.DataFrame, window: float = 3.0) -> Figure:
     events: 1-1, part, start and end in seconds; longer ones stand at `window`.
     """
     parts = list(dict.fromkeys(events.part))
-    fig, axes = blank(3.6 * len(parts) + 0.4, 2.9, 1, len(parts))
+    fig, axes = subplots(3.6 * len(parts) + 0.4, 2.9, 1, len(parts))
     edges, said = np.arange(0, window + 0.05, 0.05), []
     for ax, part in zip(axes.flat, parts, strict=True):
         here = events[events.part == part]
@@ -110,7 +112,9 @@ def lengths(events: pd.DataFrame, window: float = 3.0) -> Figure:
         ax.set(title=part, xlabel="length of the event (s)")
     axes.flat[0].set_ylabel("share of the class")
     axes.flat[-1].legend(frameon=False)
-    return describe(fig, "Histograms of the length of events by class. " + "; ".join(said) + ".")
+    return set_alt_text(
+        fig, "Histograms of the length of events by class. " + "; ".join(said) + "."
+    )
 
 
 def windows(wave: np.ndarray, rate_hz: int, heard: pd.DataFrame, truth: pd.DataFrame) -> Figure:
@@ -120,8 +124,8 @@ def windows(wave: np.ndarray, rate_hz: int, heard: pd.DataFrame, truth: pd.DataF
     lanes of their own. An adventitious label has a colour and a hatch, in both.
     """
     if not len(wave):
-        return empty(NO_RECORD)
-    fig, axes = blank(9.5, 6.2, 4, 1, sharex=True, height_ratios=(1, 1.6, 1.4, 0.6))
+        return empty_figure(NO_RECORD)
+    fig, axes = subplots(9.5, 6.2, 4, 1, sharex=True, height_ratios=(1, 1.6, 1.4, 0.6))
     seconds = len(wave) / rate_hz
     top, middle, below, last = axes[:, 0]
     top.plot(np.arange(len(wave)) / rate_hz, wave, color="black", linewidth=0.4)
@@ -134,7 +138,7 @@ def windows(wave: np.ndarray, rate_hz: int, heard: pd.DataFrame, truth: pd.DataF
         _lanes(ax, table, looks)
         ax.set(ylabel=name, yticks=[], xlim=(0, seconds))
     last.set_xlabel("seconds")
-    return describe(fig, f"A record of {seconds:.1f} s. Windows: {_said(heard)}. "
+    return set_alt_text(fig, f"A record of {seconds:.1f} s. Windows: {_said(heard)}. "
                          f"Truth: {_said(truth)}.")  # fmt: skip
 
 

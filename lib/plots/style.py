@@ -48,7 +48,7 @@ class Picture:
         return self.html
 
 
-def blank(
+def subplots(
     width: float, height: float, rows: int = 1, columns: int = 1, **grid: object
 ) -> tuple[Figure, np.ndarray]:
     """A figure of width x height inches and its axes (rows, columns).
@@ -60,15 +60,15 @@ def blank(
         return fig, fig.subplots(rows, columns, squeeze=False, **grid)
 
 
-def empty(reason: str) -> Figure:
+def empty_figure(reason: str) -> Figure:
     """A figure that says why there is nothing to draw, so that a page never has a silent gap."""
-    fig, axes = blank(6.0, 1.0)
+    fig, axes = subplots(6.0, 1.0)
     axes[0, 0].set_axis_off()
     axes[0, 0].text(0.5, 0.5, reason, ha="center", va="center")
-    return describe(fig, reason)
+    return set_alt_text(fig, reason)
 
 
-def describe(fig: Figure, alt: str) -> Figure:
+def set_alt_text(fig: Figure, alt: str) -> Figure:
     """Attach the alt text: one or two sentences that say what a reader would see."""
     fig.set_label(" ".join(alt.split()))
     return fig
@@ -81,7 +81,7 @@ def alt_text(fig: Figure) -> str:
     return fig.get_label()
 
 
-def png(fig: Figure) -> bytes:
+def to_png(fig: Figure) -> bytes:
     """The figure as PNG, 110 dots an inch, in 256 colours, its alt text inside."""
     full = Image.open(io.BytesIO(_bytes(fig, "png", {"Software": None})))
     said = PngInfo()
@@ -92,7 +92,7 @@ def png(fig: Figure) -> bytes:
     return small.getvalue()
 
 
-def svg(fig: Figure) -> bytes:
+def to_svg(fig: Figure) -> bytes:
     """The figure as SVG without a date, its alt text inside."""
     return _bytes(fig, "svg", {"Date": None, "Description": alt_text(fig)})
 
@@ -104,19 +104,19 @@ def _bytes(fig: Figure, kind: str, metadata: dict) -> bytes:
     return buffer.getvalue()
 
 
-def save(fig: Figure, name: str, folder: Path) -> list[Path]:
+def save_figure(fig: Figure, name: str, folder: Path) -> list[Path]:
     """Write `<name>.png` and `<name>.svg`; returns the paths. Same figure, same bytes."""
     paths = []
-    for ending, content in (("png", png(fig)), ("svg", svg(fig))):
+    for ending, content in (("png", to_png(fig)), ("svg", to_svg(fig))):
         paths.append(Path(folder) / f"{name}.{ending}")
         with files.atomic_write(paths[-1]) as part:
             part.write_bytes(content)
     return paths
 
 
-def show(fig: Figure) -> Picture:
+def show_figure(fig: Figure) -> Picture:
     """For the last line of a cell: the figure as an image with its alt text, nothing from afar."""
-    data = base64.b64encode(png(fig)).decode("ascii")
+    data = base64.b64encode(to_png(fig)).decode("ascii")
     width = round(fig.get_figwidth() * CSS_DPI)
     return Picture(
         f'<img src="data:image/png;base64,{data}" alt="{escape(alt_text(fig))}" '
@@ -124,12 +124,14 @@ def show(fig: Figure) -> Picture:
     )
 
 
-def listing(names: Sequence[object], values: Sequence[float], digits: int = 0) -> str:
+def format_values(names: Sequence[object], values: Sequence[float], digits: int = 0) -> str:
     """ "normal 3642, crackle 1864": for alt texts."""
     return ", ".join(f"{n} {v:.{digits}f}" for n, v in zip(names, values, strict=True))
 
 
-def heat(ax: Axes, values: np.ndarray, texts: Sequence[Sequence[str]], cmap: str = "Blues") -> None:
+def heatmap(
+    ax: Axes, values: np.ndarray, texts: Sequence[Sequence[str]], cmap: str = "Blues"
+) -> None:
     """A matrix (rows, columns) as coloured cells with a text in each, dark or light to be read."""
     top = max(values.max(), 1e-9)
     seaborn.heatmap(values, annot=np.array(texts), fmt="", cmap=cmap, vmin=0, vmax=top, cbar=False,

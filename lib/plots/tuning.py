@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from lib.plots.results import COLOURS, GREY
-from lib.plots.style import blank, describe, empty, listing
+from lib.plots.style import empty_figure, format_values, set_alt_text, subplots
 
 NO_TRIAL = "Nothing to draw: no trial is finished; python -m lib.runs.tune makes them."
 TOO_ALIKE = "Nothing to draw: the trials are too few or too alike to tell settings apart."
@@ -18,11 +18,11 @@ BEST = {"color": COLOURS[5], "marker": "*", "s": 130, "zorder": 3, "label": "bes
 KNOWN = ("trial", "score", "run")  # columns that are no settings
 
 
-def progress(found: pd.DataFrame) -> Figure:
+def plot_history(found: pd.DataFrame) -> Figure:
     """Every trial's score in the order in which they were made, and the best so far as steps."""
     if found.empty:
-        return empty(NO_TRIAL)
-    fig, axes = blank(6.5, 3.0)
+        return empty_figure(NO_TRIAL)
+    fig, axes = subplots(6.5, 3.0)
     ax, best = axes[0, 0], found.score.cummax()
     ax.scatter(found.trial, found.score, color=GREY, s=22, label="trial")
     ax.step(found.trial, best, where="post", color=COLOURS[0], label="best so far")
@@ -34,35 +34,37 @@ def progress(found: pd.DataFrame) -> Figure:
     alt = (
         f"Validation scores of {len(found)} trials from {found.score.min():.1f} to "
         f"{top.score:.1f} percent; the best is trial {top.trial}. Best so far: "
-        f"{listing(found.trial[best.diff() != 0], best[best.diff() != 0], 1)}."
+        f"{format_values(found.trial[best.diff() != 0], best[best.diff() != 0], 1)}."
     )
-    return describe(fig, alt)
+    return set_alt_text(fig, alt)
 
 
-def importance(shares: pd.Series) -> Figure:
+def plot_importances(shares: pd.Series) -> Figure:
     """Bars: each setting's share in the scores' variance (`lib.runs.tune_trials.importance`)."""
     if shares.empty:
-        return empty(TOO_ALIKE)
-    fig, axes = blank(5.5, 0.8 + 0.3 * len(shares))
+        return empty_figure(TOO_ALIKE)
+    fig, axes = subplots(5.5, 0.8 + 0.3 * len(shares))
     ax, at = axes[0, 0], np.arange(len(shares))[::-1]
     bars = ax.barh(at, shares, 0.7, color=COLOURS[0])
     ax.bar_label(bars, fmt="%.2f", fontsize=7, padding=2)
     ax.set_yticks(at, shares.index)
     ax.set(xlabel="share in the variance of the score", xlim=(0, 1.1 * max(shares.max(), 0.01)))
-    return describe(fig, f"Bars of each setting's importance: {listing(shares.index, shares, 2)}.")
+    return set_alt_text(
+        fig, f"Bars of each setting's importance: {format_values(shares.index, shares, 2)}."
+    )
 
 
-def settings(found: pd.DataFrame) -> Figure:
+def plot_settings(found: pd.DataFrame) -> Figure:
     """Score against each setting, a panel for each; the best trial is a star.
 
     Learning rates are drawn on a logarithmic axis, chosen values side by side.
     """
     if found.empty:
-        return empty(NO_TRIAL)
+        return empty_figure(NO_TRIAL)
     names = [name for name in found if name not in KNOWN]
     columns = min(4, len(names))
     rows = -(-len(names) // columns)
-    fig, axes = blank(2.4 * columns, 2.2 * rows + 0.4, rows, columns, sharey=True)
+    fig, axes = subplots(2.4 * columns, 2.2 * rows + 0.4, rows, columns, sharey=True)
     top = found.score.idxmax()
     for ax, name in zip(axes.flat, names, strict=False):
         x = found[name]
@@ -84,4 +86,4 @@ def settings(found: pd.DataFrame) -> Figure:
         f"Validation score of {len(found)} trials against each setting. The best, "
         f"{found.score[top]:.1f} percent: {best}."
     )
-    return describe(fig, alt)
+    return set_alt_text(fig, alt)

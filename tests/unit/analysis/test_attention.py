@@ -56,7 +56,7 @@ def test_last_is_what_transformers_gives(case):
     assert model.grid == GRID
     expected = np.stack([on_grid(one, pool) for one in heads_mean(oracle, x)[-1]])
     assert expected.std(axis=(1, 2)).min() > 0.01  # the comparison is not one of flat maps
-    found = attention.maps(model, x)["last"]
+    found = attention.attention_maps(model, x)["last"]
     assert found.shape == (3, *GRID)
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
@@ -71,9 +71,9 @@ def test_rollout_against_a_plain_loop(case):
             mixed = 0.5 * matrix + 0.5 * np.eye(17)
             rollout = (mixed / mixed.sum(1, keepdims=True)) @ rollout
         expected.append(on_grid(rollout, pool))
-    found = attention.maps(model, x)["rollout"]
+    found = attention.attention_maps(model, x)["rollout"]
     np.testing.assert_allclose(found, np.stack(expected), atol=1e-5)
-    last = attention.maps(model, x)["last"]
+    last = attention.attention_maps(model, x)["last"]
     assert (found - last).abs().max() > 0.01
 
 
@@ -82,7 +82,7 @@ def test_maps_are_those_of_the_model_as_it_answers(case):
     model.train().classifier.insert(0, torch.nn.Dropout(0.5))
     logits = []
     model.register_forward_hook(lambda _, __, found: logits.append(found))
-    maps = attention.maps(model, x)
+    maps = attention.attention_maps(model, x)
     for found in maps.values():
         torch.testing.assert_close(found.sum((1, 2)), torch.ones(3))
         assert not found.requires_grad
@@ -97,9 +97,9 @@ def test_the_model_stays_as_it_was(case):
     state, modes = copy.deepcopy(model.state_dict()), [p.training for p in model.modules()]
     fused = [block.attn.fused_attn for block in model.vit.blocks]
     assert fused == [True, False]
-    attention.maps(model, x)
+    attention.attention_maps(model, x)
     with pytest.raises(RuntimeError):
-        attention.maps(model, x[:, :40])  # fewer patches than positions
+        attention.attention_maps(model, x[:, :40])  # fewer patches than positions
     with pytest.raises(ZeroDivisionError), attention._recorded(model):
         raise ZeroDivisionError
     assert [block.attn.fused_attn for block in model.vit.blocks] == fused

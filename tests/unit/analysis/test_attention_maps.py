@@ -9,7 +9,7 @@ from lib.analysis import attention_maps
 from lib.config import override
 from lib.data import Source, icbhi, synthetic
 from lib.evaluation import scores
-from lib.features.frontends import front_end
+from lib.features.frontends import frontend_for
 from lib.runs import folder as runs_folder
 from lib.runs import plan
 
@@ -27,7 +27,7 @@ def here(small_store, tmp_path, monkeypatch):
     stores = {}
     source = Source("icbhi", tmp_path, "partial", "")
     made = plan.Study(profiles.get("quick"), source, _stores=stores)
-    stores[source, front_end(applied)] = small_store
+    stores[source, frontend_for(applied)] = small_store
     return made
 
 

@@ -19,7 +19,7 @@ def clouds(n=60, seed=0):
 
 def test_knn_equals_scikit_learn_leave_one_out():
     z, label, patient, device = clouds()
-    table = embedding.judge(z, label, patient, device).set_index("grouping")
+    table = embedding.separability(z, label, patient, device).set_index("grouping")
     for name, groups in (("class", label), ("device", device)):
         model = KNeighborsClassifier(5, metric="cosine")
         predicted = cross_val_predict(model, z, groups, cv=LeaveOneOut())
@@ -36,7 +36,7 @@ def test_neighbours_of_the_same_patient_can_be_left_out():
     patient = np.repeat(np.arange(12), 8)
     label = patient % 2
     z = np.eye(12)[patient] + 0.01 * rng.normal(size=(96, 12))
-    table = embedding.judge(z, label, patient, label).set_index("grouping")
+    table = embedding.separability(z, label, patient, label).set_index("grouping")
     assert table.kNN["class"] == 100
     assert table.kNN["class, from other patients"] < 70
 
@@ -50,6 +50,6 @@ def test_tsne_keeps_clouds_apart_and_repeats():
 
 def test_abnormal_classes_are_one_where_two_are_asked_for():
     one = {"label": np.array([0, 2, 3]), "patient": np.array(list("abc")), "device": np.array([""])}
-    named = embedding.labels({"x": one}, two=True)
+    named = embedding.point_labels({"x": one}, two=True)
     assert named["normal or not"].tolist() == ["normal", "abnormal", "abnormal"]
-    assert embedding.labels({"x": one})["class"].tolist() == ["normal", "wheeze", "both"]
+    assert embedding.point_labels({"x": one})["class"].tolist() == ["normal", "wheeze", "both"]

@@ -12,7 +12,7 @@ from lib import data, paper
 from lib.analysis import explore
 from lib.data import icbhi, synthetic
 from lib.errors import UserError
-from lib.features.frontends import FrontEnd
+from lib.features.frontends import Fbank
 from lib.models.ast import grid
 from lib.plots import dataset, style
 
@@ -50,7 +50,7 @@ def test_a_few_patients_make_half_of_the_cycles(official):
     table = explore.by_patient(official)
     assert len(table) == 126 and table.to_numpy().sum() == 6898
     assert table.sum(axis=1).is_monotonic_decreasing
-    alt = style.alt_text(dataset.patients(table))
+    alt = style.alt_text(dataset.plot_patients(table))
     total, half = 0, 0
     for cycles in table.sum(axis=1):
         total, half = total + cycles, half + 1
@@ -97,7 +97,7 @@ def test_examples_are_cycles_of_their_label(source):
     for breath in explore.breaths(source, table, ("crackle", "wheeze")):
         row = table[(table.recording == breath.recording) & (table.start == breath.start)]
         assert row.label.tolist() == [breath.label]
-        assert len(explore.clip(breath, FrontEnd(clip_seconds=2.0))) == 32000
+        assert len(explore.clip(breath, Fbank(clip_seconds=2.0))) == 32000
     recording, path = explore.example(source, table)
     assert path.stem == recording
 
@@ -119,7 +119,7 @@ def test_facts_of_the_published_grid():
 
 
 def test_how_far_changed_features_are_from_changed_samples(source):
-    front = FrontEnd(clip_seconds=1.0, pad="cyclic", fade="none")
+    front = Fbank(clip_seconds=1.0, pad="cyclic", fade="none")
     table = (
         explore.wave_error(source, front, 1.1, 1e-4).set_index("change of samples").astype(float)
     )

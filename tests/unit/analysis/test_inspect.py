@@ -31,10 +31,10 @@ def few(monkeypatch):
 def test_a_run_keeps_it_and_its_numbers_stay_the_same(small_store, tmp_path, few):
     plain = make(tmp_path / "plain", small_store, SMALL)
     kept = make(tmp_path / "kept", small_store, override(SMALL, save_landscape=True))
-    assert inspect.read(plain) is None
+    assert inspect.read_analysis(plain) is None
     for name in ("history.csv", "result.json"):
         assert (plain / name).read_bytes() == (kept / name).read_bytes()
-    found = inspect.read(kept)
+    found = inspect.read_analysis(kept)
     assert found["clips"] == 6 and found["line/loss"].shape == (3,)
     assert found["plane/loss"].shape == (3, 3) and found["plane/position"].tolist() == [-1, 0, 1]
     assert found["loss"] == found["line/loss"][1]
@@ -68,7 +68,7 @@ def test_responses_are_those_of_the_same_test_clips(small_store, tmp_path):
     keys = [
         f"spectrum/{name}/{kind}" for name in layers for kind in ("frequency", "diagonal", "map")
     ]
-    assert list(inspect.read(kept)) == keys
+    assert list(inspect.read_analysis(kept)) == keys
     torch.manual_seed(0)
     model = models.build(SMALL, 40, 32).train()  # it is put into evaluation mode
     loaded = dataset.load(small_store, np.zeros(48, int), 40, "dataset", torch.device("cpu"))
@@ -104,6 +104,6 @@ def test_shown_are_the_longest_cycles_of_different_patients():
 def test_it_is_published_with_the_record(small_store, tmp_path, few):
     kept = make(tmp_path / "kept", small_store, override(SMALL, save_landscape=True))
     (copy,) = runs_folder.publish([kept])
-    found, published = inspect.read(kept), inspect.read(copy)
+    found, published = inspect.read_analysis(kept), inspect.read_analysis(copy)
     assert found.keys() == published.keys()
     assert all(np.array_equal(found[key], published[key]) for key in found)

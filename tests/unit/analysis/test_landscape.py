@@ -139,7 +139,7 @@ def test_each_filter_moves_by_its_own_length():
     model[5].weight.data[1] = 0  # a dead filter stays
     own = {name: w.detach().clone() for name, w in model.named_parameters()}
     x, y = x[:4], y[:4]
-    back, middle, forth = seen(model, lambda: landscape.line(model, x, y, 3, 1.0, 7))
+    back, middle, forth = seen(model, lambda: landscape.loss_line(model, x, y, 3, 1.0, 7))
     for name in ("0.weight", "5.weight"):
         for i, weights in enumerate(own[name]):
             step = forth[name][i] - weights
@@ -148,8 +148,8 @@ def test_each_filter_moves_by_its_own_length():
             torch.testing.assert_close(middle[name][i], weights)
     for name in ("0.bias", "1.weight", "1.bias", "5.bias"):
         assert torch.equal(forth[name], own[name])
-    again = seen(model, lambda: landscape.line(model, x, y, 3, 1.0, 7))[2]
-    other = seen(model, lambda: landscape.line(model, x, y, 3, 1.0, 8))[2]
+    again = seen(model, lambda: landscape.loss_line(model, x, y, 3, 1.0, 7))[2]
+    other = seen(model, lambda: landscape.loss_line(model, x, y, 3, 1.0, 8))[2]
     assert torch.equal(again["0.weight"], forth["0.weight"])
     assert not torch.isclose(other["0.weight"], forth["0.weight"]).any()
 
@@ -157,7 +157,7 @@ def test_each_filter_moves_by_its_own_length():
 def test_frozen_weights_do_not_move():
     model, x, y = transformer()
     own = {name: w.detach().clone() for name, w in model.named_parameters()}
-    moved = seen(model, lambda: landscape.line(model, x, y, 3, 1.0, 7))[2]
+    moved = seen(model, lambda: landscape.loss_line(model, x, y, 3, 1.0, 7))[2]
     assert [n for n in own if not torch.equal(own[n], moved[n])] == [
         "vit.cls_token", "classifier.1.weight",
     ]  # fmt: skip
@@ -165,7 +165,7 @@ def test_frozen_weights_do_not_move():
 
 def test_line_has_the_loss_itself_in_the_middle():
     model, x, y = network()
-    positions, losses = landscape.line(model, x, y, 5, 0.5, 0)
+    positions, losses = landscape.loss_line(model, x, y, 5, 0.5, 0)
     np.testing.assert_allclose(positions, [-0.5, -0.25, 0, 0.25, 0.5])
     assert positions.dtype == losses.dtype == np.float32 and losses.shape == (5,)
     slow = copy.deepcopy(model).double().eval()
@@ -175,11 +175,11 @@ def test_line_has_the_loss_itself_in_the_middle():
 
 def test_plane_is_spanned_by_line_and_another_direction():
     model, x, y = network()
-    positions, losses = landscape.plane(model, x, y, 3, 1.0, 4)
-    np.testing.assert_allclose(losses[1], landscape.line(model, x, y, 3, 1.0, 4)[1])
+    positions, losses = landscape.loss_plane(model, x, y, 3, 1.0, 4)
+    np.testing.assert_allclose(losses[1], landscape.loss_line(model, x, y, 3, 1.0, 4)[1])
     assert losses.shape == (3, 3) and losses.dtype == np.float32
     short = x[:4], y[:4]
-    found = seen(model, lambda: landscape.plane(model, *short, 3, 1.0, 4))
+    found = seen(model, lambda: landscape.loss_plane(model, *short, 3, 1.0, 4))
     own = model[0].weight.detach()
     first, second = found[5]["0.weight"] - own, found[7]["0.weight"] - own
     for i in range(3):
@@ -194,8 +194,8 @@ def test_plane_is_spanned_by_line_and_another_direction():
 MEASURES = {
     "eigenvalue": lambda *case: landscape.largest_eigenvalue(*case)[0],
     "sharpness": lambda *case: landscape.sharpness(*case, 0.1),
-    "line": lambda *case: landscape.line(*case, 3, 1.0, 0)[1],
-    "plane": lambda *case: landscape.plane(*case, 3, 1.0, 0)[1],
+    "line": lambda *case: landscape.loss_line(*case, 3, 1.0, 0)[1],
+    "plane": lambda *case: landscape.loss_plane(*case, 3, 1.0, 0)[1],
 }
 
 

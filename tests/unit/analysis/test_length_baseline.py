@@ -25,19 +25,19 @@ def events(long: float) -> pd.DataFrame:
 
 
 def test_a_length_that_tells_all_but_one():
-    row = length_baseline.table(events(2.0)).set_index("Task").loc["Task 11"]
+    row = length_baseline.length_scores(events(2.0)).set_index("Task").loc["Task 11"]
     assert row["Cut at (s)"] == "1.50"
     # inter: SP 1, SE 3/4: AS .875, HS .857, Score .866; intra: 1
     assert (row.inter, row.intra, row.Mean) == ("0.866", "1.000", "0.933")
     assert row.SP == "1.000" and row.SE == "0.875"
     low, high = map(float, row["95% interval"].split(" to "))
     assert 0.5 < low < 0.933 < high <= 1
-    assert (length_baseline.table(events(2.0)).Mean == "0.933").all()  # task 12 as well
+    assert (length_baseline.length_scores(events(2.0)).Mean == "0.933").all()  # task 12 as well
 
 
 def test_a_length_that_tells_nothing():
     """Everything is one answer: the Score of that is .25 where it is "Normal"."""
-    row = length_baseline.table(events(1.0)).iloc[0]
+    row = length_baseline.length_scores(events(1.0)).iloc[0]
     assert row["Cut at (s)"] == "" and row.Mean == "0.250"
 
 

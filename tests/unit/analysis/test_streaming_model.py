@@ -17,7 +17,7 @@ from lib.data.sprsound import POOR
 from lib.data.synthetic_sprsound import write
 from lib.errors import UserError
 from lib.features import cache
-from lib.features.frontends import clip_frames, front_end
+from lib.features.frontends import clip_frames, frontend_for
 from lib.runs import folder as runs_folder
 from lib.training import dataset
 
@@ -36,7 +36,7 @@ def root(tmp_path_factory):
 def windows(root, monkeypatch):
     monkeypatch.setattr(lib_paths, "available_cores", lambda: 1)
     monkeypatch.setattr("lib.features.cache_build.cores", lambda: 1)
-    return cache.store_for(data.sprsound_source(root), front_end(CNN), progress=False)
+    return cache.cache_for(data.sprsound_source(root), frontend_for(CNN), progress=False)
 
 
 def keep(folder, experiment=CNN, **result) -> tuple:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lib.plots import landscape as plots
-from lib.plots.style import alt_text, png
+from lib.plots.style import alt_text, to_png
 
 COLUMNS = ["method", "seed", "position", "loss"]
 ROWS = [("CE", 1, -1.0, 4.0), ("CE", 1, 0.0, 1.0), ("CE", 1, 1.0, 5.0)]
@@ -17,7 +17,7 @@ FOUND = pd.DataFrame(ROWS, columns=COLUMNS)
 
 
 def test_slices_draws_means_and_seeds():
-    fig = plots.slices(FOUND)
+    fig = plots.plot_loss_lines(FOUND)
     lines = [line.get_ydata().tolist() for line in fig.axes[0].lines]
     assert lines == [[4, 1, 5], [2, 3, 6], [3, 2, 5.5], [1.5, 1, 2], [1.5, 1, 2]]
     assert [line.get_xdata().tolist() for line in fig.axes[0].lines] == [[-1, 0, 1]] * 5
@@ -28,14 +28,14 @@ def test_slices_draws_means_and_seeds():
 
 
 def test_slices_without_seeds():
-    fig = plots.slices(FOUND[FOUND.seed == 1].drop(columns="seed"))
+    fig = plots.plot_loss_lines(FOUND[FOUND.seed == 1].drop(columns="seed"))
     assert [len(line.get_ydata()) for line in fig.axes[0].lines] == [3, 3]
 
 
 def test_surface_shares_its_levels_and_stands_upright():
     positions = np.linspace(-1, 1, 5)
     rising = np.arange(5.0)[:, None] + np.zeros(5)  # along the second direction alone
-    fig = plots.surface(positions, {"CE": rising, "SAM": 0.5 * rising + 1})
+    fig = plots.plot_loss_planes(positions, {"CE": rising, "SAM": 0.5 * rising + 1})
     panels = [ax for ax in fig.axes if ax.get_title()]
     assert [ax.get_title() for ax in panels] == ["CE", "SAM"]
     levels = [ax.collections[0].levels for ax in panels]
@@ -51,16 +51,18 @@ def test_a_flat_surface_can_be_drawn():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         flat = np.full((3, 3), 0.5)
-        assert len(png(plots.surface(np.array([-1, 0, 1]), {"SAM": flat}))) > 1000
+        assert len(to_png(plots.plot_loss_planes(np.array([-1, 0, 1]), {"SAM": flat}))) > 1000
         steep = flat + np.arange(3)
-        assert len(png(plots.surface(np.array([-1, 0, 1]), {"SAM": flat + 0.01, "CE": steep})))
+        assert len(
+            to_png(plots.plot_loss_planes(np.array([-1, 0, 1]), {"SAM": flat + 0.01, "CE": steep}))
+        )
 
 
 def test_attention_lies_over_the_spectrogram():
     rng = np.random.default_rng(0)
     spectrogram, one = rng.normal(size=(300, 128)), rng.uniform(1, 3, (300, 128))
     one[150, 20], one[298:] = 9.0, np.nan
-    fig = plots.attention(
+    fig = plots.plot_attention(
         spectrogram, {"last": one, "rollout": np.ones((300, 128))}, "101, crackle"
     )
     plain, last, rollout = fig.axes
@@ -80,9 +82,9 @@ def test_attention_lies_over_the_spectrogram():
         fig
     )
     assert alt_text(fig).startswith("101, crackle: spectrogram of 3.0 s")
-    assert fig.axes[-1].get_xlabel() == "time (s)" and len(png(fig)) > 1000
+    assert fig.axes[-1].get_xlabel() == "time (s)" and len(to_png(fig)) > 1000
 
 
 def test_nothing_to_draw_is_said():
-    for fig in (plots.slices(FOUND[:0]), plots.surface(np.zeros(1), {})):
+    for fig in (plots.plot_loss_lines(FOUND[:0]), plots.plot_loss_planes(np.zeros(1), {})):
         assert "no run is finished" in alt_text(fig)

@@ -6,7 +6,7 @@ import pytest
 
 from lib.data.sprsound import TASKS
 from lib.plots import results, sprsound
-from lib.plots.style import alt_text, png
+from lib.plots.style import alt_text, to_png
 
 
 def _panel(task, clips=60):
@@ -102,4 +102,4 @@ def test_nothing_to_draw_is_said():
 
 
 def test_same_input_same_bytes(record):
-    assert png(sprsound.windows(*record)) == png(sprsound.windows(*record))
+    assert to_png(sprsound.windows(*record)) == to_png(sprsound.windows(*record))
