@@ -15,6 +15,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from lib.errors import UserError
+from lib.paths import features_root
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ELOOP)
@@ -160,6 +161,27 @@ def sha256_of(path: Path) -> str:
     """Return the sha256 of a file's bytes."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def checksums(paths: dict[str, Path]) -> dict[str, str]:
+    """Return name -> `sha256_of` its file, remembered by the file's size and time of change.
+
+    A file that was changed and given its old size and time back is not noticed.
+    """
+    memory_path = features_root() / "checksums.json"
+    try:
+        memory = read_json(memory_path)
+    except UserError:  # without the memory every file is read again
+        memory = {}
+    stats = {name: path.stat() for name, path in paths.items()}
+    keys = {
+        name: f"{paths[name].resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
+        for name, stat in stats.items()
+    }
+    new = {key: sha256_of(paths[name]) for name, key in keys.items() if key not in memory}
+    if new:
+        write_json(memory_path, memory | new)
+    return {name: (memory | new)[key] for name, key in keys.items()}
 
 
 def digest(value: object) -> str:

@@ -38,7 +38,7 @@ class Source:
     banner: str  # "" if official, else a sentence for every page
 
 
-def find(stand_in: Source | None = None) -> Source:
+def find_icbhi(stand_in: Source | None = None) -> Source:
     """ICBHI's recordings: DATA_ROOT, else `data/`, else `stand_in`, else synthetic ones.
 
     Raises `UserError` if DATA_ROOT holds none, unless it is SPRSound's alone.

@@ -9,7 +9,7 @@ import torch
 import torchaudio
 
 from lib.errors import UserError
-from lib.features.frontends import FrontEnd
+from lib.features.frontends import Fbank
 
 FADE_SAMPLES = 1000  # official code: rate / 16, at 16 kHz
 
@@ -66,13 +66,13 @@ def cut_or_repeat(wave: np.ndarray, samples: int, pad: str) -> np.ndarray:
     return fade(filled, 0, FADE_SAMPLES) if pad == "repeat" else filled
 
 
-def recording_wave(path: Path, front: FrontEnd) -> np.ndarray:
+def recording_wave(path: Path, front: Fbank) -> np.ndarray:
     """A whole recording at the front end's rate, faded in and out if the fade is per recording."""
     wave = resample(*read(path), front.rate_hz)
     return fade(wave, FADE_SAMPLES, FADE_SAMPLES) if front.fade == "recording" else wave
 
 
-def cycle_clip(wave: np.ndarray, start: float, end: float, front: FrontEnd) -> np.ndarray:
+def cycle_clip(wave: np.ndarray, start: float, end: float, front: Fbank) -> np.ndarray:
     """One cycle, `start` to `end` in seconds, of a `recording_wave` as a clip (samples,).
 
     Raises `UserError` if the wave holds nothing between them.

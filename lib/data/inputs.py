@@ -8,7 +8,7 @@ import pandas as pd
 
 from lib.data import Source, icbhi, sprsound
 from lib.errors import UserError
-from lib.features.frontends import Front
+from lib.features.frontends import Frontend
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ READERS = {
 }
 
 
-def clips(source: Source, front: Front) -> pd.DataFrame:
+def clips(source: Source, front: Frontend) -> pd.DataFrame:
     """The clips that have audio, a recording's ones in consecutive rows.
 
     Where an annotation is at fault, the audio is read too, to list all faults in one `UserError`.

@@ -16,8 +16,7 @@ from scipy.signal import butter, sosfilt
 
 from lib.data import MARK
 from lib.data.icbhi import CLASSES, FOLDER, LOCATIONS, SPLIT_FILE
-from lib.features.cache import digest
-from lib.files import temp_path, write_json, write_text
+from lib.files import digest, temp_path, write_json, write_text
 from lib.paths import features_root
 
 VERSION = 1  # raise it when the same settings give other sounds

@@ -7,9 +7,6 @@ written to and normalised only when a batch is read (`lib.training.dataset`).
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,12 +15,12 @@ import numpy as np
 import pandas as pd
 
 from lib.errors import UserError
-from lib.files import file_lock, read_json, write_json
+from lib.files import checksums, digest, file_lock, read_json
 from lib.paths import features_root
 
 if TYPE_CHECKING:
     from lib.data import Source
-    from lib.features.frontends import Front
+    from lib.features.frontends import Frontend
 
 REQUIRED = ("recording", "cycle", "start", "end", "split")
 LABELLINGS = (
@@ -40,7 +37,7 @@ AUDIOSET = (-4.2677393, 4.5689974)  # mean and std of AudioSet's fbank, as publi
 
 
 @dataclass(frozen=True)
-class Store:
+class FeatureCache:
     """An opened store: one row of `cycles` per item, features unnormalised float16."""
 
     path: Path
@@ -56,7 +53,7 @@ class Store:
         return self.features[int(first) : int(first) + int(frames)]
 
 
-def open_store(path: Path) -> Store:
+def open_cache(path: Path) -> FeatureCache:
     """Open a store made here or elsewhere; takes well under a second.
 
     A fingerprint that is missing is made by hashing the three files (once; then remembered).
@@ -75,11 +72,11 @@ def open_store(path: Path) -> Store:
         raise UserError(f"{path}: {fault}; build it again")
     if "fingerprint" not in meta:
         parts = {name: path / name for name in ("cycles.csv", "features.npy", "meta.json")}
-        meta["fingerprint"] = digest(hashes(parts))
-    return Store(path, cycles, features, meta)
+        meta["fingerprint"] = digest(checksums(parts))
+    return FeatureCache(path, cycles, features, meta)
 
 
-def require(store: Store, front: Front) -> None:
+def require_frontend(store: FeatureCache, front: Frontend) -> None:
     """Raise `UserError` naming the settings in which a store differs from the wanted front end.
 
     A store from elsewhere may not name its front end; then its shape must fit.
@@ -98,7 +95,7 @@ def require(store: Store, front: Front) -> None:
         )
 
 
-def store_for(source: Source, front: Front, progress: bool = True) -> Store:
+def cache_for(source: Source, front: Frontend, progress: bool = True) -> FeatureCache:
     """The store of these recordings under this front end, built or finished first if needed.
 
     Its folder is named by a hash of the bytes of the input files and of the front end, so a
@@ -114,35 +111,7 @@ def store_for(source: Source, front: Front, progress: bool = True) -> Store:
     with file_lock(features_root() / f".{path.name}.lock", wait=True):  # one builder at a time
         if not (path / "meta.json").exists():
             cache_build.build(path, source, front, fingerprint, progress)
-    return open_store(path)
-
-
-def hashes(paths: dict[str, Path]) -> dict[str, str]:
-    """Name -> sha256 of its file's bytes; remembered by size and time of change.
-
-    A file that was changed and given its old size and time back is not seen.
-    """
-    memory_path = features_root() / "hashes.json"
-    try:
-        memory = read_json(memory_path)
-    except UserError:
-        memory = {}  # only a memory: without it every file is read again
-    result, news = {}, {}
-    for name, path in paths.items():
-        stat = os.stat(path)
-        key = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
-        if key not in memory:
-            with open(path, "rb") as handle:
-                news[key] = hashlib.file_digest(handle, "sha256").hexdigest()
-        result[name] = memory.get(key) or news[key]
-    if news:
-        write_json(memory_path, {**memory, **news})
-    return result
-
-
-def digest(value: object) -> str:
-    """sha256 of a JSON-able value."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    return open_cache(path)
 
 
 def _read_cycles(path: Path) -> pd.DataFrame:

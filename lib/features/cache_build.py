@@ -20,9 +20,16 @@ from lib.data.icbhi import raise_all
 from lib.data.inputs import READERS
 from lib.errors import UserError
 from lib.features import cache_extract
-from lib.features.cache import digest, hashes
-from lib.features.frontends import Front
-from lib.files import atomic_write, disk_errors, remove_stale, write_json, write_text
+from lib.features.frontends import Frontend
+from lib.files import (
+    atomic_write,
+    checksums,
+    digest,
+    disk_errors,
+    remove_stale,
+    write_json,
+    write_text,
+)
 from lib.paths import available_cores
 
 LOG = "progress.txt"  # the recordings that are done
@@ -31,17 +38,17 @@ VERSION = 3  # raise it when the same input gives other features
 
 CACHED = 1 << 17  # numbers at once for mean and std: few enough for the cache
 
-Job = tuple[Path, list[list[float]], Front]  # audio file, [start, end] of its clips
+Job = tuple[Path, list[list[float]], Frontend]  # audio file, [start, end] of its clips
 Made = tuple[np.ndarray, tuple[float, float]]  # features, their sum and sum of squares
 
 
-def fingerprint(source: Source, front: Front) -> str:
+def fingerprint(source: Source, front: Frontend) -> str:
     """sha256 of the bytes of every input file and of the front end's settings."""
     files = READERS[source.dataset].inputs(source.root)
-    return digest([VERSION, source.dataset, asdict(front), hashes(files)])
+    return digest([VERSION, source.dataset, asdict(front), checksums(files)])
 
 
-def build(path: Path, source: Source, front: Front, mark: str, progress: bool) -> None:
+def build(path: Path, source: Source, front: Frontend, mark: str, progress: bool) -> None:
     """Write the store `path` with the fingerprint `mark`; an interrupted build goes on.
 
     Features of recordings are written to their places and synced to the disk, then their names go
@@ -194,7 +201,7 @@ def _mean_std(sums: list[tuple[float, float]], count: int) -> dict[str, float]:
     return {"mean": round(mean, 4), "std": round(math.sqrt(square - mean**2), 4)}
 
 
-def _finish(path: Path, cycles: pd.DataFrame, source: Source, front: Front, known: dict) -> None:
+def _finish(path: Path, cycles: pd.DataFrame, source: Source, front: Frontend, known: dict) -> None:
     write_text(path / "cycles.csv", cycles.to_csv(index=False, lineterminator="\n"))
     meta = {
         "name": READERS[source.dataset].names[source.kind],

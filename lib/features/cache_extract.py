@@ -7,15 +7,15 @@ import pandas as pd
 
 from lib.data.icbhi import PAST_END_SECONDS
 from lib.errors import UserError
-from lib.features.frontends import Front, FrontEnd, Mfcc
+from lib.features.frontends import Fbank, Frontend, Mfcc
 
 
-def placed(table: pd.DataFrame, front: Front) -> tuple[pd.DataFrame, tuple[int, ...]]:
+def placed(table: pd.DataFrame, front: Frontend) -> tuple[pd.DataFrame, tuple[int, ...]]:
     """The table of clips as a store keeps it, and the shape of its features.
 
     A ragged store's clips lie one behind the other: columns offset and frames say where.
     """
-    if isinstance(front, FrontEnd):
+    if isinstance(front, Fbank):
         return table, (len(table), front.frames, front.mels)
     edges = (table[["start", "end"]] * front.rate_hz).round().astype(int)
     frames = front.stored(edges.end - edges.start)
@@ -30,7 +30,7 @@ def rows(clips: pd.DataFrame) -> slice:
     return slice(int(clips.offset.iloc[0]), int(clips.offset.iloc[-1] + clips.frames.iloc[-1]))
 
 
-def features(path: Path, times: list[list[float]], front: Front) -> np.ndarray:
+def features(path: Path, times: list[list[float]], front: Frontend) -> np.ndarray:
     """All clips [start, end] (s) of one recording, float16: (clips, frames, mels) or, of MFCC,
     (all frames, coefficients).
 
@@ -40,14 +40,14 @@ def features(path: Path, times: list[list[float]], front: Front) -> np.ndarray:
     return make(path, times, front).astype(np.float16, copy=False)
 
 
-def described(front: Front) -> dict:
+def described(front: Frontend) -> dict:
     """What meta.json says of the features beside the front end's settings."""
     if isinstance(front, Mfcc):
         return front.shape | {"hop_ms": 1000 * front.hop / front.rate_hz}
     return front.shape | {"hop_ms": front.hop_ms, "clip_seconds": front.clip_seconds}
 
 
-def _fbank(path: Path, times: list[list[float]], front: FrontEnd) -> np.ndarray:
+def _fbank(path: Path, times: list[list[float]], front: Fbank) -> np.ndarray:
     import torch  # here: who only writes needs none
 
     from lib.data.audio import cycle_clip, recording_wave

@@ -27,7 +27,7 @@ UNITS = {
 
 
 @dataclass(frozen=True)
-class FrontEnd:
+class Fbank:
     """Every choice between a recording and its features. Defaults: Bae et al. 2023, section 3."""
 
     rate_hz: int = 16000
@@ -85,10 +85,10 @@ class Mfcc:
         return 1 + samples // self.hop
 
 
-Front = FrontEnd | Mfcc
+Frontend = Fbank | Mfcc
 
 
-def front_end(experiment: Experiment) -> Front:
+def frontend_for(experiment: Experiment) -> Frontend:
     """The front end that an experiment asks for."""
     if experiment.frontend == "mfcc":
         return Mfcc(
@@ -98,16 +98,16 @@ def front_end(experiment: Experiment) -> Front:
             scale=experiment.scale,
             unit=UNITS.get(experiment.task, "event"),
         )
-    return FrontEnd(clip_seconds=experiment.clip_seconds, pad=experiment.pad, fade=experiment.fade)
+    return Fbank(clip_seconds=experiment.clip_seconds, pad=experiment.pad, fade=experiment.fade)
 
 
 def clip_frames(experiment: Experiment) -> int:
     """Frames of a clip as the model sees it."""
-    front = front_end(experiment)
+    front = frontend_for(experiment)
     return front.frames(experiment.clip_seconds) if isinstance(front, Mfcc) else front.frames
 
 
-def fbank(waves: Tensor, front: FrontEnd) -> Tensor:
+def fbank(waves: Tensor, front: Fbank) -> Tensor:
     """Log-mel energies, (B, samples) in [-1, 1] -> (B, frames, mels), natural logarithm.
 
     Equals `torchaudio.compliance.kaldi.fbank(htk_compat=True, window_type="hanning",
@@ -130,7 +130,7 @@ def fbank(waves: Tensor, front: FrontEnd) -> Tensor:
     return torch.cat(parts, dim=2).clamp_(min=SMALLEST).log_()  # (B, frames, mels)
 
 
-def noise_power(front: FrontEnd, std: float) -> Tensor:
+def noise_power(front: Fbank, std: float) -> Tensor:
     """What white noise of this standard deviation adds to each mel's power on average, (mels,).
 
     The samples of noise are independent, so the power of their sum is the sum of their powers: that
@@ -151,7 +151,7 @@ def _hann(samples: int) -> Tensor:
 
 
 @cache
-def _filters(front: FrontEnd, size: int) -> list[tuple[slice, Tensor]]:
+def _filters(front: Fbank, size: int) -> list[tuple[slice, Tensor]]:
     """The mel filters in blocks (bins, mels), each with the bins that it does not leave out."""
     import torch
 
@@ -161,7 +161,7 @@ def _filters(front: FrontEnd, size: int) -> list[tuple[slice, Tensor]]:
     return [(one, block[one].contiguous()) for one, block in zip(bins, blocks, strict=True)]
 
 
-def _triangles(front: FrontEnd, size: int) -> Tensor:
+def _triangles(front: Fbank, size: int) -> Tensor:
     """Triangular mel filters (size / 2 + 1, mels), from 20 Hz to half the rate."""
     import torch
 
@@ -184,10 +184,10 @@ def mfcc(wave: Tensor, front: Mfcc) -> Tensor:
     both ends, power, Slaney's mel scale and area-normalised filters from 0 Hz to half the rate,
     decibels cut 80 below the clip's loudest, orthonormal DCT-II. No z-score: it belongs to a batch.
     """
-    return _transform(front)(scaled(wave, front.scale)).T
+    return _transform(front)(scale_waveform(wave, front.scale)).T
 
 
-def scaled(wave: Tensor, scale: str) -> Tensor:
+def scale_waveform(wave: Tensor, scale: str) -> Tensor:
     """A wave within +-0.5; silence becomes zeros.
 
     zero_mean: mean 0, the largest magnitude 0.5 (the paper). minmax: smallest -0.5, largest 0.5,

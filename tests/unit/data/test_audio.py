@@ -8,7 +8,7 @@ import torchaudio
 
 from lib.data import audio
 from lib.errors import UserError
-from lib.features.frontends import FrontEnd
+from lib.features.frontends import Fbank
 
 RNG = np.random.default_rng(0)
 
@@ -121,7 +121,7 @@ def test_recording_and_cycle_of_the_official_front_end(tmp_path):
     """By hand: resample, fade 1,000 samples of the recording, slice at int(seconds * rate)."""
     wave = np.full(32000, 0.5, np.float32)
     soundfile.write(tmp_path / "a.wav", wave, 16000, subtype="FLOAT")
-    front = FrontEnd(clip_seconds=0.5)
+    front = Fbank(clip_seconds=0.5)
     whole = audio.recording_wave(tmp_path / "a.wav", front)
     assert whole[0] == whole[-1] == 0
     np.testing.assert_allclose(whole[[500, 999, 1000, -501]], [0.25025, 0.5, 0.5, 0.25025], 1e-5)
@@ -134,7 +134,7 @@ def test_recording_and_cycle_of_the_official_front_end(tmp_path):
 
 def test_fade_of_each_cycle(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.full(32000, 0.5, np.float32), 16000, subtype="FLOAT")
-    front = FrontEnd(clip_seconds=0.5, fade="cycle", pad="cyclic")
+    front = Fbank(clip_seconds=0.5, fade="cycle", pad="cyclic")
     whole = audio.recording_wave(tmp_path / "a.wav", front)
     assert (whole == 0.5).all()
     clip = audio.cycle_clip(whole, 1.0, 1.25, front)
@@ -142,7 +142,7 @@ def test_fade_of_each_cycle(tmp_path):
 
 
 def test_a_cycle_past_the_end():
-    front = FrontEnd(clip_seconds=0.5)
+    front = Fbank(clip_seconds=0.5)
     wave = noise(16000)
     assert audio.cycle_clip(wave, 0.9, 1.4, front).shape == (8000,)  # what is there
     with pytest.raises(UserError, match="from 1.0 to 1.4 s lies past the end .* 1.000 s"):
@@ -152,7 +152,7 @@ def test_a_cycle_past_the_end():
 def test_no_fade_leaves_the_samples_of_a_cycle_as_they_are(tmp_path):
     wave = np.random.default_rng(0).normal(0, 0.1, 16000).astype(np.float32)
     soundfile.write(tmp_path / "a.wav", wave, 16000, subtype="FLOAT")
-    front = FrontEnd(clip_seconds=0.5, fade="none", pad="cyclic")
+    front = Fbank(clip_seconds=0.5, fade="none", pad="cyclic")
     whole = audio.recording_wave(tmp_path / "a.wav", front)
     np.testing.assert_array_equal(whole, wave)
     clip = audio.cycle_clip(whole, 0.1, 0.4, front)

@@ -181,7 +181,7 @@ def test_find_takes_the_folder_or_the_one_above_or_below(root, monkeypatch, belo
         given.mkdir()
         (given / "icbhi").symlink_to(root)
     monkeypatch.setenv("DATA_ROOT", str(given))
-    found = data.find()
+    found = data.find_icbhi()
     assert (found.dataset, found.kind) == ("icbhi", "partial")
     assert found.banner == "partial ICBHI: 2 of 920 recordings have audio."
     assert len(icbhi.cycles(found.root)) == 8
@@ -192,7 +192,7 @@ def test_find_takes_the_folder_or_the_one_above_or_below(root, monkeypatch, belo
 def test_all_recordings_with_audio_are_official(root, monkeypatch):
     monkeypatch.setattr(icbhi, "RECORDINGS", 2)
     monkeypatch.setenv("DATA_ROOT", str(root))
-    found = data.find()
+    found = data.find_icbhi()
     assert found == data.Source("icbhi", root, "official", "")
     data.require_official(found, "paper")
 
@@ -202,19 +202,19 @@ def test_find_refuses_a_folder_without_recordings(root, tmp_path, monkeypatch):
     with pytest.raises(
         UserError, match="DATA_ROOT holds no ICBHI_final_database and no BioCAS2022"
     ):
-        data.find()
+        data.find_icbhi()
     for path in icbhi.audio_files(root).values():
         path.unlink()
     monkeypatch.setenv("DATA_ROOT", str(root))
     with pytest.raises(UserError, match="no .wav or .flac recordings there"):
-        data.find()
+        data.find_icbhi()
 
 
 @pytest.mark.parametrize("below", ["", "sprsound", "sprsound/BioCAS2022"])
 def test_a_folder_of_sprsound_alone_leaves_icbhi_synthetic(tmp_path, monkeypatch, below):
     (tmp_path / "sprsound/BioCAS2022").mkdir(parents=True)
     monkeypatch.setenv("DATA_ROOT", str(tmp_path / below))
-    assert data.find().kind == "synthetic"
+    assert data.find_icbhi().kind == "synthetic"
 
 
 @pytest.mark.real

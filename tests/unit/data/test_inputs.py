@@ -7,9 +7,9 @@ import soundfile
 from lib.data import Source, icbhi, inputs, sprsound
 from lib.errors import UserError
 from lib.features import cache_build
-from lib.features.frontends import FrontEnd, Mfcc
+from lib.features.frontends import Fbank, Mfcc
 
-SHORT = FrontEnd(clip_seconds=3.0, pad="zero")
+SHORT = Fbank(clip_seconds=3.0, pad="zero")
 NAMES = ("101_1b1_Al_sc_Meditron", "102_1b1_Tc_mc_AKGC417L", "103_1b1_Al_sc_Meditron")
 
 
@@ -44,7 +44,7 @@ def child(tmp_path):
 def test_marks_of_icbhi_have_not_changed(two, monkeypatch):
     """Runs are found by these marks: only a change of `VERSION` may change them."""
     monkeypatch.setattr(cache_build, "VERSION", 1)
-    assert cache_build.fingerprint(two, FrontEnd()) == (
+    assert cache_build.fingerprint(two, Fbank()) == (
         "1cd7389acfb366a0786003c5ff783c0b696fb6e7b5f152db09f4c14ed359bf64"
     )
     assert cache_build.fingerprint(two, SHORT) == (
@@ -53,7 +53,7 @@ def test_marks_of_icbhi_have_not_changed(two, monkeypatch):
 
 
 def test_marks_of_sprsound_know_bytes_part_and_front_end(child):
-    fronts = (Mfcc(), Mfcc(unit="record"), Mfcc(scale="minmax"), FrontEnd())
+    fronts = (Mfcc(), Mfcc(unit="record"), Mfcc(scale="minmax"), Fbank())
     first, *others = (cache_build.fingerprint(child, front) for front in fronts)
     assert len({first, *others}) == 4 and cache_build.fingerprint(child, Mfcc()) == first
     inter, intra = (child.root / sprsound.PARTS[part][1] for part in ("inter", "intra"))
@@ -67,9 +67,9 @@ def test_marks_of_sprsound_know_bytes_part_and_front_end(child):
 
 def test_tables_by_unit(child, two):
     assert inputs.clips(child, Mfcc())["1-2"].tolist() == ["Wheeze"]
-    assert inputs.clips(child, FrontEnd()).label.tolist() == ["wheeze"]
+    assert inputs.clips(child, Fbank()).label.tolist() == ["wheeze"]
     assert inputs.clips(child, Mfcc(unit="record"))["2-2"].tolist() == ["CAS"]
-    assert inputs.clips(two, FrontEnd()).recording.nunique() == 2  # with audio
+    assert inputs.clips(two, Fbank()).recording.nunique() == 2  # with audio
     with pytest.raises(UserError, match="icbhi has no records .it has events."):
         inputs.clips(two, Mfcc(unit="record"))
 

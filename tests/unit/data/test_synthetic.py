@@ -16,7 +16,7 @@ from lib.config import Experiment
 from lib.data import CLASSES, icbhi, synthetic
 from lib.errors import UserError
 from lib.features import cache
-from lib.features.frontends import FrontEnd, front_end
+from lib.features.frontends import Fbank, frontend_for
 from lib.files import read_json
 from lib.training import trainer
 
@@ -47,7 +47,7 @@ def test_the_first_patients_do_not_depend_on_the_number_of_patients(tmp_path):
 
 def test_default_is_the_official_layout_and_can_be_learnt(tmp_path):
     """A linear model on simple statistics passes Score 70 on patients it never saw."""
-    source = data.find()
+    source = data.find_icbhi()
     assert source.kind == "synthetic" and source.banner.startswith("SYNTHETIC")
     assert icbhi.check(source.root) == []
     with pytest.raises(UserError, match="made up, but real recordings are needed"):
@@ -63,7 +63,7 @@ def test_default_is_the_official_layout_and_can_be_learnt(tmp_path):
     assert {info.samplerate for info in infos} == {4000, 10000, 44100}
     assert {info.subtype for info in infos} == {"PCM_16", "PCM_24"}
 
-    features = cache.store_for(source, FrontEnd(clip_seconds=3.0), progress=False)
+    features = cache.cache_for(source, Fbank(clip_seconds=3.0), progress=False)
     x = np.asarray(features.features, np.float32)
     x = np.concatenate([x.mean(1), x.std(1), np.diff(x, axis=1).std(1)], axis=1)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
@@ -82,8 +82,8 @@ def test_positive_control(tmp_path):
         "control", size="nano", stride=16, clip_seconds=2.0, normalise="dataset", batch_size=8, lr=2e-3,
         epochs=60, spec_augment=0.0, moving_average=0.0,
     )  # fmt: skip
-    features = cache.store_for(data.synthetic_source(), front_end(experiment), progress=False)
-    trainer.fit(experiment, 1, features, front_end(experiment).frames, tmp_path / "run")
+    features = cache.cache_for(data.synthetic_source(), frontend_for(experiment), progress=False)
+    trainer.fit(experiment, 1, features, frontend_for(experiment).frames, tmp_path / "run")
     assert read_json(tmp_path / "run/result.json")["selections"]["last"]["test"]["score"] > 70
 
 

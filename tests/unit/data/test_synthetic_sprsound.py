@@ -32,7 +32,7 @@ def made(tmp_path_factory):
 
 def statistics(source, front, monkeypatch) -> tuple[pd.DataFrame, np.ndarray]:
     monkeypatch.setattr(cache_build, "available_cores", lambda: 1)
-    built = cache.store_for(source, front, progress=False)
+    built = cache.cache_for(source, front, progress=False)
     clips = [np.asarray(built.clip(row), np.float32) for row in range(len(built.cycles))]
     found = [np.concatenate([c.mean(0), c.std(0), np.abs(np.diff(c, axis=0)).mean(0)])
              for c in clips]  # fmt: skip

@@ -19,10 +19,10 @@ import torchaudio
 from lib.data import audio, icbhi, source, sprsound, sprsound_source, synthetic, synthetic_sprsound
 from lib.errors import UserError
 from lib.features import cache, cache_build
-from lib.features.frontends import FrontEnd, Mfcc, mfcc
+from lib.features.frontends import Fbank, Mfcc, mfcc
 from lib.paths import features_root
 
-FRONT = FrontEnd(clip_seconds=0.5)
+FRONT = Fbank(clip_seconds=0.5)
 LABELLED = {"recording": "a", "cycle": 0, "start": 0.0, "end": 1.0, "split": "train"}
 
 
@@ -34,8 +34,8 @@ def root(tmp_path, monkeypatch):
     return tmp_path / "made"
 
 
-def build(root: Path, front: FrontEnd = FRONT) -> cache.Store:
-    return cache.store_for(source(root), front, progress=False)
+def build(root: Path, front: Fbank = FRONT) -> cache.FeatureCache:
+    return cache.cache_for(source(root), front, progress=False)
 
 
 def contents(path: Path) -> dict[str, bytes]:
@@ -132,7 +132,7 @@ def test_an_interrupted_build_goes_on(root, monkeypatch, tmp_path):
         build(root)
     (half,) = (tmp_path / "other").glob("icbhi-*")
     with pytest.raises(UserError, match="no finished feature store"):
-        cache.open_store(half)
+        cache.open_cache(half)
     with open(half / "progress.txt", "a") as log:
         log.write(calls[2].stem)  # cut short: no end of line, so it does not count
     assert contents(build(root).path) == whole
@@ -260,7 +260,7 @@ def test_ragged_store(tmp_path):
     flat = np.arange(40, dtype=np.float16).reshape(10, 4)
     cycles = labelled(3, offset=[0, 2, 5], frames=[2, 3, 3]).drop(columns="label")
     cycles = cycles.assign(**{"1-1": ["a", "b", "c"]})
-    ragged = cache.open_store(write_store(tmp_path / "s", flat, cycles, mean=1.0, std=0.5))
+    ragged = cache.open_cache(write_store(tmp_path / "s", flat, cycles, mean=1.0, std=0.5))
     np.testing.assert_array_equal(ragged.clip(1), flat[2:5])
 
 
@@ -275,7 +275,7 @@ def children(tmp_path, monkeypatch):
 @pytest.mark.parametrize("unit", ["event", "record"])
 def test_a_ragged_store_is_built_of_each_clip(children, unit):
     front = Mfcc(unit=unit)
-    built = cache.store_for(children, front, progress=False)
+    built = cache.cache_for(children, front, progress=False)
     table = (sprsound.events if unit == "event" else sprsound.records)(children.root)
     pd.testing.assert_frame_equal(built.cycles[list(table)], table)
     assert built.features.shape == (built.cycles.frames.sum(), 64)
@@ -290,14 +290,14 @@ def test_a_ragged_store_is_built_of_each_clip(children, unit):
     assert abs(built.meta["mean"] - x.mean()) < 1e-4 and abs(built.meta["std"] - x.std()) < 1e-4
     assert built.path.name.startswith("sprsound-") and built.meta["dataset"] == "sprsound"
     assert built.meta["name"] == "synthetic SPRSound" and built.meta["n_mfcc"] == 64
-    cache.require(built, front)
+    cache.require_frontend(built, front)
     with pytest.raises(UserError, match="coefficients is 64, wanted 32"):
-        cache.require(built, replace(front, n_mfcc=32))
+        cache.require_frontend(built, replace(front, n_mfcc=32))
 
 
 def test_events_as_fixed_clips(children):
     """As ICBHI's cycles, in its four classes: every experiment on those runs on these."""
-    built = cache.store_for(children, FRONT, progress=False)
+    built = cache.cache_for(children, FRONT, progress=False)
     assert built.features.shape == (len(built.cycles), FRONT.frames, 128)
     assert set(built.cycles.label) == {"normal", "crackle", "wheeze", "both"}
     assert {"part", "age", "gender"} <= set(built.cycles)
@@ -314,7 +314,7 @@ def test_events_as_fixed_clips(children):
 
 
 def test_an_interrupted_ragged_build_goes_on(children, monkeypatch, tmp_path):
-    whole = contents(cache.store_for(children, Mfcc(), progress=False).path)
+    whole = contents(cache.cache_for(children, Mfcc(), progress=False).path)
     monkeypatch.setenv("FEATURES_ROOT", str(tmp_path / "other"))
     real, calls = cache_build._features, []
 
@@ -326,15 +326,15 @@ def test_an_interrupted_ragged_build_goes_on(children, monkeypatch, tmp_path):
 
     monkeypatch.setattr(cache_build, "_features", third_fails)
     with pytest.raises(KeyboardInterrupt):
-        cache.store_for(children, Mfcc(), progress=False)
-    assert contents(cache.store_for(children, Mfcc(), progress=False).path) == whole
+        cache.cache_for(children, Mfcc(), progress=False)
+    assert contents(cache.cache_for(children, Mfcc(), progress=False).path) == whole
     assert 1 <= len(calls) - len(set(calls)) < len(set(calls)) - 1
 
 
 def test_a_store_of_one_part_keeps_its_name(tmp_path):
     """All parts are "2023": still text, not a number."""
     path = write_store(tmp_path / "s", np.zeros((1, 2, 3)), labelled(1, part="2023"))
-    assert cache.open_store(path).cycles.part.tolist() == ["2023"]
+    assert cache.open_cache(path).cycles.part.tolist() == ["2023"]
 
 
 @pytest.mark.parametrize(
@@ -351,7 +351,7 @@ def test_a_store_of_one_part_keeps_its_name(tmp_path):
 def test_a_store_that_does_not_fit_is_refused(tmp_path, shape, columns, meta, fault):
     path = write_store(tmp_path / "s", np.zeros(shape), labelled(3, **columns), **meta)
     with pytest.raises(UserError, match=f"{path}: .*{fault}"):
-        cache.open_store(path)
+        cache.open_cache(path)
 
 
 @pytest.mark.parametrize(
@@ -360,7 +360,7 @@ def test_a_store_that_does_not_fit_is_refused(tmp_path, shape, columns, meta, fa
 def test_missing_columns_are_told(tmp_path, drop, fault):
     path = write_store(tmp_path / "s", np.zeros((1, 2, 3)), labelled(1).drop(columns=drop))
     with pytest.raises(UserError, match=fault):
-        cache.open_store(path)
+        cache.open_cache(path)
 
 
 @pytest.mark.parametrize("name", ["meta.json", "cycles.csv", "features.npy"])
@@ -371,7 +371,7 @@ def test_missing_and_broken_files_are_told(tmp_path, name, content):
     if content is not None:
         (path / name).write_bytes(content)
     with pytest.raises(UserError, match=f"{path}.*again"):
-        cache.open_store(path)
+        cache.open_cache(path)
 
 
 def test_a_fingerprint_is_made_when_it_is_missing(tmp_path):
@@ -379,21 +379,21 @@ def test_a_fingerprint_is_made_when_it_is_missing(tmp_path):
         write_store(tmp_path / name, np.full((1, 2, 3), value), labelled(1))
         for name, value in (("a", 1), ("b", 1), ("c", 2))
     ]
-    a, b, c = (cache.open_store(path).meta["fingerprint"] for path in paths)
+    a, b, c = (cache.open_cache(path).meta["fingerprint"] for path in paths)
     assert a == b != c and len(a) == 64
     given = write_store(tmp_path / "d", np.zeros((1, 2, 3)), labelled(1), fingerprint="f")
-    assert cache.open_store(given).meta["fingerprint"] == "f"
+    assert cache.open_cache(given).meta["fingerprint"] == "f"
 
 
 def test_require_names_what_differs(root, tmp_path):
     built = build(root)
-    cache.require(built, FRONT)
+    cache.require_frontend(built, FRONT)
     with pytest.raises(UserError, match="pad is 'repeat', wanted 'zero'.*give another store"):
-        cache.require(built, replace(FRONT, pad="zero"))
+        cache.require_frontend(built, replace(FRONT, pad="zero"))
     foreign = write_store(tmp_path / "s", np.zeros((1, 798, 128)), labelled(1))
-    cache.require(cache.open_store(foreign), FrontEnd())
+    cache.require_frontend(cache.open_cache(foreign), Fbank())
     with pytest.raises(UserError, match="frames is 798, wanted 48"):
-        cache.require(cache.open_store(foreign), FRONT)
+        cache.require_frontend(cache.open_cache(foreign), FRONT)
 
 
 @pytest.mark.real
@@ -403,8 +403,8 @@ def test_real_store_opens_in_a_second_and_foreign_ones_too(real_root, tmp_path):
         pytest.skip("no builder of a foreign store beside the recordings")
     out = tmp_path / "mel"
     subprocess.run([sys.executable, script, out, "--limit", "20"], check=True)
-    foreign = cache.open_store(out)
-    cache.require(foreign, FrontEnd())
+    foreign = cache.open_cache(out)
+    cache.require_frontend(foreign, Fbank())
     assert foreign.features.shape == (20, 798, 128)
     assert "not like for like" in foreign.meta["note"]
     code = f"from lib.features.cache import open_store; open_store({str(out)!r})"

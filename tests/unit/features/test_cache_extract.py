@@ -9,7 +9,7 @@ import torch
 from lib.data import audio
 from lib.errors import UserError
 from lib.features import cache_extract
-from lib.features.frontends import FrontEnd, Mfcc, fbank, mfcc
+from lib.features.frontends import Fbank, Mfcc, fbank, mfcc
 
 FRONT = Mfcc(n_mfcc=8, mels=20)
 TABLE = pd.DataFrame(
@@ -34,7 +34,7 @@ def test_ragged_clips_lie_one_behind_the_other():
 
 
 def test_fixed_clips_are_the_rows_of_the_table():
-    table, shape = cache_extract.placed(TABLE, FrontEnd(clip_seconds=1.0))
+    table, shape = cache_extract.placed(TABLE, Fbank(clip_seconds=1.0))
     assert table is TABLE and shape == (3, 98, 128)
     assert cache_extract.rows(table.loc[1:2]) == slice(1, 3)
 
@@ -57,14 +57,14 @@ def test_a_recording_at_another_rate_has_as_many_frames(tmp_path):
 
 
 def test_fbank_of_each_clip(path):
-    front = FrontEnd(clip_seconds=0.5)
+    front = Fbank(clip_seconds=0.5)
     got = cache_extract.features(path, [[0.0, 0.4]], front)
     clip = audio.cycle_clip(audio.recording_wave(path, front), 0.0, 0.4, front)
     want = fbank(torch.from_numpy(clip)[None], front).numpy()
     np.testing.assert_allclose(got, want, rtol=1e-3)
 
 
-@pytest.mark.parametrize("front", [FRONT, FrontEnd(clip_seconds=0.5)])
+@pytest.mark.parametrize("front", [FRONT, Fbank(clip_seconds=0.5)])
 def test_what_lies_past_the_end_is_told(path, front):
     with pytest.raises(UserError, match="annotated to 2.020 s, but it ends at 2.000 s"):
         cache_extract.features(path, [[0.0, 1.0], [1.0, 2.02]], front)
@@ -74,5 +74,5 @@ def test_what_lies_past_the_end_is_told(path, front):
 
 def test_what_meta_says():
     assert cache_extract.described(FRONT) == {"n_mfcc": 8, "hop_ms": 16.0}
-    fixed = cache_extract.described(FrontEnd())
+    fixed = cache_extract.described(Fbank())
     assert fixed == {"frames": 798, "mels": 128, "hop_ms": 10, "clip_seconds": 8.0}

@@ -13,14 +13,14 @@ from scipy.fft import dct
 from lib.config import Experiment
 from lib.errors import UserError
 from lib.features.frontends import (
-    FrontEnd,
+    Fbank,
     Mfcc,
     clip_frames,
     fbank,
-    front_end,
+    frontend_for,
     mfcc,
     noise_power,
-    scaled,
+    scale_waveform,
 )
 
 
@@ -35,7 +35,7 @@ def waves(seconds: float, rate: int = 16000) -> torch.Tensor:
     ])  # fmt: skip
 
 
-@pytest.mark.parametrize("front", [FrontEnd(), FrontEnd(clip_seconds=1.23), FrontEnd(mels=64)])
+@pytest.mark.parametrize("front", [Fbank(), Fbank(clip_seconds=1.23), Fbank(mels=64)])
 def test_equals_kaldi(front):
     batch = waves(front.clip_seconds)
     got = fbank(batch, front)
@@ -50,7 +50,7 @@ def test_equals_kaldi(front):
 
 def test_one_frame_by_the_definition():
     """Loop in float64: mean, pre-emphasis, Hanning, power spectrum, triangles in mel, log."""
-    front = FrontEnd(clip_seconds=0.025)
+    front = Fbank(clip_seconds=0.025)
     wave = waves(0.025)[0]
     x = wave.double().numpy()
     x = x - x.mean()
@@ -72,7 +72,7 @@ def test_one_frame_by_the_definition():
 
 
 def test_a_batch_is_its_clips():
-    front = FrontEnd(clip_seconds=1.0)
+    front = Fbank(clip_seconds=1.0)
     batch = waves(1.0)
     together = fbank(batch, front)
     for i in range(len(batch)):
@@ -80,14 +80,14 @@ def test_a_batch_is_its_clips():
 
 
 def test_frames():
-    assert FrontEnd().frames == 798
-    assert [FrontEnd(clip_seconds=s).frames for s in (3, 4, 0.025)] == [298, 398, 1]
+    assert Fbank().frames == 798
+    assert [Fbank(clip_seconds=s).frames for s in (3, 4, 0.025)] == [298, 398, 1]
 
 
 def test_front_end_of_an_experiment():
     experiment = Experiment("a", clip_seconds=3.0, pad="cyclic", fade="cycle")
-    assert front_end(experiment) == FrontEnd(clip_seconds=3.0, pad="cyclic", fade="cycle")
-    assert front_end(Experiment("a")) == FrontEnd()
+    assert frontend_for(experiment) == Fbank(clip_seconds=3.0, pad="cyclic", fade="cycle")
+    assert frontend_for(Experiment("a")) == Fbank()
 
 
 def test_settings_need_no_torch():
@@ -145,33 +145,33 @@ def test_mfcc_by_the_definition(front, samples):
 
 def test_the_two_ways_to_scale():
     wave = torch.tensor([0.0, 0.1, 0.2, 0.9])
-    assert scaled(wave, "minmax").tolist() == pytest.approx(
+    assert scale_waveform(wave, "minmax").tolist() == pytest.approx(
         [-0.5, -0.38889, -0.27778, 0.5], abs=1e-4
     )
-    zero = scaled(wave, "zero_mean")
+    zero = scale_waveform(wave, "zero_mean")
     assert abs(zero.mean()) < 1e-7 and zero.abs().max() == 0.5 and zero.min() > -0.5
     for scale in ("minmax", "zero_mean"):
-        assert scaled(torch.full((9,), 0.3), scale).tolist() == 9 * [0.0]
+        assert scale_waveform(torch.full((9,), 0.3), scale).tolist() == 9 * [0.0]
         assert torch.isfinite(mfcc(torch.zeros(300), Mfcc(scale=scale))).all()
     with pytest.raises(UserError, match="unknown scale 'peak'"):
-        scaled(wave, "peak")
+        scale_waveform(wave, "peak")
 
 
 def test_frames_of_three_seconds_by_equation_3():
     assert Mfcc().frames(3.0) == 187 and Mfcc().stored(24000) == 188
     experiment = Experiment("a", dataset="sprsound", frontend="mfcc", task="1-2", clip_seconds=3.0)
-    assert clip_frames(experiment) == 187 and front_end(experiment) == Mfcc()
+    assert clip_frames(experiment) == 187 and frontend_for(experiment) == Mfcc()
     assert clip_frames(Experiment("a")) == 798
 
 
 def test_what_an_experiment_asks_of_the_mfcc():
     asked = {"n_mfcc": 32, "n_fft": 256, "hop": 64, "scale": "minmax"}
     experiment = Experiment("a", dataset="sprsound", frontend="mfcc", task="2-1", **asked)
-    assert front_end(experiment) == Mfcc(**asked, unit="record")
+    assert frontend_for(experiment) == Mfcc(**asked, unit="record")
 
 
 def test_noise_adds_the_power_that_kaldis_features_of_noise_have_on_average():
-    front = FrontEnd(clip_seconds=1.0)
+    front = Fbank(clip_seconds=1.0)
     torch.manual_seed(0)
     std, found = 0.1, []
     for _ in range(40):
