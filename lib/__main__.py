@@ -1,215 +1,281 @@
-"""The front door: `python -m lib <command>`, which `./run_all.sh` calls in its environment."""
+"""The command line: `python -m lib COMMAND`, which `./run_all.sh` starts in its environment."""
 
 import argparse
+import json
 import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-PROFILES = ("quick", "cpu", "paper", "smoke")
-COMMANDS = (*PROFILES, "train", "test", "verify", "publish", "lab", "download", "python")
-OPTIONS = ("--data", "--store", "--weights", "--executor", "--address", "--help")
-USAGE = """./run_all.sh [COMMAND] [NOTEBOOK ...] [--data DIR] [--store DIR] [--weights DIR]
-                    [--executor {local,ray}] [--address HOST:PORT]"""
-COMMAND_HELP = """\
-commands:
-  quick            small models, about half an hour on two cores (the default)
-  cpu              hours on a CPU: as quick with two seeds, SPRSound on all its clips
-  paper            everything as published; needs all recordings and a GPU
-  smoke            synthetic sounds, tiny models, minutes
-  train [PROFILE]  make the runs alone, no pages
-  test [ARG ...]   run the tests; arguments go to pytest
-  verify           recompute every published number from its predictions
-  publish [NAME]   copy local reports (reports/local/NAME, such as quick-icbhi-partial) to reports/
-  lab              open the notebooks in JupyterLab
-  download icbhi   fetch the official recordings (2 GB) into data/, or --data; or sprsound
-  python [ARG ...] Python in the project's environment: -m lib.runs.tune, -m benchmarks
+from lib.errors import UserError, unknown
+from lib.paths import PROJECT
 
-notebooks: numbers such as 03 04, or all; none means 00 to 07
-
-examples:
-  ./run_all.sh
-  ./run_all.sh quick 03 04 --data /data/icbhi
-  ./run_all.sh paper all
-  ./run_all.sh paper --executor ray --address 192.168.1.10:6379   (docs/cluster.md)
+PROFILES = ("smoke", "laptop", "paper")
+FOLDERS = ("DATA_ROOT", "RUNS_ROOT", "FEATURES_ROOT", "WEIGHTS_ROOT", "REPORTS_ROOT", "OUT")
+PROFILE_HELP = """
+profiles:
+  smoke   tiny models on synthetic sounds: minutes
+  laptop  small models on your recordings: hours on two cores (the default if recordings are found)
+  paper   everything as published: all recordings and a GPU
+notebooks: numbers such as 03 04, or all (default: 00 to 07, the main paper)
 """
+OPTIONS = {
+    "--data": {"metavar": "DIR", "help": "recordings: a folder with icbhi/, sprsound/ or both"},
+    "--features": {"metavar": "DIR", "help": "a feature cache made elsewhere; repeatable"},
+    "--weights": {"metavar": "DIR", "help": "pretrained weights (default: weights/)"},
+    "--out": {"metavar": "DIR", "help": "where pages go (default: reports/local/PROFILE-DATA)"},
+    "--seeds": {"metavar": "N", "help": "train seeds 1 to N (default: the profile's)"},
+    "--executor": {"metavar": "NAME", "help": "where runs are trained: local (default) or ray"},
+    "--address": {"metavar": "HOST:PORT", "help": "a running Ray cluster, or auto"},
+    "--trials": {"metavar": "N", "help": "trials in all, finished ones included (default: 8)"},
+    "--json": {"action": "store_true", "help": "print JSON instead of a table"},
+}
+OPTIONS["--features"]["action"] = "append"
+OPTIONS["--seeds"]["type"] = OPTIONS["--trials"]["type"] = int
+INPUTS = ("--data", "--features", "--weights")
+TRAINING = (*INPUTS, "--seeds", "--executor", "--address")
+COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, str, tuple[str, ...]]] = {}
 
 
-def parse(argv: list[str]) -> tuple[str, list[str], argparse.Namespace]:
-    """Command, its words, and the options; an unknown one is a `UserError` with near names."""
-    from lib.errors import UserError, unknown
+def command(words: str, *options: str, example: str = "") -> Callable:
+    """Register a function as the command of its name; its docstring is the help."""
 
-    parser = argparse.ArgumentParser(
+    def register(function: Callable) -> Callable:
+        COMMANDS[function.__name__] = (function, words, example, options)
+        return function
+
+    return register
+
+
+@command("[PROFILE] [NOTEBOOK ...]", *TRAINING, "--out", example="laptop 03 04 --data /data")
+def run(options: argparse.Namespace) -> int:
+    """Train what is missing, execute the notebooks, write the pages."""
+    from lib.reports import build
+
+    build.build(*_profile_and_notebooks(options))
+    return 0
+
+
+@command("[PROFILE] [NOTEBOOK ...]", *TRAINING, example="paper 04 --executor ray --address auto")
+def train(options: argparse.Namespace) -> int:
+    """Train what the notebooks need, without pages."""
+    from lib.runs import execute
+
+    if problems := execute.train_notebooks(*_profile_and_notebooks(options)):
+        raise UserError("; ".join(problems))
+    return 0
+
+
+@command("[PROFILE] [NOTEBOOK ...]", *TRAINING, "--json", example="laptop --json")
+def status(options: argparse.Namespace) -> int:
+    """List the runs that the notebooks need: cached, to train, or why not."""
+    import pandas as pd
+
+    from lib.runs import plan
+
+    rows = plan.status(*_profile_and_notebooks(options))
+    print(json.dumps(rows, indent=2) if options.json else pd.DataFrame(rows).to_string(index=False))
+    return 0
+
+
+@command("")
+def verify(_: argparse.Namespace) -> int:
+    """Recompute every published number from its predictions."""
+    from lib.paths import reports_root
+    from lib.tables.verify import verify
+
+    differences = verify()
+    print("\n".join(differences) or f"{reports_root()}: every number is what its run gives")
+    return 1 if differences else 0
+
+
+@command("[PROFILE] TASK MODEL", *INPUTS, "--address", "--trials", example="laptop 1-1 cnn2/ce")
+def tune(options: argparse.Namespace) -> int:
+    """Search settings with Ray Tune and Optuna; resumable."""
+    from lib.runs.tune import tune
+
+    profile, words = _split_profile(options.words)
+    if len(words) != 2:
+        raise UserError("tune: give a task and a model, such as 1-1 cnn2/ce")
+    print(tune(profile, *words, options.trials or 8).to_string(index=False))
+    return 0
+
+
+@command("icbhi | sprsound", "--data", example="icbhi --data /data")
+def download(options: argparse.Namespace) -> int:
+    """Fetch official recordings into data/ (or --data); resumable."""
+    from lib.data.download import DATASETS, download
+
+    if len(options.words) != 1:
+        raise UserError(f"download: name one data set ({', '.join(DATASETS)})")
+    download(options.words[0], Path(os.environ.get("DATA_ROOT") or PROJECT / "data"))
+    return 0
+
+
+@command("[ARG ...]", *TRAINING, "--out", example="--data /data --no-browser")
+def lab(options: argparse.Namespace) -> int:
+    """Open the notebooks in JupyterLab; further arguments go to it."""
+    folder = str(PROJECT / "notebooks")
+    return _become("-m", "jupyterlab", "--notebook-dir", folder, *options.words)
+
+
+@command("[ARG ...]", example="tests/unit -k scores")
+def test(options: argparse.Namespace) -> int:
+    """Run the tests; arguments go to pytest."""
+    return _become("-m", "pytest", *options.words)
+
+
+@command("[ARG ...]", example="-m benchmarks features")
+def python(options: argparse.Namespace) -> int:
+    """Start Python in the project's environment."""
+    return _become(*options.words)
+
+
+def parse(argv: list[str]) -> tuple[str, argparse.Namespace]:
+    """Return the command and its words and options; unknown ones are a `UserError`.
+
+    Without a command ("", "laptop 03", "03 --data DIR") it is `run`.
+    """
+    parser, commands = make_parser()
+    first = argv[0] if argv else ""
+    if first in ("-h", "--help"):
+        parser.parse_args(argv)
+    if not first or first in PROFILES or re.match(r"-|\d+$|all$", first):
+        argv = ["run", *argv]
+    name, *arguments = argv
+    if name not in commands:
+        raise unknown("command or profile", name, [*commands, *PROFILES])
+    if name in ("test", "python"):  # every argument belongs to pytest or Python
+        return name, argparse.Namespace(words=arguments)
+    options, rest = commands[name].parse_known_intermixed_args(arguments)
+    if name == "lab":
+        options.words += rest
+    elif rest:
+        raise unknown("option", rest[0], [*COMMANDS[name][3], "--help"])
+    return name, options
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are `UserError`."""
+
+    def error(self, message: str) -> None:
+        """Raise what argparse would print before it exits."""
+        raise UserError(f"{message}; see {self.prog} --help")
+
+
+def make_parser() -> tuple[Parser, dict[str, Parser]]:
+    """Return the parser of the whole command line and that of each command."""
+    style = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
+    examples = [f"  ./run_all.sh {name} {entry[2]}".rstrip() for name, entry in COMMANDS.items()]
+    parser = Parser(
         prog="./run_all.sh",
-        usage=USAGE,
-        description="From recordings to reports that show a paper's numbers beside ours.",
-        epilog=COMMAND_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-        exit_on_error=False,
+        description="From recordings to pages that show the papers' numbers beside ours.",
+        epilog="\n".join([PROFILE_HELP, "examples (the command run may be left out):", *examples]),
+        **style,
     )
-    parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
-    parser.add_argument(
-        "--data", metavar="DIR", help="recordings: holds ICBHI_final_database, BioCAS2022 or both"
-    )
-    parser.add_argument(
-        "--store", metavar="DIR", action="append", help="a feature store made elsewhere; repeatable"
-    )
-    parser.add_argument("--weights", metavar="DIR", help="pretrained weights, if not in weights/")
-    parser.add_argument(
-        "--executor", metavar="NAME", help="what makes the runs: local (the default) or ray"
-    )
-    parser.add_argument(
-        "--address",
-        metavar="HOST:PORT",
-        help="a running Ray cluster, or auto; without it Ray is started here",
-    )
-    try:
-        options, rest = parser.parse_known_intermixed_args(argv)
-    except argparse.ArgumentError as error:
-        raise UserError(f"{error}; see ./run_all.sh --help") from error
-    if rest:
-        raise unknown("option", rest[0], OPTIONS)
-    words = options.words
-    if words and not re.fullmatch(r"\d+|all", words[0]):
-        command, *words = words
-    else:
-        command = "quick"
-    if command not in COMMANDS:
-        raise unknown("command or profile", command, COMMANDS)
-    return command, words, options
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands", prog="./run_all.sh")
+    for (name, (function, words, _, options)), example in zip(
+        COMMANDS.items(), examples, strict=True
+    ):
+        about = function.__doc__
+        profiles = PROFILE_HELP if words.startswith("[PROFILE]") else ""
+        epilog = f"{profiles}\nexample:\n{example}"
+        usage = f"./run_all.sh {name} {words} {'[OPTION ...]' if options else ''}".strip()
+        subparser = commands.add_parser(
+            name, help=about, description=about, usage=usage, epilog=epilog, **style
+        )
+        subparser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
+        for option in options:
+            subparser.add_argument(option, **OPTIONS[option])
+    return parser, commands.choices
 
 
-def set_places(options: argparse.Namespace) -> None:
-    """Hand folders on by environment, as absolute paths; one that is not there is a `UserError`."""
-    given = {"DATA_ROOT": options.data, "WEIGHTS_ROOT": options.weights}
-    for name, folder in given.items():
-        if folder is not None:
-            os.environ[name] = _folder(folder)
-    if options.store:
-        os.environ["STORE"] = os.pathsep.join(map(_folder, options.store))
+def set_environment(options: argparse.Namespace) -> None:
+    """Hand the options on by environment; all folders in it become absolute."""
+    for name in FOLDERS:
+        if os.environ.get(name):
+            os.environ[name] = _absolute(os.environ[name])
+    if os.environ.get("FEATURES"):
+        folders = os.environ["FEATURES"].split(os.pathsep)
+        os.environ["FEATURES"] = os.pathsep.join(map(_absolute, filter(None, folders)))
+    for option, (name, convert) in ENVIRONMENT.items():
+        if (value := getattr(options, option, None)) is not None:
+            os.environ[name] = convert(value)
 
 
-def set_executor(options: argparse.Namespace) -> None:
-    """Hand the executor on by environment; an address without Ray is a `UserError`."""
-    from lib.errors import UserError
+def _absolute(folder: str) -> str:
+    return str(Path(folder).expanduser().resolve())
+
+
+def _existing(folder: str) -> str:
+    if not Path(folder).expanduser().is_dir():
+        raise UserError(f"{folder}: no such folder; give one that exists")
+    return _absolute(folder)
+
+
+def _count(number: int) -> str:
+    if number < 1:
+        raise UserError(f"--seeds {number}: give a number of seeds, at least 1")
+    return str(number)
+
+
+ENVIRONMENT = {  # option -> variable, conversion of its value
+    "data": ("DATA_ROOT", _absolute),  # download makes it; lib.data raises if it holds nothing
+    "features": ("FEATURES", lambda folders: os.pathsep.join(map(_existing, folders))),
+    "weights": ("WEIGHTS_ROOT", _existing),
+    "out": ("OUT", _absolute),
+    "seeds": ("SEEDS", _count),
+    "executor": ("EXECUTOR", str),
+    "address": ("RAY_ADDRESS", str),
+}
+
+
+def _split_profile(words: list[str]) -> tuple[str, list[str]]:
+    """Return the profile and the other words; without a profile, the one that fits the data."""
+    if words and words[0] in PROFILES:
+        return words[0], words[1:]
+    from lib import data
+
+    if os.environ.get("FEATURES") or data.recordings_found():
+        return "laptop", words
+    print("no recordings found (--data, DATA_ROOT, data/): profile smoke, synthetic sounds")
+    return "smoke", words
+
+
+def _profile_and_notebooks(options: argparse.Namespace) -> tuple[str, list[str]]:
+    """Return the profile and the numbers of the notebooks that the words of a command name."""
+    from lib.reports import build
     from lib.runs import local
 
-    if options.executor is not None:
-        os.environ["EXECUTOR"] = options.executor
-    name = local.executor()
-    if options.address is not None:
-        if name != "ray":
-            raise UserError(f"--address {options.address}: add --executor ray, which it belongs to")
-        os.environ["RAY_ADDRESS"] = options.address
+    if local.executor() != "ray" and options.address:
+        raise UserError("--address: add --executor ray, which it belongs to")
+    profile, names = _split_profile(options.words)
+    return profile, [path.name[:2] for path in build.select_notebooks(names)]
 
 
-def _folder(given: str) -> str:
-    from lib.errors import UserError
-
-    path = Path(given).expanduser().resolve()
-    if not path.is_dir():
-        raise UserError(f"{given}: no such folder; give one that exists")
-    return str(path)
-
-
-def run(argv: list[str]) -> int:
-    """Do what the command line asks for; returns the exit code."""
-    if argv[:1] == ["test"]:  # all that follows is for pytest
-        return _replace("-m", "pytest", *argv[1:])
-    if argv[:1] == ["python"]:
-        return _replace(*argv[1:])
-    command, words, options = parse(argv)
-    if command == "download":
-        return _download(words, options)
-    set_places(options)
-    set_executor(options)
-    if command in PROFILES:
-        from lib.reports import build
-
-        build.build(command, words)
-        return 0
-    return {"train": _train, "verify": _verify, "publish": _publish, "lab": _lab}[command](words)
-
-
-def _replace(*arguments: str) -> int:
-    """Become another Python program, started in the project's folder."""
-    from lib.paths import PROJECT
-
+def _become(*arguments: str) -> int:
+    """Replace this process by another Python program that imports this checkout's `lib`."""
+    paths = (str(PROJECT), os.environ.get("PYTHONPATH"))
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     os.chdir(PROJECT)
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, *arguments])
 
 
-def _lab(words: list[str]) -> int:
-    from lib.paths import PROJECT
-
-    return _replace("-m", "jupyterlab", "--notebook-dir", str(PROJECT / "notebooks"), *words)
-
-
-def _train(words: list[str]) -> int:
-    from lib import rows
-    from lib.errors import UserError, unknown
-    from lib.runs import execute
-
-    profile, names = "quick", words
-    if words and not re.fullmatch(r"\d+|all", words[0]):
-        profile, *names = words
-    for name in names:
-        if name not in (*rows.NOTEBOOKS, "all"):
-            raise unknown("notebook with runs", name, [*rows.NOTEBOOKS, "all"])
-    default = [number for number in rows.NOTEBOOKS if number <= rows.LAST_DEFAULT]
-    chosen = list(rows.NOTEBOOKS) if "all" in names else names or default
-    if faults := execute.run(profile, chosen):
-        raise UserError("; ".join(faults))
-    return 0
-
-
-def _verify(words: list[str]) -> int:
-    from lib.runs import folder as runs_folder
-    from lib.tables import verify
-
-    differences = verify.verify()
-    if not any(runs_folder.published_root().glob("*/result.json")):
-        differences = [f"{runs_folder.published_root()}: nothing is published there"]
-    print(
-        "\n".join(differences)
-        or f"{runs_folder.published_root()}: every number is what its run gives"
-    )
-    return 1 if differences else 0
-
-
-def _publish(words: list[str]) -> int:
-    from lib.reports.publish import publish
-
-    print(f"published: {publish(*words[:1])}")
-    return 0
-
-
-def _download(words: list[str], options: argparse.Namespace) -> int:
-    from lib.data.download import DATASETS, download
-    from lib.errors import UserError
-    from lib.paths import PROJECT
-
-    if len(words) != 1:
-        raise UserError(f"download: name one data set ({', '.join(DATASETS)})")
-    download(words[0], Path(options.data or PROJECT / "data").expanduser().resolve())
-    return 0
-
-
-def main() -> int:
-    """Run the command line; a fault that the user can mend is one line and exit code 2."""
-    from lib.errors import UserError
-
+def main(argv: list[str]) -> int:
+    """Run the command line; a problem that the user can fix is one line and exit code 2."""
     try:
-        return run(sys.argv[1:])
+        name, options = parse(argv)
+        set_environment(options)
+        return COMMANDS[name][0](options)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
+        print("stopped; the same command continues from here", file=sys.stderr)
         return 130
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

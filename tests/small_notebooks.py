@@ -5,23 +5,20 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from lib.reports.metadata import Card
-
 FIRST = "# 03 Small\n\n**Question.** Does it\nrun?\n**Inputs.** None."
-PARAMETERS = 'profile = "quick"'
-FIGURE = "# Alt: A rising line.\nimport matplotlib.pyplot as plt\n_ = plt.plot([1, 2])"
-CARD = Card(
-    name="03_small",
-    title="03 Small <one>",
-    question="Does it run?",
-    status="complete",
-    profile="quick",
-    data="ICBHI, partial",
-    banner="partial <data>",
-    seeds="2",
-    synthetic=False,
-    runs=("a-s1-00000000",),
+PARAMETERS = 'profile = "laptop"'
+BANNER = (
+    '<div class="banner" data-profile="laptop" data-data="ICBHI, partial" data-seeds="2">b</div>'
 )
+SHOW_BANNER = f"from IPython.display import HTML, display\ndisplay(HTML({BANNER!r}))"
+ABOUT = {
+    "title": "03 Small <one>",
+    "question": "Does it run?",
+    "profile": "laptop",
+    "data": "ICBHI, <partial>",
+    "seeds": "2",
+    "status": "complete",
+}
 
 
 def write(

@@ -1,273 +1,155 @@
-"""From a profile to pages: make the runs, execute the notebooks, write the HTML and the indexes.
+"""Build pages: train what notebooks need, execute them, write HTML pages and their index.
 
-Everything goes to `reports/local/<profile>-<data>/`. A notebook whose inputs are unchanged since
-its page was made is left alone.
+Everything goes to one folder: `--out`, else reports/local/<profile>-<data>. If that folder is
+reports/ itself, the records of the runs behind the pages are copied to reports/runs.
 """
 
-import hashlib
+import shutil
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks import results as benchmarks_results
-from lib import files, paths, rows
+from lib import files, papers, paths
 from lib.errors import UserError, unknown
-from lib.reports import html, index, metadata, notebook
-from lib.reports.metadata import Card
+from lib.reports import html, notebook, page
+from lib.runs import execute, results
+from lib.runs.folder import RECORD
+from lib.runs.plan import open_context
 
-DATA_WORDS = {
-    "official": "ICBHI",
-    "partial": "ICBHI, partial",
-    "synthetic": "synthetic sounds",
-    "none": "features without recordings",
-}
-NAMES = {"icbhi": "ICBHI", "sprsound": "SPRSound"}
+LAST_DEFAULT = "07"  # without numbers: the pages of the main paper
+RECORDS_BYTES = 40_000_000  # of all published records
+PAGE_BYTES = 10_000_000  # of one published page
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What a notebook's numbers come from, as far as its page and its fingerprint need it."""
-
-    status: str
-    seeds: str
-    runs: tuple[str, ...]
-    digest: str  # of all results, and of the recordings
-    data: tuple[str, str, bool] | None = None  # words, banner, all synthetic; None: the job's
-
-
-@dataclass(frozen=True)
-class Job:
-    """Pages to be made: of which profile, on which data, into which folder."""
-
-    profile: str
-    folder: Path
-    data: str
-    banner: str
-    synthetic: bool
-    facts: Callable[[str], Facts]  # of a notebook's number
-
-
-def local_root() -> Path:
-    """Where local pages lie, a folder for each profile and data."""
-    return paths.reports_root() / "local"
-
-
-def select(names: list[str], root: Path | None = None) -> list[Path]:
-    """Notebook files by number; none: those of the first paper; "all": every one."""
-    found = sorted((root or paths.PROJECT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-    known = {path.name[:2]: path for path in found if not path.name.endswith(".failed.ipynb")}
-    if not names:
-        return [path for number, path in known.items() if number <= rows.LAST_DEFAULT]
-    if "all" in names:
-        return list(known.values())
+def select_notebooks(names: list[str], folder: Path | None = None) -> list[Path]:
+    """Return notebook files by number; no names: those of the main paper; "all": every one."""
+    files_ = sorted((folder or paths.PROJECT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    by_number = {path.name[:2]: path for path in files_}
     for name in names:
-        if name not in known:
-            raise unknown("notebook", name, [*known, "all"])
-    return [path for number, path in known.items() if number in names]
+        if name not in (*by_number, "all"):
+            raise unknown("notebook", name, [*by_number, "all"])
+    if "all" in names:
+        return files_
+    if not names:
+        return [path for number, path in by_number.items() if number <= LAST_DEFAULT]
+    return [path for number, path in by_number.items() if number in names]
 
 
-def build(profile: str, names: list[str]) -> None:
-    """Make every run these notebooks want, then their pages, then the indexes.
+def build(profile: str, numbers: list[str]) -> None:
+    """Train every run that these notebooks need, then write their pages and the index.
 
-    Raises `UserError` at the end if a notebook failed; the other pages are made all the same.
+    Raises `UserError` at the end if a notebook failed; the other pages are written all the same.
     """
-    from lib.runs import execute
-
-    chosen = select(names)
-    _check_places(profile)
-    try:
-        faults = execute.run(profile, [path.name[:2] for path in chosen])
-        job = open_job(profile)
-        with files.file_lock(job.folder / ".lock"):
-            faults += make_pages(job, chosen)
-            print(f"reports: {write_indexes(job.folder)}")
-    finally:  # Ctrl-C ends the workers in the middle of what they write
-        for root in _roots().values():
-            files.remove_stale(root)
-    if faults:
-        raise UserError("; ".join(faults))
-
-
-def _check_places(profile: str) -> None:
-    """Say now, not after hours of training, that nothing can be written; sweep what was killed."""
-    for name, root in _roots().items():
-        files.require_writable(name, root)
-        files.remove_stale(root)
-    for folder in local_root().glob(f"{profile}-*/"):
-        files.require_writable("REPORTS_ROOT", folder)
-
-
-def _roots() -> dict[str, Path]:
-    return {
+    folder = open_context(profile).folder
+    roots = {
         "RUNS_ROOT": paths.runs_root(),
         "FEATURES_ROOT": paths.features_root(),
-        "REPORTS_ROOT": paths.reports_root(),
+        "--out": folder,
     }
+    for name, root in roots.items():  # now, not after hours of training
+        files.require_writable(name, root)
+        files.remove_stale(root)
+    try:
+        problems = execute.train_notebooks(profile, numbers)
+        with files.file_lock(folder / ".lock"):
+            problems += make_pages(profile, select_notebooks(numbers), folder)
+    finally:  # Ctrl-C ends workers while they write
+        for root in roots.values():
+            files.remove_stale(root)
+    if problems:
+        raise UserError("; ".join(problems))
 
 
-def open_job(profile: str) -> Job:
-    """The job of a profile on the data that is here."""
-    from lib.runs.plan import open_study
-
-    study = open_study(profile)
-    source = study.source
-    shared = _digest_files(sorted(p for p in source.root.rglob("*") if p.is_file()))
-    return Job(
-        profile=profile,
-        folder=study.folder,
-        data=DATA_WORDS[source.kind],
-        banner=source.banner,
-        synthetic=source.kind == "synthetic",
-        facts=lambda number: _facts(profile, number, shared),
-    )
-
-
-def _facts(profile: str, number: str, shared: str) -> Facts:
-    """A notebook with tables of its own depends on their results, any other on the default ones."""
-    from lib.runs import results
-
-    own = rows.NOTEBOOKS.get(number)
-    found = results.of(profile, *(own or rows.DEFAULT_TABLES))
-    done = found[found.status.isin(["done", "none qualifies"])]
-    kept = hashlib.sha256(shared.encode())
-    kept.update(found.drop(columns="path").to_csv(index=False).encode())
-    for path in sorted(set(done.path)):
-        kept.update((Path(path) / "result.json").read_bytes())
-    best, trials = _searched(profile) if number == rows.SEARCHES else (set(), b"")
-    kept.update(trials)
-    used, digest = tuple(sorted(set(done.run) | best)), kept.hexdigest()
-    about = _about(profile, number)
-    if own is None:
-        return Facts("complete", "trains nothing", used, digest)
-    gone = found.experiment.nunique() - done.experiment.nunique()
-    status = f"{gone} of {found.experiment.nunique()} experiments not run" if gone else "complete"
-    seeds = done.groupby("experiment").seed.nunique()
-    least, most = (seeds.min(), seeds.max()) if len(seeds) else (0, 0)
-    return Facts(status, str(most) if least == most else f"{least} to {most}", used, digest, about)
-
-
-def _searched(profile: str) -> tuple[set[str], bytes]:
-    """The runs of the searches' best trials, and all that the searches found."""
-    from lib.runs import tune_results
-    from lib.tables import tuning
-
-    found = tune_results.found(profile)
-    return set(tuning.best(found).run) - {""}, found.to_csv(index=False).encode()
-
-
-def _about(profile: str, number: str) -> tuple[str, str, bool] | None:
-    """Of a page on other data sets than ICBHI alone: data in words, banner, all synthetic."""
-    from lib.runs.plan import open_study, sprsound_source
-
-    if number not in rows.DATASETS:
-        return None
-    study = open_study(profile)
-    known = {"icbhi": study.source, "sprsound": sprsound_source(study.profile)}
-    sources = [known[name] for name in rows.DATASETS[number]]
-    words = [DATA_WORDS[one.kind].replace("ICBHI", NAMES[one.dataset]) for one in sources]
-    banner = " ".join(one.banner for one in sources if one.banner)
-    return ", ".join(words), banner, all(one.kind == "synthetic" for one in sources)
-
-
-def make_pages(job: Job, chosen: list[Path]) -> list[str]:
-    """Execute notebooks one after another, render all pages; returns the faults, one line each."""
-    faults = []
-    for path in chosen:
+def make_pages(profile: str, notebooks: list[Path], folder: Path) -> list[str]:
+    """Execute notebooks one after another and write their pages; returns one line a problem."""
+    problems = []
+    for path in notebooks:
         start = time.monotonic()
         try:
-            said = "done" if _execute(job, path) else "unchanged"
-            print(f"{path.name}: {said} ({time.monotonic() - start:.0f} s)", flush=True)
+            _make_page(profile, path, folder)
+            print(f"{path.name}: done ({time.monotonic() - start:.0f} s)", flush=True)
         except UserError as error:
-            faults.append(str(error))
+            problems.append(str(error))
+            _update_pages(folder, path.stem, {"status": "failed; this page is an older one"})
             print(f"{path.name}: FAILED", flush=True)
-    return faults + render_pages(job.folder)
+    print(f"pages: {write_index(folder)}")
+    return problems
 
 
-def _execute(job: Job, path: Path) -> bool:
-    """Execute a notebook and write its card, unless its inputs are unchanged."""
-    facts = job.facts(path.name[:2])
-    mark, output = job.folder / "fingerprints" / path.stem, job.folder / "notebooks" / path.name
-    wanted = fingerprint(job, path, facts)
-    if output.exists() and mark.exists() and mark.read_text() == wanted:
-        return False
-    mark.unlink(missing_ok=True)
-    card = _card(job, path, facts)
-    try:
-        notebook.execute(path, output, {"profile": job.profile}, job.folder)
-    except UserError:
-        metadata.write_card(job.folder, replace(card, status="failed; this page is an older one"))
-        raise
-    metadata.write_card(job.folder, card)
-    files.write_text(mark, wanted)
-    return True
+def _make_page(profile: str, path: Path, folder: Path) -> None:
+    """Execute a notebook and write its page; publish its records if `folder` is reports/."""
+    executed = notebook.execute(path, folder / "notebooks" / path.name, {"profile": profile})
+    about = html.describe_page(executed)
+    sounds = bool(about.pop("synthetic")) or page.may_hold_sounds(folder)
+    text = html.render_page(executed, path.stem, about, sounds)
+    status, records = _runs_behind(profile, path.name[:2])
+    if folder == paths.reports_root():
+        _check_size(path.stem, len(text.encode()), PAGE_BYTES)
+        publish_records(records)
+    files.write_text(folder / f"{path.stem}.html", text)
+    _update_pages(folder, path.stem, about | {"status": status})
 
 
-def _card(job: Job, path: Path, facts: Facts) -> Card:
-    title, question = html.heading(notebook.read_notebook(path))
-    data, banner, synthetic = facts.data or (job.data, job.banner, job.synthetic)
-    return Card(
-        name=path.stem,
-        title=title,
-        question=question,
-        status=facts.status,
-        profile=job.profile,
-        data=data,
-        banner=banner,
-        seeds=facts.seeds,
-        synthetic=synthetic,
-        runs=facts.runs,
+def _runs_behind(profile: str, number: str) -> tuple[str, list[Path]]:
+    """Return how complete a notebook's experiments are, and the records of its finished runs."""
+    groups = papers.NOTEBOOKS.get(number, ())
+    if not groups:
+        return "complete", []
+    table = results.collect_results(profile, *groups)
+    done = table[table.status.isin(["done", "none qualifies"])]
+    total, missing = (
+        table.experiment.nunique(),
+        table.experiment.nunique() - done.experiment.nunique(),
     )
+    records = [Path(path) for path in sorted(set(done.path))]
+    return f"{missing} of {total} experiments not run" if missing else "complete", records
 
 
-def fingerprint(job: Job, path: Path, facts: Facts) -> str:
-    """Hash of all a page depends on: notebook, library, versions, profile, data, results."""
-    sources = sorted(Path(__file__).parent.rglob("*.py"))
-    pins = paths.PROJECT / "requirements.txt"
-    kept = hashlib.sha256(
-        "|".join((job.profile, job.data, job.banner, facts.digest, str(facts.data))).encode()
-    )
-    measured = [
-        p for p in benchmarks_results.paths() if path.stem.startswith(rows.COSTS) and p.exists()
-    ]
-    for source in (path, pins, *sources, *measured):
-        kept.update(source.read_bytes())
-    return kept.hexdigest()
+def publish_records(records: list[Path]) -> None:
+    """Copy complete run records, without weights and checkpoints, to reports/runs."""
+    root = paths.reports_root() / "runs"
+    copies = {
+        root / record.name / name: record / name
+        for record in records
+        for name in RECORD  # result.json last: it marks a complete record
+        if (record / name).exists()
+    }
+    present = {path for path in root.glob("*/*") if path.name in RECORD}
+    total = sum(copies.get(path, path).stat().st_size for path in present | set(copies))
+    _check_size("run records", total, RECORDS_BYTES)
+    for target, source in copies.items():
+        if target != source:
+            with files.atomic_write(target) as part:
+                shutil.copyfile(source, part)
 
 
-def _digest_files(found: list[Path]) -> str:
-    """Hash of names, sizes and times: enough to see that recordings were changed."""
-    stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in found]
-    return hashlib.sha256(repr(stats).encode()).hexdigest()
+def _check_size(what: str, size: int, limit: int) -> None:
+    if size > limit:
+        raise UserError(
+            f"{what}: {size / 1e6:.1f} MB, more than {limit / 1e6:.0f} MB; make its figures smaller "
+            "or publish fewer runs"
+        )
 
 
-def render_pages(folder: Path) -> list[str]:
-    """Write the HTML of every executed notebook in a folder; returns the faults."""
-    known = [
-        c for c in metadata.cards(folder) if (folder / "notebooks" / f"{c.name}.ipynb").exists()
-    ]
-    faults = []
-    for at, card in enumerate(known):
-        before = known[at - 1] if at else None
-        after = known[at + 1] if at + 1 < len(known) else None
-        executed = notebook.read_notebook(folder / "notebooks" / f"{card.name}.ipynb")
-        try:
-            metadata.write_page(folder, html.render(executed, card, before, after), card)
-        except UserError as error:
-            faults.append(str(error))
-    return faults
+def read_pages(folder: Path) -> dict[str, dict[str, str]]:
+    """Return what pages.json says of the pages in a folder, in reading order."""
+    path = folder / "pages.json"
+    pages = files.read_json(path) if path.exists() else {}
+    return {name: pages[name] for name in sorted(pages) if (folder / f"{name}.html").exists()}
 
 
-def write_indexes(folder: Path) -> Path:
-    """Write the folder's own index and the one of all local and published pages; returns it."""
-    index.write_index(folder / "index.html", [("These pages", LOCAL, folder)])
-    root = paths.reports_root()
-    mine = [p.parent for p in sorted(local_root().glob("*/cards")) if p.is_dir()]
-    groups = [(f"Made here: {path.name}", LOCAL, path) for path in mine]
-    path = local_root() / "index.html"
-    index.write_index(path, [*groups, ("Published", PUBLISHED, root)])
-    return path
+def _update_pages(folder: Path, name: str, about: dict[str, str]) -> None:
+    """Merge facts about one page into pages.json; without a page there is nothing to say."""
+    if (folder / f"{name}.html").exists():
+        pages = read_pages(folder) | {name: read_pages(folder).get(name, {}) | about}
+        files.write_json(folder / "pages.json", pages)
 
 
-LOCAL = "Made on this machine; not part of the repository until published."
-PUBLISHED = "Committed with the repository; changed only by ./run_all.sh publish."
+def write_index(folder: Path) -> Path:
+    """Write the folder's index and link every page to its neighbours; returns the index."""
+    pages = read_pages(folder)
+    links = [None, *((f"{name}.html", about["title"]) for name, about in pages.items()), None]
+    for previous, (name, _), following in zip(links, links[1:-1], links[2:], strict=False):
+        text = (folder / name).read_text(encoding="utf-8")
+        files.write_text(folder / name, html.link_neighbours(text, previous, following))
+    files.write_text(folder / "index.html", html.render_index(pages))
+    return folder / "index.html"

@@ -1,81 +1,102 @@
-"""From an executed notebook to one HTML file that opens offline and needs no script to be read."""
+"""Render an executed notebook as one HTML file that opens offline; same content, same bytes."""
 
 import html
+import os
 import re
-from base64 import b64encode
+import sys
 from functools import cache
 from pathlib import Path
 
+import nbformat
 from bs4 import BeautifulSoup
 from nbformat import NotebookNode
 
+from lib import paths
 from lib.errors import UserError
-from lib.reports.metadata import Card
-from lib.reports.notebook import steady
 
 TEMPLATES = Path(__file__).parent / "templates"
-IMAGES = ("image/svg+xml", "image/png", "image/jpeg")
-NO_ALT = "No description has been provided"  # what nbconvert writes where there is none
+NO_ALT = "No description has been provided"  # nbconvert's text for a missing description
 OUTSIDE = re.compile(r"""url\(\s*["']?(?:https?:)?//|@import|\bimport\s*\(""")
+SOUND = re.compile(r"<(?:audio|video)\b|data:(?:audio|video)/|\bnew Audio\b", re.I)
+NEIGHBOURS = re.compile(r'(?<=<span class="neighbours">).*?(?=</span>)', re.S)
+ROOTS = ("OUT", "REPORTS_ROOT", "DATA_ROOT", "RUNS_ROOT", "FEATURES_ROOT", "WEIGHTS_ROOT")
 
 
-def heading(notebook: NotebookNode) -> tuple[str, str]:
-    """Title and question of a notebook: `# NN Title` and `**Question.** ...` of its first cell."""
+def describe_page(notebook: NotebookNode) -> dict[str, str]:
+    """Return what the index says about an executed notebook.
+
+    Title and question come from the first cell (`# NN Title`, `**Question.** ...`); profile, data
+    and seeds from the banner that `lib.reports.page.open_page` shows, "" without one.
+    """
     text = notebook.cells[0].source
     title = re.search(r"^# *(.+)$", text, flags=re.M)
     question = re.search(r"\*\*Question\.?\*\* *(.+?)(?=\n\*\*|\n\s*\n|\Z)", text, flags=re.S)
-    return tuple(
-        " ".join(re.sub(r"[*`]", "", m[1]).split()) if m else "" for m in (title, question)
-    )
-
-
-def render(
-    notebook: NotebookNode, card: Card, previous: Card | None = None, following: Card | None = None
-) -> str:
-    """The page of an executed notebook: one file, nothing from outside, same input same bytes.
-
-    Raises `UserError` for a picture without a description or a resource from the net.
-    """
-    ready = steady(notebook)
-    _describe_pictures(ready, card.name)
-    footer = f"Profile {card.profile}; data: {card.data}; seeds: {card.seeds}."
-    page = {
-        "title": card.title,
-        "banner": "" if _has_banner(ready) else card.banner,
-        "footer": f"{footer} Made by ./run_all.sh {card.profile} {card.name[:2]}.",
-        "previous": previous and {"href": f"{previous.name}.html", "title": previous.title},
-        "next": following and {"href": f"{following.name}.html", "title": following.title},
-        "css": css(),
+    plain = [" ".join(re.sub(r"[*`]", "", m[1]).split()) if m else "" for m in (title, question)]
+    shown = [o.get("data", {}) for cell in notebook.cells for o in cell.get("outputs", [])]
+    soup = BeautifulSoup("".join(data.get("text/html", "") for data in shown), "html.parser")
+    banner = soup.find(class_="banner") or {}
+    about = {
+        key: banner.get(f"data-{key}", "") for key in ("profile", "data", "seeds", "synthetic")
     }
-    text, _ = _exporter().from_notebook_node(ready, resources={"page": page})
+    return {"title": plain[0], "question": plain[1], **about}
+
+
+def render_page(notebook: NotebookNode, name: str, about: dict[str, str], sounds: bool) -> str:
+    """Return the page of an executed notebook; it loads nothing from outside.
+
+    about: see `describe_page`. sounds: whether the page may hold a sound. Raises `UserError` for
+    a picture without a description, a resource from the net, or a sound that may not be there.
+    """
+    page = {**about, "number": name[:2], "css": css()}
+    text, _ = _exporter().from_notebook_node(
+        _clean_outputs(notebook, name), resources={"page": page}
+    )
     text = "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
-    check(text, card.name)
+    check_page(text, name, sounds)
     return text
 
 
-def _has_banner(notebook: NotebookNode) -> bool:
-    outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
-    return any('class="banner"' in o.get("data", {}).get("text/html", "") for o in outputs)
+def link_neighbours(page: str, previous: tuple[str, str] | None, following: tuple | None) -> str:
+    """Return the page with links to the pages before and after it, each (file name, title)."""
+    links = []
+    if previous:
+        links.append(f'<a rel="prev" href="{previous[0]}">&larr; {html.escape(previous[1])}</a>')
+    if following:
+        links.append(f'<a rel="next" href="{following[0]}">{html.escape(following[1])} &rarr;</a>')
+    return NEIGHBOURS.sub(lambda _: "".join(links), page, count=1)
 
 
-def check(page: str, name: str) -> None:
-    """Raise `UserError` if a page needs the net or shows a picture without a description."""
+def render_index(pages: dict[str, dict[str, str]]) -> str:
+    """Return the index of pages: file name without suffix -> `describe_page`'s dict and status."""
+    from jinja2 import Environment, FileSystemLoader
+    from markupsafe import Markup
+
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
+    text = environment.get_template("index.html.j2").render(pages=pages, css=Markup(css())) + "\n"
+    check_page(text, "index", sounds=False)
+    return text
+
+
+def check_page(page: str, name: str, sounds: bool) -> None:
+    """Raise `UserError` for anything loaded from the net, missing descriptions and sounds."""
     soup = BeautifulSoup(page, "html.parser")
     for tag in soup.find_all(["script", "link", "img", "iframe", "audio", "video", "source"]):
         address = tag.get("src") or (tag.get("href") if tag.name == "link" else None)
         if address and re.match(r"(?:https?:)?//", address):
             raise UserError(f"{name}: <{tag.name}> loads {address}; a page must open offline")
-        described = (tag.get("alt") or "").strip()
-        if tag.name == "img" and (not described or described.startswith(NO_ALT)):
+        alt = (tag.get("alt") or "").strip()
+        if tag.name == "img" and (not alt or alt.startswith(NO_ALT)):
             raise UserError(f"{name}: a picture has no description; give its <img> an alt text")
     for tag in soup.find_all(["script", "style"]):
         if OUTSIDE.search(tag.string or ""):
             raise UserError(f"{name}: a <{tag.name}> loads from the net; a page must open offline")
+    if not sounds and SOUND.search(page):
+        raise UserError(f"{name}: holds a real sound; show sounds with page.audio(...)")
 
 
 @cache
 def css() -> str:
-    """The style of all pages, with that of code."""
+    """Return the style of all pages, including that of code."""
     from pygments.formatters import HtmlFormatter
 
     code = HtmlFormatter(style="friendly").get_style_defs(".highlight")
@@ -83,35 +104,31 @@ def css() -> str:
 
 
 @cache
-def _exporter():  # noqa: ANN202  nbconvert is slow to import: only where a page is made
+def _exporter():  # noqa: ANN202  nbconvert is slow to import, so it is loaded on first use
     from nbconvert import HTMLExporter
+    from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+
+    class MathRenderer(IPythonRenderer):
+        """Formulas as MathML, which a browser shows without a script."""
+
+        def inline_math(self, text: str) -> str:
+            return mathml(text, "inline")
+
+        def block_math(self, text: str) -> str:
+            return mathml(text, "block")
 
     exporter = HTMLExporter(template_name="page", extra_template_basedirs=[str(TEMPLATES)])
-    exporter.register_filter("math", mathml)
+    exporter.register_filter(
+        "to_html", MarkdownWithMath(renderer=MathRenderer(escape=False)).render
+    )
     return exporter
 
 
-def mathml(text: str) -> str:
-    """HTML in which $...$ and $$...$$ outside code are MathML, which needs no script."""
-    if "$" not in text:
-        return text
-    soup = BeautifulSoup(text, "html.parser")
-    for node in soup.find_all(string=re.compile(r"\$")):
-        if node.find_parent(["code", "pre", "script", "style", "table"]):
-            continue
-        parts = re.split(r"(?<!\\)(\$\$.+?\$\$|\$[^$\n]+?\$)", str(node), flags=re.S)
-        fresh = [
-            _formula(part.strip("$"), "block" if part.startswith("$$") else "inline")
-            if part.startswith("$") and len(part) > 2
-            else html.escape(part.replace(r"\$", "$"), quote=False)
-            for part in parts
-        ]
-        node.replace_with(BeautifulSoup("".join(fresh), "html.parser"))
-    return str(soup)
+def mathml(latex: str, display: str) -> str:
+    r"""Return a formula as MathML; display: inline | block.
 
-
-def _formula(latex: str, display: str) -> str:
-    r"""MathML of a formula; latex2mathml's own `convert` lets the markup in \text{...} through."""
+    latex2mathml's own `convert` lets the markup in \text{...} through; here it is escaped.
+    """
     from xml.etree.ElementTree import tostring
 
     from latex2mathml.converter import convert_to_element
@@ -122,26 +139,39 @@ def _formula(latex: str, display: str) -> str:
     return tostring(root, encoding="unicode", short_empty_elements=False)
 
 
-def _describe_pictures(notebook: NotebookNode, name: str) -> None:
-    """Turn pictures into <img> with a description, in place.
-
-    The description is the output's metadata `alt`, else the cell's comment line `# Alt: ...`.
-    """
-    for number, cell in enumerate(notebook.cells, 1):
-        said = re.findall(r"^# ?Alt: *(.+)$", cell.source, flags=re.M)
+def _clean_outputs(notebook: NotebookNode, name: str) -> NotebookNode:
+    """Return a copy whose text outputs hold no memory address and no folder of this machine."""
+    copy = nbformat.from_dict(notebook)
+    for number, cell in enumerate(copy.cells, 1):
         for output in cell.get("outputs", []):
-            kind = next((kind for kind in IMAGES if kind in output.get("data", {})), None)
-            if kind is None:
-                continue
-            alt = output.get("metadata", {}).get("alt") or (said.pop(0) if said else "")
-            if not alt.strip():
+            data = output.get("data", {})
+            if any(kind.startswith("image/") for kind in data):
                 raise UserError(
                     f"{name}: cell {number} draws a picture without a description; "
-                    "begin the cell with the line '# Alt: what the picture shows'"
+                    "show it with page.figure(fig, name)"
                 )
-            content = output.data[kind]
-            if kind == "image/svg+xml":
-                content = b64encode(content.encode()).decode()
-            content = re.sub(r"\s", "", content)
-            image = f'<img alt="{html.escape(alt)}" src="data:{kind};base64,{content}">'
-            output.data = {"text/html": f"<figure>{image}</figure>"}
+            if "text" in output:
+                output.text = _scrub_text(output.text)
+            for kind in (kind for kind in data if kind.startswith("text/")):
+                data[kind] = _scrub_text(data[kind])
+    return copy
+
+
+def _scrub_text(text: str) -> str:
+    """Return the text without addresses, with names for folders; base64 data stay as they are."""
+    folders = {str(paths.PROJECT): "PROJECT", sys.prefix: "PYTHON", str(Path.home()): "HOME"}
+    folders |= {os.environ[name]: name for name in ROOTS if os.environ.get(name)}
+    longest_first = sorted(map(re.escape, folders), key=len, reverse=True)
+    pattern = (
+        r"(?P<data>base64,[\w+/=]+)"
+        r"|(?P<cell>/\S*/ipykernel_\d+/\d+\.py)"
+        r"|(?P<address> at 0x[0-9a-f]{6,})"
+        rf"|(?P<folder>{'|'.join(longest_first)})(?![\w.-])"
+    )
+
+    def replace(match: re.Match) -> str:
+        if match["folder"]:
+            return folders[match["folder"]]
+        return match["data"] or ("cell" if match["cell"] else "")
+
+    return re.sub(pattern, replace, text)

@@ -132,7 +132,9 @@ def _project_kernel(folder: Path) -> Iterator[None]:
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     argv.append("--log-level=CRITICAL")  # ipykernel warns about the ipc transport at each start
     environment = {
-        "PYTHONPATH": os.pathsep.join(filter(None, (str(paths.PROJECT), os.environ.get("PYTHONPATH")))),
+        "PYTHONPATH": os.pathsep.join(
+            filter(None, (str(paths.PROJECT), os.environ.get("PYTHONPATH")))
+        ),
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "TQDM_DISABLE": "1",
         "PYTHONHASHSEED": "0",

@@ -8,9 +8,24 @@ import pytest
 
 from lib import __main__ as front
 from lib import paths
+from lib.data import recordings_found
 from lib.errors import UserError
 from lib.reports import build
 from lib.runs import execute
+
+VARIABLES = ("DATA_ROOT", "WEIGHTS_ROOT", "FEATURES", "OUT", "SEEDS", "EXECUTOR", "RAY_ADDRESS")
+
+
+@pytest.fixture
+def built(tmp_path, monkeypatch):
+    """What `build` was asked for, in a working folder with nothing set in the environment."""
+    for name in VARIABLES:
+        monkeypatch.setenv(name, "")  # so that what the command line sets is undone afterwards
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    calls = []
+    monkeypatch.setattr(build, "build", lambda *given: calls.append(given))
+    return calls
 
 
 def shell(*arguments: str) -> subprocess.CompletedProcess:
@@ -21,116 +36,127 @@ def shell(*arguments: str) -> subprocess.CompletedProcess:
 @pytest.mark.parametrize(
     ("line", "command", "words"),
     [
-        ("", "quick", []),
-        ("03 04", "quick", ["03", "04"]),
-        ("all", "quick", ["all"]),
-        ("paper", "paper", []),
-        ("smoke 00 --data x", "smoke", ["00"]),
-        ("--data x quick --store y 03", "quick", ["03"]),
-        ("download icbhi", "download", ["icbhi"]),
-        ("publish quick-x", "publish", ["quick-x"]),
+        ("", "run", []),
+        ("03 04", "run", ["03", "04"]),
+        ("all", "run", ["all"]),
+        ("--seeds 2", "run", []),
+        ("paper", "run", ["paper"]),
+        ("run smoke 00 --data x 01", "run", ["smoke", "00", "01"]),
+        ("--data x laptop --features y 03", "run", ["laptop", "03"]),
+        ("status laptop --json", "status", ["laptop"]),
+        ("tune laptop 1-1 cnn2/ce --trials 3", "tune", ["laptop", "1-1", "cnn2/ce"]),
+        ("download icbhi --data x", "download", ["icbhi"]),
+        ("lab --no-browser --data x", "lab", ["--no-browser"]),
+        ("test -k scores --data x", "test", ["-k", "scores", "--data", "x"]),
+        ("python --help", "python", ["--help"]),
     ],
 )
 def test_commands(line, command, words):
-    assert front.parse(line.split())[:2] == (command, words)
+    name, options = front.parse(line.split())
+    assert (name, options.words) == (command, words)
 
 
 @pytest.mark.parametrize(
-    ("line", "fault"),
+    ("line", "problem"),
     [
         ("papr", "unknown command or profile 'papr': did you mean 'paper'"),
-        ("quick --dat x", "unknown option '--dat': did you mean '--data'"),
-        ("quick --data", "expected one argument; see ./run_all.sh --help"),
+        ("statsu", "unknown command or profile 'statsu': did you mean 'status'"),
+        ("laptop --dat x", "unknown option '--dat': did you mean '--data'"),
+        ("verify --out x", "unknown option '--out'"),
+        ("laptop --data", "expected one argument; see ./run_all.sh run --help"),
+        ("laptop --seeds two", "argument --seeds: invalid int value: 'two'"),
     ],
 )
-def test_what_is_not_understood(line, fault):
-    with pytest.raises(UserError, match=fault):
+def test_what_is_not_understood(line, problem):
+    with pytest.raises(UserError, match=problem):
         front.parse(line.split())
 
 
-def test_folders_are_handed_on_by_environment(tmp_path, monkeypatch):
-    for name in ("DATA_ROOT", "WEIGHTS_ROOT", "STORE"):
-        monkeypatch.setenv(name, "before")
+def test_every_command_has_help_and_an_example(capsys):
+    for name in set(front.COMMANDS) - {"test", "python"}:  # theirs is pytest's and Python's
+        with pytest.raises(SystemExit) as end:
+            front.parse([name, "--help"])
+        text = capsys.readouterr().out
+        assert end.value.code == 0 and f"example:\n  ./run_all.sh {name}" in text
+
+
+def test_the_profile_follows_from_the_data(built, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(paths, "PROJECT", tmp_path)
+    assert not recordings_found()
+    assert front._split_profile(["03"]) == ("smoke", ["03"])
+    assert "no recordings found" in capsys.readouterr().out
+    assert front._split_profile(["paper", "03"]) == ("paper", ["03"])
+    (tmp_path / "data/icbhi/ICBHI_final_database").mkdir(parents=True)
+    assert front._split_profile([]) == ("laptop", [])
+    monkeypatch.setenv("DATA_ROOT", str(tmp_path / "data/icbhi"))
+    assert front._split_profile([]) == ("laptop", [])
+
+
+def test_options_are_handed_on_by_environment(built, tmp_path, monkeypatch):
+    """Relative folders and ~ become absolute, given as an option or by environment."""
     for name in "abc":
         (tmp_path / name).mkdir()
-    monkeypatch.chdir(tmp_path)
-    built = []
-    monkeypatch.setattr(build, "build", lambda *given: built.append(given))
-    line = "quick 03 --data a --store b --store c --weights a"
-    assert front.run(line.split()) == 0
-    assert built == [("quick", ["03"])]
-    assert os.environ["DATA_ROOT"] == os.environ["WEIGHTS_ROOT"] == str(tmp_path / "a")
-    assert os.environ["STORE"].split(os.pathsep) == [str(tmp_path / "b"), str(tmp_path / "c")]
-
-
-@pytest.mark.parametrize(
-    ("line", "made"),
-    [
-        ("train", ("quick", ["03", "04", "05", "06", "07"])),
-        ("train paper 04", ("paper", ["04"])),
-        ("train 03 07", ("quick", ["03", "07"])),
-    ],
-)
-def test_train_makes_runs_alone(line, made, monkeypatch):
-    asked = []
-    monkeypatch.setattr(execute, "run", lambda *given: asked.append(given) or [])
-    assert front.run(line.split()) == 0 and asked == [made]
-    with pytest.raises(UserError, match="unknown notebook with runs '00'"):
-        front.run(["train", "00"])
-    monkeypatch.setattr(execute, "run", lambda *given: ["run x: failed"])
-    with pytest.raises(UserError, match="run x: failed"):
-        front.run(line.split())
-
-
-def test_the_executor_is_handed_on_by_environment(monkeypatch):
-    monkeypatch.setenv("EXECUTOR", "local")
-    monkeypatch.setenv("RAY_ADDRESS", "before")
-    built = []
-    monkeypatch.setattr(build, "build", lambda *given: built.append(os.environ["EXECUTOR"]))
-    assert front.run(["paper", "--executor", "ray"]) == 0
-    assert built == ["ray"] and os.environ["RAY_ADDRESS"] == "before"
-    front.run(["paper", "--executor", "ray", "--address", "host:6379"])
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RUNS_ROOT", "~/runs")
+    monkeypatch.setenv("DATA_ROOT", "nowhere")
+    line = "laptop 03 --data a --features b --features c --weights ~/a --out d --seeds 2"
+    assert front.main([*line.split(), "--executor", "ray", "--address", "host:6379"]) == 0
+    assert built == [("laptop", ["03"])]
+    roots = [os.environ[name] for name in ("DATA_ROOT", "WEIGHTS_ROOT", "OUT", "RUNS_ROOT")]
+    assert roots == [str(tmp_path / name) for name in ("a", "a", "d", "runs")]
+    assert os.environ["FEATURES"] == os.pathsep.join(str(tmp_path / name) for name in "bc")
+    assert [os.environ[name] for name in ("SEEDS", "EXECUTOR")] == ["2", "ray"]
     assert os.environ["RAY_ADDRESS"] == "host:6379"
-    front.run(["paper", "--executor", "local"])
-    assert built == ["ray", "ray", "local"]
+    monkeypatch.setenv("FEATURES", f"b{os.pathsep}~/c")
+    assert front.main(["laptop", "03"]) == 0
+    assert os.environ["FEATURES"] == os.pathsep.join(str(tmp_path / name) for name in "bc")
 
 
 @pytest.mark.parametrize(
-    ("line", "fault"),
+    ("line", "problem"),
     [
-        ("quick --executor rya", "unknown executor 'rya': did you mean 'ray'"),
-        ("quick --address host:6379", "--address host:6379: add --executor ray"),
-        ("quick --executor local --address host:6379", "add --executor ray"),
+        ("laptop all x", "unknown notebook 'x'"),
+        ("laptop 42", "unknown notebook '42'"),
+        ("laptop --weights nowhere", "nowhere: no such folder"),
+        ("laptop --features nowhere", "nowhere: no such folder"),
+        ("laptop --seeds 0", "--seeds 0: give a number of seeds"),
+        ("laptop --executor rya", "unknown executor 'rya': did you mean 'ray'"),
+        ("laptop --address host:6379", "--address: add --executor ray"),
+        ("tune laptop 1-1", "tune: give a task and a model"),
+        ("download", "download: name one data set"),
     ],
 )
-def test_an_executor_that_is_not_understood(line, fault, monkeypatch):
-    monkeypatch.setenv("EXECUTOR", "")
-    monkeypatch.setattr(build, "build", lambda *given: pytest.fail("was started"))
-    with pytest.raises(UserError, match=fault):
-        front.run(line.split())
+def test_a_problem_is_one_line_and_exit_code_2(line, problem, built, capsys):
+    assert front.main(line.split()) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1 and problem in error
+    assert built == []
 
 
-def test_a_folder_that_is_not_there():
-    with pytest.raises(UserError, match="nowhere: no such folder"):
-        front.run(["quick", "--data", "nowhere"])
+@pytest.mark.parametrize(
+    ("line", "trained"),
+    [
+        ("train paper 04", ("paper", ["04"])),
+        ("train laptop 03 07", ("laptop", ["03", "07"])),
+    ],
+)
+def test_train_makes_runs_without_pages(line, trained, built, monkeypatch):
+    calls = []
+    monkeypatch.setattr(execute, "train_notebooks", lambda *given: calls.append(given) or [])
+    assert front.main(line.split()) == 0 and calls == [trained] and built == []
+    monkeypatch.setattr(execute, "train_notebooks", lambda *given: ["run x: failed"])
+    assert front.main(line.split()) == 2
 
 
-def test_exit_codes():
-    answers = {"--help": 0, "papr": 2, "quick --data /nowhere": 2, "quick 42": 2, "verify": 1}
-    for line, code in answers.items():
+def test_exit_codes_of_the_program():
+    for line, code in {"--help": 0, "papr": 2, "smoke 42": 2, "verify": 1}.items():
         done = shell(*line.split())
         assert done.returncode == code, (line, done.stderr)
         assert "Traceback" not in done.stderr
-        if code == 2:
-            assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
-    assert "unknown notebook '42'" in shell("quick", "42").stderr
 
 
-def test_test_hands_its_arguments_to_pytest():
+def test_test_and_python_take_all_arguments():
     done = shell("test", "--version")
     assert done.returncode == 0 and "pytest" in done.stdout + done.stderr
-
-
-def test_python_is_that_of_the_environment():
     done = shell("python", "-c", "import sys, lib; print(sys.argv[1:], lib.__name__)", "--help")
     assert done.returncode == 0 and done.stdout == "['--help'] lib\n"

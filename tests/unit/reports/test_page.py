@@ -26,10 +26,10 @@ def test_what_is_shown_is_saved(tmp_path):
     page = reports_page.Page(a_study("quick", "partial", ""), tmp_path)
     page.table(pd.DataFrame({"a": [1.5]}), "numbers")
     assert (tmp_path / "tables/numbers.csv").read_text() == "a\n1.5\n"
-    fig, _ = style.blank(2, 2)
+    fig, _ = style.subplots(2, 2)
     with pytest.raises(UserError, match="alt text"):
         page.figure(fig, "empty")
-    shown = page.figure(style.describe(fig, "An empty square."), "empty")
+    shown = page.figure(style.set_alt_text(fig, "An empty square."), "empty")
     assert 'alt="An empty square."' in shown._repr_html_()
     assert {p.name for p in (tmp_path / "figures").iterdir()} == {"empty.png", "empty.svg"}
 
