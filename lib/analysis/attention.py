@@ -1,29 +1,41 @@
 """Where an AST looks: attention over a spectrogram's patches, of the last block and rolled out.
 
-A map says from which patches z was read, not what was found there nor whether it mattered.
+A map says from which patches z is read, not what is in them nor whether it matters.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn.functional import fold
 
 from lib.analysis.landscape import eval_mode
+from lib.config import Experiment
+from lib.data import ICBHI, audio
+from lib.evaluation import scores
+from lib.features.cache import FeatureCache
+from lib.features.frontends import Fbank, clip_frames
 from lib.models.ast import AST
+from lib.runs import folder
+
+KEYS = {"last": "attention/last", "rollout": "attention/rollout"}
 
 
 @torch.no_grad()
 def attention_maps(model: AST, x: Tensor) -> dict[str, Tensor]:
-    """Attention maps "last" and "rollout", each (B, F, T) with sum 1, of clips x (B, frames, mels).
+    """Return attention maps "last" and "rollout" of x (B, frames, mels): (B, F, T), with sum 1.
 
-    Both are read by the tokens that make z, on average: class and distillation token, or all.
-    "last": the last block's attention, mean over heads. "rollout": attention and the residual
-    connection, half each, multiplied over all blocks (Abnar & Zuidema 2020, section 3). Row 0 of F
-    are the lowest mels. Takes memory for a (B, heads, N, N) matrix, N = 2 + F * T. In eval mode.
+    Both are the mean over the tokens that make z: class and distillation token, or all. "last": the
+    last block's attention, mean over heads. "rollout": attention and the residual connection, half
+    each, multiplied over all blocks (Abnar & Zuidema 2020, section 3). Row 0 of F are the lowest
+    mels. Takes memory for a (B, heads, N, N) matrix, N = 2 + F * T. In eval mode.
     """
-    with _recorded(model) as blocks:
+    with _recorded_attention(model) as blocks:
         model(x)
     reader = torch.zeros_like(blocks[0][0, 0])  # (N,)
     reader[: model.pooled] = 1
@@ -31,48 +43,127 @@ def attention_maps(model: AST, x: Tensor) -> dict[str, Tensor]:
     flow = reader
     for attention in reversed(blocks):  # from z down to the patches
         flow = (flow @ attention + flow) / 2  # (B, 1, N), still with sum 1
-    return {"last": _map(reader @ blocks[-1], model.grid), "rollout": _map(flow, model.grid)}
+    return {"last": _to_grid(reader @ blocks[-1], model), "rollout": _to_grid(flow, model)}
 
 
 @contextmanager
-def _recorded(model: AST) -> Iterator[list[Tensor]]:
-    """Each block's attention (B, N, N), mean over heads; rows are who reads.
+def _recorded_attention(model: AST) -> Iterator[list[Tensor]]:
+    """Give a list that fills with each block's attention (B, N, N), mean over heads, row by reader.
 
-    timm's fused kernel keeps none, so the blocks compute it in the open for a while.
+    timm's fused kernel returns none, so the blocks use the plain one in the meantime.
     """
-    parts, found = [block.attn for block in model.vit.blocks], []
-    fused = [part.fused_attn for part in parts]
+    modules, recorded = [block.attn for block in model.vit.blocks], []
+    fused = [module.fused_attn for module in modules]
     hooks = [
-        part.attn_drop.register_forward_hook(
-            lambda _, __, attention: found.append(attention.mean(1))
-        )
-        for part in parts
+        module.attn_drop.register_forward_hook(lambda _, __, out: recorded.append(out.mean(1)))
+        for module in modules
     ]
     try:
         with eval_mode(model):
-            for part in parts:
-                part.fused_attn = False
-            yield found
+            for module in modules:
+                module.fused_attn = False
+            yield recorded
     finally:
-        for part, before, hook in zip(parts, fused, hooks, strict=True):
-            part.fused_attn = before
+        for module, before, hook in zip(modules, fused, hooks, strict=True):
+            module.fused_attn = before
             hook.remove()
 
 
-def _map(read: Tensor, grid: tuple[int, int]) -> Tensor:
-    """What was read of each patch (B, F, T), with sum 1, of all tokens' shares (B, 1, N)."""
-    patches = read[:, 0, 2:]  # (B, F * T), time runs fastest
-    return (patches / patches.sum(1, keepdim=True)).unflatten(1, grid)
+def _to_grid(attention: Tensor, model: AST) -> Tensor:
+    """Return attention to patches (B, F, T), with sum 1, from that to all tokens (B, 1, N)."""
+    patches = attention[:, 0, 2:]  # (B, F * T), time runs fastest
+    return (patches / patches.sum(1, keepdim=True)).unflatten(1, model.grid)
 
 
-def to_spectrogram(found: Tensor, frames: int, mels: int, patch: int, stride: int) -> Tensor:
-    """A map (F, T) spread over its spectrogram (frames, mels), to be drawn on top of it.
+def to_spectrogram(attention: Tensor, frames: int, mels: int, patch: int, stride: int) -> Tensor:
+    """Return a map (F, T) spread over its spectrogram (frames, mels).
 
-    A pixel has the mean of the patches that cover it, NaN where there is none: at stride 10 the
-    last frames and mels.
+    A pixel has the mean of the patches that cover it, NaN if none does: at stride 10 the last
+    frames and mels.
     """
     kernel = {"output_size": (mels, frames), "kernel_size": patch, "stride": stride}
-    columns = found.reshape(1, 1, -1).expand(1, patch * patch, -1)  # (1, patch ^ 2, F * T)
+    columns = attention.reshape(1, 1, -1).expand(1, patch * patch, -1)  # (1, patch ^ 2, F * T)
     total = fold(columns, **kernel)[0, 0]  # (mels, frames)
     cover = fold(torch.ones_like(columns), **kernel)[0, 0]
     return (total / cover).T
+
+
+@dataclass(frozen=True)
+class AttentionExample:
+    """One cycle as models saw it, and how each of them spread its attention over it."""
+
+    cycle: str  # recording:cycle
+    label: str
+    spectrogram: np.ndarray  # (frames, mels), with padding
+    maps: dict[str, np.ndarray]  # method and kind of map -> (frames, mels)
+    frames: int  # without padding
+
+    def sounds(self, dataset: ICBHI) -> list[np.ndarray]:
+        """Return the samples at 16 kHz; empty if the recording is not here."""
+        if dataset.kind == "none":
+            return []
+        cycles = dataset.load()
+        cycle = cycles.loc[scores.cycle_ids(cycles) == self.cycle].iloc[0]
+        frontend = Fbank(fade="none")
+        wave = audio.recording_wave(dataset.audio_files()[cycle.recording], frontend)
+        samples = audio.excerpt(wave, cycle.start, cycle.end, frontend.rate_hz)
+        return [samples[: self.frames * frontend.hop]]
+
+
+def load_examples(
+    results: pd.DataFrame, methods: dict[str, str], cache: FeatureCache | None
+) -> list[AttentionExample]:
+    """Return the cycles whose attention finished runs saved, first seed; empty without a cache.
+
+    methods: name -> experiment, all with the front end of `cache`.
+    """
+    saved = {name: run for name, e in methods.items() if (run := _first_run(results, e))}
+    if not saved or cache is None:
+        return []
+    rows = pd.Series(cache.cycles.index, scores.cycle_ids(cache.cycles))
+    experiment, first = next(iter(saved.values()))
+    examples = []
+    for i, cycle in enumerate(first["attention/cycle"]):
+        x = np.asarray(cache.features[rows[cycle]], np.float32)  # (frames, mels)
+        padding = max(0, experiment.pad_frames - len(x))
+        spectrogram = np.pad(x, ((0, padding), (0, 0)))
+        shape = *spectrogram.shape, experiment.patch, experiment.stride
+        maps = {
+            f"{name}: {kind}": to_spectrogram(torch.from_numpy(arrays[key][i]), *shape).numpy()
+            for name, (_, arrays) in saved.items()
+            for kind, key in KEYS.items()
+        }
+        label = str(cache.cycles.label[rows[cycle]])
+        examples.append(AttentionExample(str(cycle), label, spectrogram, maps, len(x)))
+    return examples
+
+
+def attention_on_padding(results: pd.DataFrame, methods: dict[str, str]) -> pd.DataFrame:
+    """Return the share of attention on patches that see nothing but padding, in percent.
+
+    methods: name -> experiment. Columns: Training, Patches of zeros (share of all), Last block,
+    Rollout (mean over the saved cycles).
+    """
+    rows = []
+    for name, experiment in methods.items():
+        run = _first_run(results, experiment)
+        if run:
+            settings, arrays = run
+            starts = np.arange(arrays["attention/last"].shape[2]) * settings.stride
+            padding = starts >= clip_frames(settings)  # (T,)
+            attention = [arrays[key][:, :, padding].sum((1, 2)).mean() for key in KEYS.values()]
+            rows.append((name, *(f"{100 * share:.1f}" for share in (padding.mean(), *attention))))
+    return pd.DataFrame(rows, columns=["Training", "Patches of zeros", "Last block", "Rollout"])
+
+
+def _first_run(
+    results: pd.DataFrame, experiment: str
+) -> tuple[Experiment, dict[str, np.ndarray]] | None:
+    """Return settings and saved analyses of the run of the first seed, if it saved attention."""
+    runs = results[(results.experiment == experiment) & results.path.notna()]
+    for path in map(Path, runs.sort_values("seed", kind="stable").path.iloc[:1]):
+        if (path / folder.ANALYSIS).exists():
+            arrays = folder.read_arrays(path / folder.ANALYSIS)
+            if "attention/last" in arrays:
+                return folder.read_spec(path).experiment, arrays
+    return None

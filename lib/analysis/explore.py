@@ -1,4 +1,4 @@
-"""What the exploration pages count and pick: small questions to the table of cycles."""
+"""Counts and examples of the exploration pages: small questions to a dataset's tables."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,191 +7,197 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lib import paper
-from lib.data import CLASSES, Source, audio, icbhi
+from lib.data import ICBHI, SPRSound, audio, icbhi, sprsound
+from lib.data.icbhi import CLASSES
 from lib.features.frontends import Fbank, fbank, noise_power
-from lib.training.augment import Wave, change_wave
+from lib.training.augment import GainNoise, apply_gain_noise
 
 ADULT_YEARS = 18
 AGES = ("children", "adults", "unknown")
+EXAMPLE_SECONDS = 2.5
+ERRORS = ["change of samples", "its size", "mean error", "largest"]
 
 
 @dataclass(frozen=True)
-class Breath:
-    """One cycle and the recording that it is part of."""
+class Cycle:
+    """One annotated cycle and the file of its recording."""
 
     recording: str
     path: Path
     label: str
     start: float  # seconds
     end: float
-    spans: list[tuple[float, float, str]]  # all cycles of the recording: start, end, label
 
     @property
     def seconds(self) -> float:
-        """Length of the cycle."""
+        """Duration of the cycle."""
         return self.end - self.start
 
-
-def cycles(source: Source) -> pd.DataFrame:
-    """Every annotated cycle, with or without audio; column `audio` says which."""
-    table = icbhi.cycles(source.root)
-    return table.assign(audio=table.recording.isin(icbhi.audio_files(source.root)))
-
-
-def counts(table: pd.DataFrame) -> pd.DataFrame:
-    """Cycles by split (rows train, test) and class."""
-    found = pd.crosstab(table.split, table.label)
-    return found.reindex(index=["train", "test"], columns=list(CLASSES), fill_value=0)
+    def samples(self, frontend: Fbank) -> np.ndarray:
+        """Return the clip that the front end cuts, (samples,)."""
+        wave = audio.recording_wave(self.path, frontend)
+        return audio.cycle_clip(wave, self.start, self.end, frontend)
 
 
-def sizes(source: Source, table: pd.DataFrame) -> pd.DataFrame:
-    """Recordings, patients, cycles of each split: annotated, with audio, in the paper."""
-    lines = []
-    for split, group in table.groupby("split", sort=False):
-        heard = group[group.audio]
-        for what, column, published in (
-            ("recordings", "recording", paper.RECORDINGS[split]),
-            ("patients", "patient", paper.PATIENTS[split]),
-        ):
-            found = group[column].nunique(), heard[column].nunique()
-            lines.append((split, what, published, *found))
-        lines.append((split, "cycles", sum(paper.CYCLES[split].values()), len(group), len(heard)))
-    columns = ["split", "what", "paper", "annotated here", "with audio here"]
-    return pd.DataFrame(lines, columns=columns).sort_values("split", ascending=False, kind="stable")
+def load_cycles(dataset: ICBHI) -> pd.DataFrame:
+    """Return every annotated cycle, with or without audio; column `audio` says which."""
+    table = dataset.load()
+    return table.assign(audio=table.recording.isin(dataset.audio_files()))
 
 
-def durations(table: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Class -> lengths of its cycles in seconds."""
-    length = table.end - table.start
-    return {name: length[table.label == name].to_numpy() for name in CLASSES}
+def count_classes(cycles: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Return cycles by a column (split, device, patient) and class."""
+    return pd.crosstab(cycles[by], cycles.label).reindex(columns=list(CLASSES), fill_value=0)
 
 
-def by_device(table: pd.DataFrame) -> pd.DataFrame:
-    """Cycles by device and class."""
-    return pd.crosstab(table.device, table.label).reindex(columns=list(CLASSES), fill_value=0)
+def count_patients(cycles: pd.DataFrame) -> pd.DataFrame:
+    """Return cycles by patient and class, the patient with most cycles first."""
+    counts = count_classes(cycles, "patient")
+    return counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index]
 
 
-def by_patient(table: pd.DataFrame) -> pd.DataFrame:
-    """Cycles by patient and class, the patient with most cycles first."""
-    found = pd.crosstab(table.patient, table.label).reindex(columns=list(CLASSES), fill_value=0)
-    return found.loc[found.sum(axis=1).sort_values(ascending=False, kind="stable").index]
+def count_ages(dataset: ICBHI, cycles: pd.DataFrame) -> pd.DataFrame:
+    """Return patients and cycles with audio of each split by age: children (under 18), adults.
 
-
-def by_age(source: Source, table: pd.DataFrame) -> pd.DataFrame:
-    """Patients and cycles with audio of each split by age: children (under 18), adults, unknown.
-
-    The last column counts patients of single-channel recordings alone (setting `subset = sc`).
+    The last column counts patients of single-channel recordings only (setting `subset = sc`).
     """
-    heard = table[table.audio]
-    years = heard.patient.map(icbhi.ages(source.root))
-    group = np.select([years < ADULT_YEARS, years >= ADULT_YEARS], AGES[:2], AGES[2])
-    alone = heard.patient.where(icbhi.single_channel(heard.recording))
-    found = (
-        heard.assign(alone=alone)
-        .groupby(["split", group])
-        .agg(
-            patients=("patient", "nunique"), cycles=("patient", "size"), single=("alone", "nunique")
-        )
-    )
-    found = found.rename(columns={"single": "patients, single-channel"})
+    table = cycles[cycles.audio]
+    years = table.patient.map(dataset.ages())
+    age = np.select([years < ADULT_YEARS, years >= ADULT_YEARS], AGES[:2], AGES[2])
+    single = table.patient.where(icbhi.single_channel(table.recording))
+    groups = table.assign(single=single).groupby(["split", age])
+    counts = groups.agg(
+        patients=("patient", "nunique"), cycles=("patient", "size"), single=("single", "nunique")
+    ).rename(columns={"single": "patients, single-channel"})
     index = pd.MultiIndex.from_product([["train", "test"], AGES], names=["split", "age"])
-    return found.reindex(index, fill_value=0).reset_index()
+    return counts.reindex(index, fill_value=0).reset_index()
 
 
-def spans(table: pd.DataFrame, recording: str) -> list[tuple[float, float, str]]:
-    """Start, end and label of a recording's cycles, in seconds."""
-    part = table[table.recording == recording]
-    return list(zip(part.start, part.end, part.label, strict=True))
+def split_sizes(cycles: pd.DataFrame, published: dict[str, dict[str, int]]) -> pd.DataFrame:
+    """Return recordings, patients, cycles of each split: in the paper, annotated, with audio.
 
-
-def example(source: Source, table: pd.DataFrame) -> tuple[str, Path]:
-    """The recording with audio that has the most classes, the first of equals, and its file."""
-    heard = table[table.audio].groupby("recording").label.nunique()
-    recording = heard.idxmax()
-    return recording, icbhi.audio_files(source.root)[recording]
-
-
-def breaths(source: Source, table: pd.DataFrame, labels: tuple[str, ...]) -> list[Breath]:
-    """For each label, the cycle with audio whose length is nearest to 2.5 s."""
-    files, found = icbhi.audio_files(source.root), []
-    for label in labels:
-        part = table[table.audio & (table.label == label)]
-        row = part.loc[(part.end - part.start - 2.5).abs().idxmin()]
-        every = spans(table, row.recording)
-        where = (row.recording, files[row.recording], label)
-        found.append(Breath(*where, float(row.start), float(row.end), every))
-    return found
-
-
-def clip(breath: Breath, front: Fbank) -> np.ndarray:
-    """The breath as the front end cuts it, (samples,)."""
-    wave = audio.recording_wave(breath.path, front)
-    return audio.cycle_clip(wave, breath.start, breath.end, front)
-
-
-def quirks(source: Source, table: pd.DataFrame) -> pd.DataFrame:
-    """Facts of the official files that change numbers, counted in these files."""
-    sides = table.groupby("patient").split.nunique()
-    both = ", ".join(sides[sides > 1].index) or "none"
-    listed = icbhi.split_file(source.root).read_text()
-    renamed = [name for name in icbhi.RENAMED if name in listed]
-    longest, shortest = (table.end - table.start).agg(["max", "min"])
-    rate = table.label.ne("normal").groupby(table.device).mean()
-    spread = ", ".join(f"{device} {share:.0%}" for device, share in rate.items())
-    lines = [
-        ("patients on both sides of the split", both, "scores with and without them"),
-        ("split entries of another name than on disk", ", ".join(renamed) or "none", "mended"),
-        ("longest and shortest cycle (s)", f"{longest:.2f}, {shortest:.2f}", "cut or repeated"),
-        ("abnormal share by device", spread, "embeddings are judged by device too"),
-        ("recordings without audio here", str(table[~table.audio].recording.nunique()), "banner"),
-    ]
-    return pd.DataFrame(lines, columns=["quirk", "found here", "what is done"])
-
-
-def facts(fbanks: torch.Tensor, tokens: tuple[int, int]) -> pd.DataFrame:
-    """What the paper and its code say of a clip, and what came out here."""
-    grids = [f"{f} x {t} = {f * t}" for f, t in (paper.GRID, tokens)]
-    lines = [
-        ("frames of an 8 s clip", str(paper.FRAMES), str(fbanks.shape[1])),
-        ("mel bins", str(paper.MELS), str(fbanks.shape[2])),
-        ("tokens (official code)", *grids),
-    ]
-    return pd.DataFrame(lines, columns=["fact", "paper", "ours"])
-
-
-def has_recordings(source: Source) -> bool:
-    """Whether sounds are here, or only features or records of them."""
-    return (source.root / "ICBHI_final_database").is_dir()
-
-
-ERRORS = ["change of samples", "its size", "mean error", "largest"]
-
-
-def wave_error(source: Source, front: Fbank, gain: float, noise: float) -> pd.DataFrame:
-    """How far changing features is from changing samples: log-mel energies, mean and largest error.
-
-    gain: the factor on the samples; noise: the standard deviation that is added to them. Beside
-    the error, how much the change itself is worth (mean of its size). Of a crackle and a wheeze;
-    empty where no recordings are here.
+    published: recordings, patients, cycles -> split -> number.
     """
-    if not has_recordings(source):
+    rows = []
+    for split, group in list(cycles.groupby("split"))[::-1]:  # train first
+        for what, numbers in published.items():
+            tables = (group, group[group.audio])
+            column = what.removesuffix("s")
+            counts = [len(t) if what == "cycles" else t[column].nunique() for t in tables]
+            rows.append((split, what, numbers[split], *counts))
+    return pd.DataFrame(
+        rows, columns=["split", "what", "paper", "annotated here", "with audio here"]
+    )
+
+
+def class_durations(cycles: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Return class -> durations of its cycles in seconds."""
+    seconds = cycles.end - cycles.start
+    return {name: seconds[cycles.label == name].to_numpy() for name in CLASSES}
+
+
+def recording_cycles(cycles: pd.DataFrame, recording: str) -> list[tuple[float, float, str]]:
+    """Return start, end (seconds) and label of a recording's cycles."""
+    table = cycles.loc[cycles.recording == recording, ["start", "end", "label"]]
+    return list(table.itertuples(index=False, name=None))
+
+
+def example_recording(dataset: ICBHI, cycles: pd.DataFrame) -> tuple[str, Path]:
+    """Return the recording with audio that has the most classes, and its file."""
+    recording = cycles[cycles.audio].groupby("recording").label.nunique().idxmax()
+    return recording, dataset.audio_files()[recording]
+
+
+def example_cycles(
+    dataset: ICBHI, cycles: pd.DataFrame, labels: tuple[str, ...] = ("crackle", "wheeze")
+) -> list[Cycle]:
+    """Return for each label the cycle with audio whose duration is nearest to 2.5 s."""
+    files, examples = dataset.audio_files(), []
+    for label in labels:
+        table = cycles[cycles.audio & (cycles.label == label)]
+        row = table.loc[(table.end - table.start - EXAMPLE_SECONDS).abs().idxmin()]
+        times = float(row.start), float(row.end)
+        examples.append(Cycle(row.recording, files[row.recording], label, *times))
+    return examples
+
+
+def find_quirks(dataset: ICBHI, cycles: pd.DataFrame) -> pd.DataFrame:
+    """Return facts of the official files that change numbers, counted in these files."""
+    sides = cycles.groupby("patient").split.nunique()
+    both = ", ".join(sides[sides > 1].index) or "none"
+    listed = dataset.split_file().read_text()
+    renamed = ", ".join(name for name in icbhi.RENAMED if name in listed) or "none"
+    longest, shortest = (cycles.end - cycles.start).agg(["max", "min"])
+    shares = cycles.label.ne("normal").groupby(cycles.device).mean()
+    devices = ", ".join(f"{device} {share:.0%}" for device, share in shares.items())
+    silent = str(cycles[~cycles.audio].recording.nunique())
+    rows = [
+        ("patients on both sides of the split", both, "scores with and without them"),
+        ("split entries of another name than on disk", renamed, "fixed"),
+        ("longest and shortest cycle (s)", f"{longest:.2f}, {shortest:.2f}", "cut or repeated"),
+        ("abnormal share by device", devices, "embeddings are judged by device too"),
+        ("recordings without audio here", silent, "banner"),
+    ]
+    return pd.DataFrame(rows, columns=["quirk", "found here", "what is done"])
+
+
+def gain_noise_error(dataset: ICBHI, frontend: Fbank, gain: float, noise: float) -> pd.DataFrame:
+    """Return how far a change of features is from the change of samples it stands for.
+
+    gain: factor on the samples; noise: standard deviation of what is added to them. Mean and
+    largest error of log-mel energies beside the size of the change, of a crackle and a wheeze;
+    empty if no recordings are here.
+    """
+    if dataset.kind == "none":
         return pd.DataFrame(columns=ERRORS)
-    found = breaths(source, cycles(source), ("crackle", "wheeze"))
-    clips = torch.from_numpy(np.stack([clip(breath, front) for breath in found]))
-    generator = torch.Generator().manual_seed(0)
-    heard = torch.randn(clips.shape, generator=generator) * noise
-    before, power = fbank(clips, front), noise_power(front, noise)
-    ones, no = torch.ones(len(clips)), torch.zeros(len(clips), dtype=torch.bool)
+    examples = example_cycles(dataset, load_cycles(dataset))
+    clips = torch.from_numpy(np.stack([cycle.samples(frontend) for cycle in examples]))
+    added = torch.randn(clips.shape, generator=torch.Generator().manual_seed(0)) * noise
+    before, power = fbank(clips, frontend), noise_power(frontend, noise)
+    ones, none = torch.ones(len(clips)), torch.zeros(len(clips), dtype=torch.bool)
     cases = {
-        f"gain {gain:g}": (gain * clips, Wave(2 * np.log(gain) * ones, no)),
-        f"noise {noise:g}": (clips + heard, Wave(0 * ones, ~no)),
+        f"gain {gain:g}": (gain * clips, GainNoise(2 * np.log(gain) * ones, none)),
+        f"noise {noise:g}": (clips + added, GainNoise(0 * ones, ~none)),
     }
-    lines = []
-    for name, (samples, wave) in cases.items():
-        wanted = fbank(samples, front)
-        error = (change_wave(before, wave, power) - wanted).abs()
-        change = (wanted - before).abs().mean()
-        numbers = (change, error.mean(), error.max())
-        lines.append((name, *(f"{float(number):.4f}" for number in numbers)))
-    return pd.DataFrame(lines, columns=ERRORS)
+    rows = []
+    for name, (samples, change) in cases.items():
+        expected = fbank(samples, frontend)
+        error = (apply_gain_noise(before, change, power) - expected).abs()
+        numbers = ((expected - before).abs().mean(), error.mean(), error.max())
+        rows.append((name, *(f"{float(number):.4f}" for number in numbers)))
+    return pd.DataFrame(rows, columns=ERRORS)
+
+
+def count_subsets(table: pd.DataFrame, task: str) -> pd.DataFrame:
+    """Return SPRSound's events (1-1, 1-2) or records (2-1, 2-2) by class and subset."""
+    counts = pd.crosstab(table[task], table.subset)
+    return counts.reindex(sprsound.TASKS[task], columns=_subsets(table), fill_value=0)
+
+
+def subset_sizes(dataset: SPRSound, records: pd.DataFrame) -> pd.DataFrame:
+    """Return each subset's recordings (official, annotated, with audio), patients and minutes."""
+    audio_files = dataset.audio_files()
+    train, rows = set(records[records.subset == "train"].patient), []
+    for subset in _subsets(records):
+        group = records[records.subset == subset]
+        patients = set(group.patient)
+        rows.append({
+            "subset": subset,
+            "official recordings": dataset.recordings[subset],
+            "annotated here": len(group),
+            "with audio here": int(group.recording.isin(audio_files).sum()),
+            "patients": len(patients),
+            "of them in training": len(patients & train),
+            "minutes": round(group.end.sum() / 60, 1),
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def count_oddities(dataset: SPRSound) -> pd.DataFrame:
+    """Return what is odd in the files yet no error: recordings of each subset, and how often."""
+    counts = dataset.remarks().groupby(["what", "subset"], sort=False)["count"]
+    return counts.agg(recordings="size", times="sum").reset_index()
+
+
+def _subsets(table: pd.DataFrame) -> list[str]:
+    return [subset for subset in SPRSound.recordings if (table.subset == subset).any()]

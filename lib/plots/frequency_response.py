@@ -1,58 +1,42 @@
-"""Figures of spectral responses, in the style of `lib.plots.results`."""
+"""Figure of spatial-frequency responses, layer by layer."""
 
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lib.plots.results import MARKERS, NO_RUN
-from lib.plots.style import empty_figure, set_alt_text, subplots
+from lib.plots import style
 
-NAMED = 8  # layers in a panel's legend; of deeper models every second, third, ... has a name
-PANELS = 3  # a row
+MOST_NAMES = 8  # layers in a panel's legend; deeper models name every second, third, ... layer
 
 
-def plot_responses(found: pd.DataFrame) -> Figure:
-    """Relative log amplitude by frequency: a panel a model, a line a layer, dark to light.
+def plot_responses(points: pd.DataFrame) -> Figure:
+    """Plot log amplitude by frequency: a panel for each model, a line for each layer (dark first).
 
-    found: model, layer, frequency, amplitude (`lib.tables.frequency_response.responses`).
+    points: model, layer, frequency, amplitude relative to frequency 0.
     """
-    if found.empty:
-        return empty_figure(NO_RUN)
-    models = found.groupby("model", sort=False)
-    rows, columns = -(-len(models) // PANELS), min(len(models), PANELS)
-    shape = 3.3 * columns + 0.4, 2.9 * rows
-    fig, axes = subplots(*shape, rows, columns, sharex=True, sharey=True)
-    parts = []
-    for ax, (model, one) in zip(axes.flat, models, strict=False):
-        ends = _panel(ax, one)
-        ax.set(title=model, xlabel="normalised frequency")
-        said = ", ".join(f"{layer} {value:.2f}" for layer, value in ends)
-        parts.append(f"{model}: {said}")
-    for ax in axes.flat[len(models) :]:
-        ax.set_axis_off()
-    for ax in axes[:, 0]:
-        ax.set_ylabel("log amplitude less that at 0")
-    alt = (
-        "Log amplitude against spatial frequency by layer, relative to frequency 0. At the highest"
-    )
-    return set_alt_text(fig, f"{alt} frequency, first and last layer: {'; '.join(parts)}.")
+    if points.empty:
+        return style.empty_figure(style.NO_RUN)
+    models = points.groupby("model", sort=False)
+    fig, axes = style.panels(len(models), 3, 3.3, 2.9, sharex=True, sharey=True)
+    texts = []
+    for ax, (model, table) in zip(axes, models, strict=True):
+        layers = list(table.groupby("layer", sort=False))
+        _draw_layers(ax, layers)
+        ax.set(title=model, xlabel="normalised frequency", ylabel="log amplitude minus that at 0")
+        ends = [f"{name} {line.amplitude.iloc[-1]:.2f}" for name, line in (layers[0], layers[-1])]
+        texts.append(f"{model}: {', '.join(ends)}")
+    alt = "Log amplitude against spatial frequency by layer, relative to frequency 0. "
+    alt += f"At the highest frequency, first and last layer: {'; '.join(texts)}."
+    return style.set_alt_text(fig, alt)
 
 
-def _panel(ax: Axes, one: pd.DataFrame) -> list[tuple[str, float]]:
-    """Draw the layers of one model; the first and last of them at their highest frequency."""
-    layers = list(one.groupby("layer", sort=False))
-    step, shades = -(-len(layers) // NAMED), colormaps["viridis"]
-    for at, (layer, line) in enumerate(layers):
-        named = at % step == 0 or at == len(layers) - 1
-        ax.plot(
-            *(line.frequency, line.amplitude),
-            color=shades(0.9 * at / max(len(layers) - 1, 1)),
-            marker=MARKERS[at % len(MARKERS)] if named else None,
-            markevery=max(1, len(line) // 6),
-            markersize=3.5,
-            linewidth=1.1,
-            label=layer if named else None,
-        )
+def _draw_layers(ax: Axes, layers: list[tuple[str, pd.DataFrame]]) -> None:
+    """Draw one line for each layer; every `step`-th and the last have a marker and a name."""
+    step, shades = -(-len(layers) // MOST_NAMES), colormaps["viridis"]
+    for i, (name, line) in enumerate(layers):
+        look = {"color": shades(0.9 * i / max(len(layers) - 1, 1)), "linewidth": 1.1}
+        if i % step == 0 or i == len(layers) - 1:
+            look |= {"label": name, "marker": style.MARKERS[i % 8], "markersize": 3.5}
+        ax.plot(line.frequency, line.amplitude, markevery=max(1, len(line) // 6), **look)
     ax.legend(frameon=False, fontsize=6)
-    return [(layer, line.amplitude.iloc[-1]) for layer, line in (layers[0], layers[-1])]

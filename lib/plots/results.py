@@ -1,11 +1,9 @@
 """Figures of results: pure functions, data in, `Figure` with alt text out.
 
-Colours are Okabe and Ito's (their yellow, faint on white, is olive), told apart by colour-blind
-readers; where a colour means something, a marker, a hatch or a text says it too.
-Where no run is finished, a figure says so.
+If no run is finished, a figure says so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,163 +11,181 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib.data.icbhi import CLASSES
-from lib.plots.style import empty_figure, format_values, heatmap, set_alt_text, subplots
+from lib.plots import style
+from lib.plots.style import COLOURS, GREY, HATCHES, LIGHT_GREY, MARKERS, NO_RUN, format_values
 
-NO_RUN = "Nothing to draw: no run is finished; the table says why."
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999933", "#000000")
-MARKERS = "osD^vP*X"
-HATCHES = ("", "//", "..", "xx")
-GREY = "#8C8C8C"
+NOT_MEASURED = "Nothing to draw: not measured here; the table says how."
 
 
-def plot_histories(runs: dict[str, pd.DataFrame], columns: Sequence[str]) -> Figure:
-    """Curves over the epochs, one panel a column, one line a run.
+def plot_histories(histories: dict[str, pd.DataFrame], columns: Sequence[str]) -> Figure:
+    """Plot curves over the epochs: one panel for each column, one line for each run.
 
-    runs: name -> history with "epoch" and `columns`; a column that a run lacks is left out.
+    histories: name -> table with "epoch" and `columns`; a column that a run lacks is left out.
     """
-    if not runs:
-        return empty_figure(NO_RUN)
-    fig, axes = subplots(min(3.4 * len(columns), 10), 2.9, 1, len(columns))
+    if not histories:
+        return style.empty_figure(NO_RUN)
+    fig, axes = style.subplots(min(3.4 * len(columns), 10), 2.9, 1, len(columns))
     for ax, column in zip(axes[0], columns, strict=True):
-        for i, (name, table) in enumerate(runs.items()):
+        for i, (name, table) in enumerate(histories.items()):
             if column in table:
-                ax.plot(table["epoch"], table[column], **line(i), label=name)
+                ax.plot(table["epoch"], table[column], **style.line_style(i), label=name)
         ax.set(xlabel="epoch", title=column.replace("_", " "))
         ax.xaxis.get_major_locator().set_params(integer=True)
-    fig.legend(
-        *axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False
-    )
-    last = [
-        f"{name} ends at {format_values(kept, table.iloc[-1][kept], 2)}"
-        for name, table in runs.items()
-        if (kept := [column for column in columns if column in table])
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), ncols=3, **style.LEGEND_BELOW)
+    ends = [
+        f"{name} ends at {format_values(present, table.iloc[-1][present], 2)}"
+        for name, table in histories.items()
+        if (present := [column for column in columns if column in table])
     ]
-    return set_alt_text(fig, f"Curves over the epochs of {', '.join(columns)}. {'; '.join(last)}.")
-
-
-def line(i: int) -> dict[str, object]:
-    return {"color": COLOURS[i % 8], "marker": MARKERS[i % 8], "markersize": 4, "linewidth": 1.3}
-
-
-def ticks(ax: Axes, columns: Sequence[object], rows: Sequence[object]) -> None:
-    ax.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=0)
-    ax.set_yticks(np.arange(len(rows)) + 0.5, rows, rotation=0)
+    alt = f"Curves over the epochs of {', '.join(columns)}. {'; '.join(ends)}."
+    return style.set_alt_text(fig, alt)
 
 
 def plot_sweep(points: pd.DataFrame, metric: str = "score") -> Figure:
-    """Figure 2: a panel for each setting, mean and std over seeds, the chosen value in grey.
+    """Plot mean and std over seeds: a panel for each setting, the chosen value on grey.
 
-    points: setting, value (as printed, in order), chosen (bool), seed and `metric` in percent
-    (`lib.runs.predictions.sweep`).
+    points: setting, value (as printed, in order), chosen (bool), seed and `metric` in percent.
     """
     if points.empty:
-        return empty_figure(NO_RUN)
+        return style.empty_figure(NO_RUN)
     settings = list(dict.fromkeys(points.setting))
-    fig, axes = subplots(max(2.5 * len(settings), 3), 2.8, 1, len(settings), sharey=True)
-    parts = []
+    fig, axes = style.subplots(max(2.5 * len(settings), 3), 2.8, 1, len(settings), sharey=True)
+    texts = []
     for ax, setting in zip(axes[0], settings, strict=True):
-        one = points[points.setting == setting]
-        table = one.groupby("value", sort=False)[metric].agg(["mean", "std", "count"])
-        at = np.arange(len(table))
-        chosen = table.index.isin(one.value[one.chosen])
-        for x in at[chosen]:
-            ax.axvspan(x - 0.4, x + 0.4, color="#D9D9D9", zorder=0)
-        ax.errorbar(at, table["mean"], table["std"].fillna(0), **line(0), capsize=3)
-        ax.set_xticks(at, table.index)
+        table = points[points.setting == setting].groupby("value", sort=False)
+        table = table.agg(mean=(metric, "mean"), std=(metric, "std"), chosen=("chosen", "any"))
+        x = np.arange(len(table))
+        for position in x[table.chosen]:
+            ax.axvspan(position - 0.4, position + 0.4, color=LIGHT_GREY, zorder=0)
+        ax.errorbar(x, table["mean"], table["std"].fillna(0), **style.line_style(0), capsize=3)
+        ax.set_xticks(x, table.index)
         ax.set(xlabel=setting, xlim=(-0.6, len(table) - 0.4))
-        names = [f"{v}{' (chosen)' if c else ''}" for v, c in zip(table.index, chosen, strict=True)]
-        parts.append(f"{setting}: {format_values(names, table['mean'], 2)}")
+        names = np.where(table.chosen, table.index.astype(str) + " (chosen)", table.index)
+        texts.append(f"{setting}: {format_values(names, table['mean'], 2)}")
     axes[0, 0].set_ylabel(f"{metric} (%)")
     seeds = points.groupby(["setting", "value"]).size().max()
-    alt = f"Mean {metric} over at most {seeds} seeds against each setting. {'; '.join(parts)}."
-    return set_alt_text(fig, alt)
+    alt = f"Mean {metric} over at most {seeds} seeds against each setting. {'; '.join(texts)}."
+    return style.set_alt_text(fig, alt)
 
 
-def plot_confusions(matrices: dict[str, np.ndarray], classes: Sequence[str] = CLASSES) -> Figure:
-    """Confusion matrices side by side: counts, and percent of the row; rows are the truth.
+def plot_confusions(
+    matrices: dict[str, np.ndarray],
+    classes: Sequence[str] | Mapping[str, Sequence[str]] = CLASSES,
+) -> Figure:
+    """Plot confusion matrices: counts and percent of the row; rows are the truth.
 
-    matrices: name -> (n, n) counts.
+    matrices: name -> (n, n) counts; classes: of all matrices, or name -> its classes.
     """
     if not matrices:
-        return empty_figure(NO_RUN)
-    fig, axes = subplots(3.6 * len(matrices) + 0.4, 3.4, 1, len(matrices), sharey=True)
-    parts = []
-    for ax, (name, matrix) in zip(axes[0], matrices.items(), strict=True):
-        shares = 100 * matrix / matrix.sum(axis=1, keepdims=True).clip(min=1)
-        pairs = zip(matrix, shares, strict=True)
-        texts = [[f"{n}\n{s:.1f}%" for n, s in zip(*pair, strict=True)] for pair in pairs]
-        heatmap(ax, shares, texts)
-        ticks(ax, classes, classes)
-        ax.set(title=name, xlabel="answer")
-        parts.append(f"{name}: right {format_values(classes, np.diag(shares), 1)} percent")
-    axes[0, 0].set_ylabel("truth")
-    return set_alt_text(fig, "Confusion matrices, rows are the truth. " + "; ".join(parts) + ".")
+        return style.empty_figure(NO_RUN)
+    names = classes if isinstance(classes, Mapping) else dict.fromkeys(matrices, classes)
+    columns, width = (4, 3.6) if max(map(len, matrices.values())) <= 4 else (2, 4.9)
+    fig, axes = style.panels(len(matrices), columns, width, 0.9 * width)
+    texts = []
+    for ax, (title, matrix) in zip(axes, matrices.items(), strict=True):
+        labels = np.array(names[title])
+        total = matrix.sum(axis=1)
+        shares = 100 * matrix / total.clip(min=1)[:, None]
+        cells = [f"{n}\n{s:.1f}%" for n, s in zip(matrix.flat, shares.flat, strict=True)]
+        ticks = [style.SHORT_NAMES.get(name, name) for name in labels]
+        style.heatmap(ax, shares, np.reshape(cells, matrix.shape), ticks, ticks)
+        ax.set(title=title, xlabel="predicted", ylabel="true")
+        recalls = format_values(labels[total > 0], np.diag(shares)[total > 0], 1)
+        absent = ", ".join(labels[total == 0])
+        texts.append(f"{title}: {recalls} percent" + (f", no {absent} in the truth" * bool(absent)))
+    alt = f"Confusion matrices, rows are the truth. Recall: {'; '.join(texts)}."
+    return style.set_alt_text(fig, alt)
 
 
 def plot_intervals(points: pd.DataFrame, metric: str = "Score") -> Figure:
-    """Dots with whiskers: ours with its 95% interval, the paper's with its std where there is one.
+    """Plot ours with its 95% interval beside the paper's value with its std, if published.
 
-    points: name, value, low, high, and paper, paper_std (nan where not published), in percent.
+    points: name, value, low, high, and paper, paper_std (NaN if not published), in percent.
     """
     if points.empty:
-        return empty_figure(NO_RUN)
-    fig, axes = subplots(7.5, 0.9 + 0.45 * len(points))
-    ax = axes[0, 0]
-    at = np.arange(len(points))[::-1]
+        return style.empty_figure(NO_RUN)
+    fig, axes = style.subplots(7.5, 0.9 + 0.45 * len(points))
+    ax, y = axes[0, 0], np.arange(len(points))[::-1]
     reach = np.abs(points[["low", "high"]].to_numpy().T - points["value"].to_numpy())
-    ax.errorbar(
-        points["value"], at + 0.12, xerr=reach, fmt="o", color=COLOURS[0], capsize=3, label="ours"
-    )
-    ax.errorbar(
-        *(points["paper"], at - 0.12),
-        xerr=points["paper_std"].fillna(0),
-        **{"fmt": "D", "color": GREY, "mfc": "white", "capsize": 3, "label": "paper (± std)"},
-    )
+    ours = {"fmt": "o", "color": COLOURS[0], "label": "ours"}
+    ax.errorbar(points["value"], y + 0.12, xerr=reach, capsize=3, **ours)
+    paper = {"fmt": "D", "color": GREY, "mfc": "white", "label": "paper (± std)"}
+    ax.errorbar(points["paper"], y - 0.12, xerr=points["paper_std"].fillna(0), capsize=3, **paper)
     ax.axvline(50, color="black", linestyle=":", linewidth=1, label="always “normal”")
-    ax.set_yticks(at, points["name"])
+    ax.set_yticks(y, points["name"])
     ax.set(xlabel=f"{metric} (%)", ylim=(-0.6, len(points) - 0.4))
-    fig.legend(loc="outside lower center", ncols=3, frameon=False)
-    parts = [
+    fig.legend(ncols=3, **style.LEGEND_BELOW)
+    texts = [
         f"{p.name} {p.value:.2f} ({p.low:.2f} to {p.high:.2f})"
         + ("" if np.isnan(p.paper) else f", paper {p.paper:.2f}")
         for p in points.itertuples(index=False)
     ]
-    return set_alt_text(fig, f"{metric} with 95% intervals over patients. {'; '.join(parts)}.")
+    alt = f"{metric} with 95% intervals over patients. {'; '.join(texts)}."
+    return style.set_alt_text(fig, alt)
 
 
 def plot_embeddings(
-    panels: dict[str, np.ndarray], labels: dict[str, np.ndarray], most: int = 8
+    tables: dict[str, pd.DataFrame], groupings: Sequence[str] = ("class", "patient"), most: int = 8
 ) -> Figure:
-    """Points in the plane: a column for each method, a row for each way to colour them.
+    """Plot points in the plane: a column for each table, a row for each way to colour them.
 
-    panels: method -> (clips, 2); labels: "class", "patient", ... -> (clips,). A label with more
-    than `most` values keeps its most frequent ones, the rest is grey.
+    tables: title -> x, y and a column for each grouping. The categories of a categorical column
+    have fixed colours, whichever occur; of other columns the `most` frequent values are coloured.
     """
-    if not panels:
-        return empty_figure(NO_RUN)
-    fig, axes = subplots(4.2 * len(panels) + 1.4, 3.3 * len(labels), len(labels), len(panels))
-    for row, (what, values) in zip(axes, labels.items(), strict=True):
-        frequent = pd.Series(values).value_counts().sort_index(kind="stable")
-        kept = list(frequent.sort_values(ascending=False, kind="stable").index[:most])
-        kept.sort(key=lambda name: CLASSES.index(name) if name in CLASSES else len(CLASSES))
-        for ax, (method, points) in zip(row, panels.items(), strict=True):
-            _scatter(ax, points, values, kept)
-            ax.set(title=f"{method}, by {what}", xticks=[], yticks=[])
+    if not tables:
+        return style.empty_figure(NO_RUN)
+    shape = len(groupings), len(tables)
+    fig, axes = style.subplots(3.4 * shape[1] + 0.4, 3.7 * shape[0], *shape)
+    texts = []
+    for column, (title, table) in zip(axes.T, tables.items(), strict=True):
+        for ax, grouping in zip(column, groupings, strict=True):
+            _scatter(ax, table, table[grouping], most)
+            ax.set(title=f"{title}, by {grouping}", xticks=[], yticks=[])
             ax.spines[:].set_visible(False)
-        place = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "frameon": False}
-        row[-1].legend(**place, markerscale=2, title=what)
-    clips = len(next(iter(panels.values())))
-    alt = (
-        f"t-SNE of {clips} test clips for {', '.join(panels)}; the same points are coloured by "
-        f"{', '.join(labels)}."
-    )
-    return set_alt_text(fig, alt)
+        counts = table[groupings[0]].value_counts(sort=False)
+        texts.append(f"{title}: {len(table)} clips ({format_values(counts.index, counts)})")
+    alt = f"t-SNE of clips, coloured by {', by '.join(groupings)}. {'; '.join(texts)}."
+    return style.set_alt_text(fig, alt)
 
 
-def _scatter(ax: Axes, points: np.ndarray, values: np.ndarray, kept: list) -> None:
-    rest = ~np.isin(values, kept)
-    if rest.any():
-        ax.scatter(*points[rest].T, s=5, color="#C8C8C8", marker=".", label="other")
-    for i, name in enumerate(kept):
-        at = values == name
-        ax.scatter(*points[at].T, s=7, color=COLOURS[i], marker=MARKERS[i], lw=0, label=name)
+def _scatter(ax: Axes, table: pd.DataFrame, values: pd.Series, most: int) -> None:
+    """Draw points in the colours of their values, those of rare values in grey."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        names = list(values.cat.categories)
+    else:
+        names = sorted(values.value_counts().index[:most])
+    rare = table[~values.isin(names)]
+    if len(rare):
+        ax.scatter(rare.x, rare.y, s=5, color=LIGHT_GREY, marker=".", label="other")
+    for i, name in enumerate(names):
+        points, look = table[values == name], {"color": COLOURS[i % 8], "marker": MARKERS[i % 8]}
+        if len(points):
+            ax.scatter(points.x, points.y, s=8, linewidth=0, label=name, **look)
+    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.01), "frameon": False}
+    ax.legend(**place, ncols=3, fontsize=6, markerscale=1.5, handletextpad=0.1, columnspacing=0.6)
+
+
+def plot_speeds(points: pd.DataFrame) -> Figure:
+    """Plot bars of how many times as fast each variant is as the one it is compared with.
+
+    points: case, variant, base, faster, faster_q1, faster_q3. The dashed line at 1 is the variant
+    that is compared with; whiskers are quartiles.
+    """
+    if points.empty:
+        return style.empty_figure(NOT_MEASURED)
+    points = points.sort_values("variant", kind="stable", key=lambda names: pd.factorize(names)[0])
+    several = points.variant.nunique() > 1
+    names = points.variant + " · " + points.case if several else points.case
+    fig, axes = style.subplots(7.5, 0.9 + 0.22 * len(points))
+    ax, y = axes[0, 0], np.arange(len(points))[::-1]
+    reach = np.abs(points[["faster_q1", "faster_q3"]].to_numpy().T - points.faster.to_numpy())
+    cases = pd.factorize(points.case)[0] if several else np.zeros(len(points), int)
+    looks = {"color": [COLOURS[i % 8] for i in cases], "hatch": [HATCHES[i % 4] for i in cases]}
+    bars = ax.barh(y, points.faster, 0.75, xerr=reach, edgecolor="white", **looks)
+    ax.bar_label(bars, fmt="%.2f", fontsize=7, padding=2)
+    ax.axvline(1, color="black", linestyle="--", linewidth=1)
+    ax.set_yticks(y, names, fontsize=7)
+    base = ", ".join(dict.fromkeys(points.base))
+    ax.set(xlabel=f"times as fast as: {base}", ylim=(-0.6, len(points) - 0.4))
+    alt = f"Bars of how many times as fast as {base}: {format_values(names, points.faster, 2)}."
+    return style.set_alt_text(fig, alt)

@@ -1,89 +1,74 @@
-"""Figures of a search: its course, which settings mattered, and where the good ones lie.
+"""Figures of a hyperparameter search, drawn by Optuna: its history, importances and settings."""
 
-As in `lib.plots.results`: pure functions, data in, `Figure` with alt text out. `found` is the table of
-`lib.runs.tune_trials.results`: trial, one column a setting, score (percent on held-out patients), run.
-"""
+import warnings
+from collections.abc import Callable
 
-import numpy as np
-import pandas as pd
+import matplotlib as mpl
+import optuna
+from matplotlib import pyplot
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+from optuna.visualization import matplotlib as optuna_plots
 
-from lib.plots.results import COLOURS, GREY
-from lib.plots.style import empty_figure, format_values, set_alt_text, subplots
+from lib.plots import style
+from lib.plots.style import format_values
 
 NO_TRIAL = "Nothing to draw: no trial is finished; python -m lib.runs.tune makes them."
 TOO_ALIKE = "Nothing to draw: the trials are too few or too alike to tell settings apart."
-BEST = {"color": COLOURS[5], "marker": "*", "s": 130, "zorder": 3, "label": "best"}
-KNOWN = ("trial", "score", "run")  # columns that are no settings
+SCORE = "validation score (%)"
 
 
-def plot_history(found: pd.DataFrame) -> Figure:
-    """Every trial's score in the order in which they were made, and the best so far as steps."""
-    if found.empty:
-        return empty_figure(NO_TRIAL)
-    fig, axes = subplots(6.5, 3.0)
-    ax, best = axes[0, 0], found.score.cummax()
-    ax.scatter(found.trial, found.score, color=GREY, s=22, label="trial")
-    ax.step(found.trial, best, where="post", color=COLOURS[0], label="best so far")
-    top = found.loc[found.score.idxmax()]
-    ax.scatter(top.trial, top.score, **BEST)
-    ax.set(xlabel="trial", ylabel="validation score (%)")
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    fig.legend(loc="outside lower center", ncols=3, frameon=False)
+def plot_history(study: optuna.Study) -> Figure:
+    """Plot the score of every finished trial in order, and the best so far."""
+    trials = study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
+    if not trials:
+        return style.empty_figure(NO_TRIAL)
+    fig = _draw(optuna_plots.plot_optimization_history, 6.5, study, target_name=SCORE)
+    records = []
+    for trial in trials:
+        if not records or trial.value > records[-1].value:
+            records.append(trial)
+    steps = format_values([t.number for t in records], [t.value for t in records], 1)
     alt = (
-        f"Validation scores of {len(found)} trials from {found.score.min():.1f} to "
-        f"{top.score:.1f} percent; the best is trial {top.trial}. Best so far: "
-        f"{format_values(found.trial[best.diff() != 0], best[best.diff() != 0], 1)}."
+        f"Validation scores of {len(trials)} trials from {min(t.value for t in trials):.1f} to "
+        f"{study.best_value:.1f} percent; the best is trial {study.best_trial.number}. Best so "
+        f"far: {steps}."
     )
-    return set_alt_text(fig, alt)
+    return style.set_alt_text(fig, alt)
 
 
-def plot_importances(shares: pd.Series) -> Figure:
-    """Bars: each setting's share in the scores' variance (`lib.runs.tune_trials.importance`)."""
-    if shares.empty:
-        return empty_figure(TOO_ALIKE)
-    fig, axes = subplots(5.5, 0.8 + 0.3 * len(shares))
-    ax, at = axes[0, 0], np.arange(len(shares))[::-1]
-    bars = ax.barh(at, shares, 0.7, color=COLOURS[0])
-    ax.bar_label(bars, fmt="%.2f", fontsize=7, padding=2)
-    ax.set_yticks(at, shares.index)
-    ax.set(xlabel="share in the variance of the score", xlim=(0, 1.1 * max(shares.max(), 0.01)))
-    return set_alt_text(
-        fig, f"Bars of each setting's importance: {format_values(shares.index, shares, 2)}."
-    )
+def plot_importances(study: optuna.Study) -> Figure:
+    """Plot each setting's share in the variance of the score (fANOVA); a hint if trials are few."""
+    if len({trial.value for trial in study.trials}) < 2:
+        return style.empty_figure(TOO_ALIKE)
+    evaluator = FanovaImportanceEvaluator(seed=0)
+    shares = get_param_importances(study, evaluator=evaluator)
+    fig = _draw(optuna_plots.plot_param_importances, 5.5, study, evaluator=evaluator)
+    alt = f"Bars of each setting's importance: {format_values(shares, shares.values(), 2)}."
+    return style.set_alt_text(fig, alt)
 
 
-def plot_settings(found: pd.DataFrame) -> Figure:
-    """Score against each setting, a panel for each; the best trial is a star.
-
-    Learning rates are drawn on a logarithmic axis, chosen values side by side.
-    """
-    if found.empty:
-        return empty_figure(NO_TRIAL)
-    names = [name for name in found if name not in KNOWN]
-    columns = min(4, len(names))
-    rows = -(-len(names) // columns)
-    fig, axes = subplots(2.4 * columns, 2.2 * rows + 0.4, rows, columns, sharey=True)
-    top = found.score.idxmax()
-    for ax, name in zip(axes.flat, names, strict=False):
-        x = found[name]
-        if name not in ("lr", "supcon_lr", "tau"):
-            values = sorted(x.unique())
-            ax.set_xticks(range(len(values)), [str(value) for value in values])
-            x = x.map(values.index)
-        elif name != "tau":
-            ax.set_xscale("log")
-            ax.xaxis.set_minor_formatter(NullFormatter())  # within a decade they overlap
-        ax.scatter(x, found.score, color=COLOURS[0], s=20, alpha=0.7)
-        ax.scatter(x[top], found.score[top], **BEST)
-        ax.set_xlabel(name)
-    for ax in axes.flat[len(names) :]:
-        ax.set_axis_off()
-    fig.supylabel("validation score (%)", fontsize=9)
-    best = ", ".join(f"{name} {found.loc[top, name]:.4g}" for name in names)
+def plot_settings(study: optuna.Study) -> Figure:
+    """Plot the score against each setting, a panel for each; later trials are darker."""
+    if not study.trials:
+        return style.empty_figure(NO_TRIAL)
+    width = 1.5 * len(study.best_params) + 1
+    fig = _draw(optuna_plots.plot_slice, width, study, target_name=SCORE)
+    best = ", ".join(f"{name} {value:.4g}" for name, value in study.best_params.items())
     alt = (
-        f"Validation score of {len(found)} trials against each setting. The best, "
-        f"{found.score[top]:.1f} percent: {best}."
+        f"Validation score of {len(study.trials)} trials against each setting. The best, "
+        f"{study.best_value:.1f} percent: {best}."
     )
-    return set_alt_text(fig, alt)
+    return style.set_alt_text(fig, alt)
+
+
+def _draw(plot: Callable, width: float, study: optuna.Study, **settings: object) -> Figure:
+    """Let Optuna draw on a figure of pyplot, and take it away from pyplot's global state."""
+    with mpl.rc_context(style.STYLE), warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        plot(study, **settings)
+        fig = pyplot.gcf()
+        pyplot.close(fig)
+    fig.set_layout_engine("constrained")
+    fig.set_size_inches(width, 3.2)
+    return fig
