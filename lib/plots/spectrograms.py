@@ -46,7 +46,7 @@ def draw_sound(top: Axes, bottom: Axes, wave: np.ndarray, rate_hz: int) -> None:
     """Draw a wave (samples,) on one axes and its spectrogram up to 4 kHz on another."""
     top.plot(np.arange(len(wave)) / rate_hz, wave, color="black", linewidth=0.4, rasterized=True)
     window = int(WINDOW_SECONDS * rate_hz)
-    samples = np.pad(np.asarray(wave, np.float64), (0, max(0, window - len(wave))))
+    samples = np.pad(np.asarray(wave, np.float64), (0, max(0, window + 1 - len(wave))))
     samples += 1e-8  # silence has no logarithm
     settings = {"NFFT": window, "Fs": rate_hz, "noverlap": window // 2, "cmap": COLOUR_MAP}
     levels, *_, image = bottom.specgram(samples, **settings)

@@ -1,55 +1,64 @@
-"""Plots: what is drawn is what was given, and the alt text says the numbers."""
+"""Plots of results: what is drawn is what was given, and the alt text has the numbers."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from lib.data.icbhi import CLASSES
+from lib.data.sprsound import TASKS
 from lib.plots import results
-from lib.plots.style import alt_text, to_png
+from lib.plots.style import NO_RUN, alt_text, to_png
 
 
-def test_history_leaves_out_what_a_run_lacks():
+def test_histories_leave_out_what_a_run_lacks():
     full = pd.DataFrame({"epoch": [1, 2], "loss": [1.0, 0.5], "test_score": [50.0, 52.0]})
-    fig = results.plot_histories(
-        {"CE": full, "CL": full[["epoch", "loss"]]}, ["loss", "test_score"]
-    )
+    runs = {"CE": full, "CL": full[["epoch", "loss"]]}
+    fig = results.plot_histories(runs, ["loss", "test_score"])
     assert [len(ax.lines) for ax in fig.axes] == [2, 1]
     assert list(fig.axes[1].lines[0].get_ydata()) == [50.0, 52.0]
     assert "CL ends at loss 0.50" in alt_text(fig)
 
 
-def _points():
+def sweep_points():
     rows = [("tau", 0.02, False, 1, 55.0), ("tau", 0.06, True, 1, 60.0), ("tau", 0.06, True, 2, 62)]
     rows += [("alpha", 1.0, True, 1, 60.0)]
     return pd.DataFrame(rows, columns=["setting", "value", "chosen", "seed", "score"])
 
 
-def test_sweep_draws_means_and_marks_the_chosen_value():
-    fig = results.plot_sweep(_points())
+def test_a_sweep_shows_mean_and_std_and_marks_the_chosen_value():
+    fig = results.plot_sweep(sweep_points())
     tau, alpha = fig.axes
     assert list(tau.lines[0].get_ydata()) == [55.0, 61.0]
     assert len(tau.patches) == len(alpha.patches) == 1
     assert tau.patches[0].get_x() == pytest.approx(0.6)  # around the second value
     assert "0.06 (chosen) 61.00" in alt_text(fig) and "at most 2 seeds" in alt_text(fig)
+    whiskers = tau.collections[0].get_segments()
+    std = np.std([60.0, 62.0], ddof=1)
+    assert whiskers[1][:, 1] == pytest.approx([61 - std, 61 + std])
+    assert whiskers[0][:, 1] == pytest.approx([55, 55])  # one seed has no std
+    assert to_png(fig) == to_png(results.plot_sweep(sweep_points()))
 
 
-def test_sweep_whiskers_are_the_std_over_seeds():
-    whiskers = results.plot_sweep(_points()).axes[0].collections[0].get_segments()
-    spread = np.std([60.0, 62.0], ddof=1)
-    assert whiskers[1][:, 1] == pytest.approx([61 - spread, 61 + spread])
-    assert whiskers[0][:, 1] == pytest.approx([55, 55])  # one seed: no spread is claimed
-
-
-def test_confusions_shows_counts_and_row_percent():
+def test_confusions_show_counts_and_row_percent():
     matrix = np.diag([8, 4, 2, 1]) + np.eye(4, k=1, dtype=int) * 2
     fig = results.plot_confusions({"CE": matrix, "empty": np.zeros((4, 4), dtype=int)})
     assert fig.axes[0].texts[0].get_text() == "8\n80.0%"
     assert fig.axes[0].texts[1].get_text() == "2\n20.0%"
-    assert "CE: right normal 80.0, crackle 66.7, wheeze 50.0, both 100.0" in alt_text(fig)
+    assert "CE: normal 80.0, crackle 66.7, wheeze 50.0, both 100.0" in alt_text(fig)
 
 
-def test_intervals_draws_bounds_and_the_paper_where_there_is_one():
+def test_confusions_of_tasks_have_their_own_classes():
+    matrix = np.array([[8, 0, 2], [0, 0, 0], [1, 1, 2]])
+    fig = results.plot_confusions({"2-1": matrix, "1-1": np.eye(2, dtype=int)}, TASKS)
+    texts = [text.get_text() for text in fig.axes[0].texts]
+    zero, quarter = "0\n0.0%", "1\n25.0%"
+    assert texts == ["8\n80.0%", zero, "2\n20.0%", *3 * [zero], quarter, quarter, "2\n50.0%"]
+    assert len(fig.axes[1].texts) == 4
+    alt = alt_text(fig)
+    assert "2-1: Normal 80.0, Adventitious 50.0 percent, no Poor Quality in the truth" in alt
+
+
+def test_intervals_show_bounds_and_the_papers_value_if_published():
     columns = ["name", "value", "low", "high", "paper", "paper_std"]
     rows = [("CE", 52.0, 49.0, 56.0, 59.55, 0.88), ("mn04", 51.0, 50.0, 53.0, np.nan, np.nan)]
     fig = results.plot_intervals(pd.DataFrame(rows, columns=columns))
@@ -59,28 +68,55 @@ def test_intervals_draws_bounds_and_the_paper_where_there_is_one():
     assert "CE 52.00 (49.00 to 56.00), paper 59.55" in alt and "mn04 51.00 (50.00 to 53.00)." in alt
 
 
-def test_tsne_colours_every_point_once_in_each_panel():
-    points = np.random.default_rng(0).normal(size=(60, 2))
-    labels = {"class": np.repeat(CLASSES, 15), "patient": np.repeat(np.arange(20), 3).astype(str)}
-    fig = results.plot_embeddings({"CE": points, "CL": points}, labels, most=5)
+def points(classes, names=None, clips=60):
+    """Points of 12 patients; `names` are the classes that occur."""
+    names = np.array(names or classes)
+    x, y = np.random.default_rng(0).normal(size=(2, clips))
+    label = pd.Categorical(names[np.arange(clips) % len(names)], classes)
+    patient = [f"c{i % 12}" for i in range(clips)]
+    return pd.DataFrame({"x": x, "y": y, "class": label, "patient": patient})
+
+
+def test_embeddings_colour_every_point_once_in_each_panel():
+    tables = {"CE": points(CLASSES), "CL": points(CLASSES)}
+    fig = results.plot_embeddings(tables, ("class", "patient"), most=5)
     for ax in fig.axes:
         assert sum(len(dots.get_offsets()) for dots in ax.collections) == 60
-    names = [text.get_text() for text in fig.axes[1].get_legend().get_texts()]
-    assert names == list(CLASSES)
-    assert len(fig.axes[3].get_legend().get_texts()) == 6  # five patients and "other"
-    assert "60 test clips" in alt_text(fig)
+    names = [[text.get_text() for text in ax.get_legend().get_texts()] for ax in fig.axes]
+    assert names[1] == list(CLASSES)
+    assert len(names[3]) == 6 and names[3][0] == "other"  # five of twelve patients
+    assert "CE: 60 clips (normal 15, crackle 15, wheeze 15, both 15)" in alt_text(fig)
 
 
-def test_nothing_finished_is_said():
-    nothing = (
-        results.plot_histories({}, ["loss"]),
-        results.plot_sweep(_points().iloc[:0]),
-        results.plot_confusions({}),
-        results.plot_intervals(pd.DataFrame()),
-        results.plot_embeddings({}, {}),
-    )
-    assert {alt_text(fig) for fig in nothing} == {results.NO_RUN}
+def test_a_class_looks_the_same_whichever_others_occur():
+    def looks(table):
+        dots = results.plot_embeddings({"1-2": table}, ("class",)).axes[0].collections
+        return {each.get_label(): tuple(each.get_facecolor()[0].round(3)) for each in dots}
+
+    every = looks(points(TASKS["1-2"]))
+    assert len(set(every.values())) == 7
+    fewer = looks(points(TASKS["1-2"], [name for name in TASKS["1-2"] if name != "Rhonchi"]))
+    assert len(fewer) == 6 and fewer.items() <= every.items()
 
 
-def test_same_input_same_bytes():
-    assert to_png(results.plot_sweep(_points())) == to_png(results.plot_sweep(_points()))
+def test_speeds_show_every_ratio_and_name_the_base():
+    columns = ["case", "variant", "base", "faster", "faster_q1", "faster_q3"]
+    rows = [("ast", "bf16", "ours", 1.2, 1.1, 1.3), ("ast", "compiled", "ours", 1.5, 1.5, 1.5)]
+    rows.append(("mn04", "bf16", "ours", 0.5, 0.4, 0.6))
+    fig = results.plot_speeds(pd.DataFrame(rows, columns=columns))
+    ax = fig.axes[0]
+    widths = {round(bar.get_y() + bar.get_height() / 2): bar.get_width() for bar in ax.patches}
+    assert widths == {2: 1.2, 1: 0.5, 0: 1.5}  # by variant, from the top
+    names = dict(zip(ax.get_yticks(), (t.get_text() for t in ax.get_yticklabels()), strict=True))
+    assert names == {2: "bf16 · ast", 1: "bf16 · mn04", 0: "compiled · ast"}
+    assert ax.get_xlabel() == "times as fast as: ours"
+    assert "bf16 · mn04 0.50" in alt_text(fig)
+
+
+def test_without_data_a_figure_says_so():
+    empty = pd.DataFrame()
+    figures = [results.plot_histories({}, ["loss"]), results.plot_sweep(empty)]
+    figures += [results.plot_confusions({}), results.plot_embeddings({})]
+    figures.append(results.plot_intervals(empty))
+    assert {alt_text(fig) for fig in figures} == {NO_RUN}
+    assert alt_text(results.plot_speeds(empty)) == results.NOT_MEASURED

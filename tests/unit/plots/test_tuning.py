@@ -1,43 +1,62 @@
-"""Figures of a search say in words what they show."""
+"""Plots of a search: drawn by Optuna, with the numbers in the alt text."""
 
-import numpy as np
-import pandas as pd
+import matplotlib as mpl
+import optuna
 import pytest
+from matplotlib import pyplot
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from lib.plots import tuning
 from lib.plots.style import alt_text, to_png
 
-FOUND = pd.DataFrame({
-    "trial": [1, 2, 3, 4], "lr": [1e-3, 1e-2, 1e-4, 3e-3], "hop": [64, 128, 64, 512],
-    "tau": [0.1, 0.5, 0.9, 0.3], "score": [50.0, 62.5, 40.0, 62.0], "run": list("abcd"),
-})  # fmt: skip
+SPACE = {
+    "lr": FloatDistribution(1e-4, 1e-1, log=True),
+    "hop": CategoricalDistribution((64, 128, 512)),
+    "tau": FloatDistribution(0.1, 0.9),
+}
+TRIALS = [(1e-3, 64, 0.1, 50.0), (1e-2, 128, 0.5, 62.5), (1e-4, 64, 0.9, 40.0)]
 
 
-def test_progress_names_the_best_so_far():
-    fig = tuning.plot_history(FOUND)
-    assert "best is trial 2" in alt_text(fig) and "so far: 1 50.0, 2 62.5." in alt_text(fig)
-    steps = fig.axes[0].lines[0].get_ydata()
-    assert steps.tolist() == [50.0, 62.5, 62.5, 62.5] and to_png(fig)
+def study_of(trials):
+    study = optuna.create_study(direction="maximize")
+    for *values, score in trials:
+        params = dict(zip(SPACE, values, strict=True))
+        trial = optuna.trial.create_trial(params=params, distributions=SPACE, value=score)
+        study.add_trial(trial)
+    return study
 
 
-def test_importance_is_drawn_largest_first():
-    fig = tuning.plot_importances(pd.Series({"lr": 0.7, "hop": 0.3}))
-    assert alt_text(fig) == "Bars of each setting's importance: lr 0.70, hop 0.30."
-    widths = {bar.get_y(): bar.get_width() for bar in fig.axes[0].patches}
-    assert widths[max(widths)] == 0.7 and to_png(fig)
+def test_history_names_the_best_trials():
+    fig = tuning.plot_history(study_of(TRIALS))
+    assert "from 40.0 to 62.5 percent; the best is trial 1." in alt_text(fig)
+    assert "Best so far: 0 50.0, 1 62.5." in alt_text(fig)
+    assert fig.axes[0].collections[0].get_offsets()[:, 1].tolist() == [50.0, 62.5, 40.0]
 
 
-def test_a_panel_for_each_setting_with_the_best_marked():
-    fig = tuning.plot_settings(FOUND)
+def test_importances_are_shares_largest_first():
+    fig = tuning.plot_importances(study_of(TRIALS))
+    widths = [bar.get_width() for bar in fig.axes[0].patches]
+    assert sum(widths) == pytest.approx(1) and len(widths) == 3
+    names = alt_text(fig).removeprefix("Bars of each setting's importance: ").split(", ")
+    assert [float(name.rstrip(".").split()[1]) for name in names] == [
+        pytest.approx(width, abs=0.005) for width in sorted(widths, reverse=True)
+    ]
+
+
+def test_settings_have_a_panel_each():
+    fig = tuning.plot_settings(study_of(TRIALS))
     panels = {ax.get_xlabel(): ax for ax in fig.axes if ax.get_xlabel()}
-    assert list(panels) == ["lr", "hop", "tau"] and panels["lr"].get_xscale() == "log"
-    stars = {name: ax.collections[1].get_offsets().tolist() for name, ax in panels.items()}
-    assert stars == {"lr": [[1e-2, 62.5]], "hop": [[1, 62.5]], "tau": [[0.5, 62.5]]}
-    assert "62.5 percent: lr 0.01, hop 128, tau 0.5." in alt_text(fig) and to_png(fig)
+    assert set(panels) == set(SPACE) and panels["lr"].get_xscale() == "log"
+    assert "62.5 percent: lr 0.01, hop 128, tau 0.5." in alt_text(fig)
 
 
-@pytest.mark.parametrize("draw", [tuning.plot_history, tuning.plot_settings])
-def test_nothing_yet_is_said(draw):
-    assert "no trial is finished" in alt_text(draw(FOUND.iloc[:0]))
-    nothing = tuning.plot_importances(pd.Series(dtype=np.float64))
-    assert "too few or too alike" in alt_text(nothing)
+def test_nothing_of_pyplot_stays():
+    before = dict(mpl.rcParams)
+    assert to_png(tuning.plot_history(study_of(TRIALS)))
+    assert not pyplot.get_fignums() and dict(mpl.rcParams) == before
+
+
+@pytest.mark.parametrize("plot", [tuning.plot_history, tuning.plot_settings])
+def test_without_a_trial_a_figure_says_so(plot):
+    assert "no trial is finished" in alt_text(plot(study_of([])))
+    assert "too few or too alike" in alt_text(tuning.plot_importances(study_of(TRIALS[:1])))
