@@ -1,8 +1,5 @@
 """Counts and examples of the exploration pages: small questions to a dataset's tables."""
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import torch
@@ -18,27 +15,6 @@ EXAMPLE_SECONDS = 2.5
 ERRORS = ["change of samples", "its size", "mean error", "largest"]
 
 
-@dataclass(frozen=True)
-class Cycle:
-    """One annotated cycle and the file of its recording."""
-
-    recording: str
-    path: Path
-    label: str
-    start: float  # seconds
-    end: float
-
-    @property
-    def seconds(self) -> float:
-        """Duration of the cycle."""
-        return self.end - self.start
-
-    def samples(self, frontend: Fbank) -> np.ndarray:
-        """Return the clip that the front end cuts, (samples,)."""
-        wave = audio.recording_wave(self.path, frontend)
-        return audio.cycle_clip(wave, self.start, self.end, frontend)
-
-
 def load_cycles(dataset: ICBHI) -> pd.DataFrame:
     """Return every annotated cycle, with or without audio; column `audio` says which."""
     table = dataset.load()
@@ -46,14 +22,11 @@ def load_cycles(dataset: ICBHI) -> pd.DataFrame:
 
 
 def count_classes(cycles: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Return cycles by a column (split, device, patient) and class."""
-    return pd.crosstab(cycles[by], cycles.label).reindex(columns=list(CLASSES), fill_value=0)
-
-
-def count_patients(cycles: pd.DataFrame) -> pd.DataFrame:
-    """Return cycles by patient and class, the patient with most cycles first."""
-    counts = count_classes(cycles, "patient")
-    return counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index]
+    """Return cycles by a column (split, device, patient) and class; patients: most cycles first."""
+    counts = pd.crosstab(cycles[by], cycles.label).reindex(columns=list(CLASSES), fill_value=0)
+    if by == "patient":
+        counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index]
+    return counts
 
 
 def count_ages(dataset: ICBHI, cycles: pd.DataFrame) -> pd.DataFrame:
@@ -79,11 +52,11 @@ def split_sizes(cycles: pd.DataFrame, published: dict[str, dict[str, int]]) -> p
     published: recordings, patients, cycles -> split -> number.
     """
     rows = []
-    for split, group in list(cycles.groupby("split"))[::-1]:  # train first
+    for split in ("train", "test"):
+        annotated = cycles[cycles.split == split]
         for what, numbers in published.items():
-            tables = (group, group[group.audio])
-            column = what.removesuffix("s")
-            counts = [len(t) if what == "cycles" else t[column].nunique() for t in tables]
+            tables = (annotated, annotated[annotated.audio])
+            counts = [len(t) if what == "cycles" else t[what[:-1]].nunique() for t in tables]
             rows.append((split, what, numbers[split], *counts))
     return pd.DataFrame(
         rows, columns=["split", "what", "paper", "annotated here", "with audio here"]
@@ -102,23 +75,25 @@ def recording_cycles(cycles: pd.DataFrame, recording: str) -> list[tuple[float, 
     return list(table.itertuples(index=False, name=None))
 
 
-def example_recording(dataset: ICBHI, cycles: pd.DataFrame) -> tuple[str, Path]:
-    """Return the recording with audio that has the most classes, and its file."""
-    recording = cycles[cycles.audio].groupby("recording").label.nunique().idxmax()
-    return recording, dataset.audio_files()[recording]
+def example_recording(cycles: pd.DataFrame) -> str:
+    """Return the recording with audio that has the most classes."""
+    return cycles[cycles.audio].groupby("recording").label.nunique().idxmax()
 
 
 def example_cycles(
-    dataset: ICBHI, cycles: pd.DataFrame, labels: tuple[str, ...] = ("crackle", "wheeze")
-) -> list[Cycle]:
-    """Return for each label the cycle with audio whose duration is nearest to 2.5 s."""
-    files, examples = dataset.audio_files(), []
-    for label in labels:
-        table = cycles[cycles.audio & (cycles.label == label)]
-        row = table.loc[(table.end - table.start - EXAMPLE_SECONDS).abs().idxmin()]
-        times = float(row.start), float(row.end)
-        examples.append(Cycle(row.recording, files[row.recording], label, *times))
-    return examples
+    cycles: pd.DataFrame, labels: tuple[str, ...] = ("crackle", "wheeze")
+) -> list[tuple]:
+    """Return for each label the row of the cycle with audio whose duration is nearest to 2.5 s."""
+    cycles = cycles[cycles.audio]
+    distance = (cycles.end - cycles.start - EXAMPLE_SECONDS).abs()
+    rows = [distance[cycles.label == label].idxmin() for label in labels]
+    return list(cycles.loc[rows].itertuples(index=False, name="Cycle"))
+
+
+def cut_clip(dataset: ICBHI, cycle: tuple, frontend: Fbank) -> np.ndarray:
+    """Return the clip (samples,) that a front end cuts from the recording of a cycle's row."""
+    wave = audio.recording_wave(dataset.audio_files()[cycle.recording], frontend)
+    return audio.cycle_clip(wave, cycle.start, cycle.end, frontend)
 
 
 def find_quirks(dataset: ICBHI, cycles: pd.DataFrame) -> pd.DataFrame:
@@ -150,8 +125,9 @@ def gain_noise_error(dataset: ICBHI, frontend: Fbank, gain: float, noise: float)
     """
     if dataset.kind == "none":
         return pd.DataFrame(columns=ERRORS)
-    examples = example_cycles(dataset, load_cycles(dataset))
-    clips = torch.from_numpy(np.stack([cycle.samples(frontend) for cycle in examples]))
+    examples = example_cycles(load_cycles(dataset))
+    clips = np.stack([cut_clip(dataset, cycle, frontend) for cycle in examples])
+    clips = torch.from_numpy(clips)
     added = torch.randn(clips.shape, generator=torch.Generator().manual_seed(0)) * noise
     before, power = fbank(clips, frontend), noise_power(frontend, noise)
     ones, none = torch.ones(len(clips)), torch.zeros(len(clips), dtype=torch.bool)

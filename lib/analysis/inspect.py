@@ -14,7 +14,8 @@ from torch import nn
 
 from lib.analysis import attention, frequency_response, landscape
 from lib.config import Experiment
-from lib.evaluation import scores
+from lib.evaluation.scores import cycle_ids
+from lib.evaluation.tasks import label_column
 from lib.runs import folder
 from lib.training.dataset import FeatureDataset
 
@@ -44,10 +45,10 @@ def inspect_model(
     if experiment.save_landscape:
         arrays |= inspect_landscape(model, *_batch(dataset, _sample(splits["train"], CLIPS)))
         if hasattr(model, "vit"):
-            rows = _example_rows(cycles.loc[splits["test"]], experiment.task)
+            rows = _example_rows(cycles.loc[splits["test"]], label_column(experiment.task))
             maps = attention.attention_maps(model, _batch(dataset, rows)[0]) if len(rows) else {}
             arrays |= {f"attention/{kind}": x.float().cpu().numpy() for kind, x in maps.items()}
-            arrays["attention/cycle"] = scores.cycle_ids(cycles.loc[rows])
+            arrays["attention/cycle"] = cycle_ids(cycles.loc[rows])
     if experiment.save_frequency_response:
         x, _ = _batch(dataset, _sample(splits["test"], RESPONSE_CLIPS))
         arrays |= inspect_response(model, x)
@@ -57,22 +58,17 @@ def inspect_model(
 def inspect_landscape(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> Arrays:
     """Return curvature, sharpness and slices of the loss on clips x (N, frames, mels), y (N,).
 
-    Keys: eigenvalue, products (Hessian-vector products it took), sharpness (at RHO), loss, clips,
-    line/position, line/loss, plane/position, plane/loss (row, column).
+    Keys: eigenvalue, sharpness (at RHO), loss, line/position, line/loss, plane/position, plane/loss
+    (row, column).
     """
-    eigenvalue, products = landscape.largest_eigenvalue(model, x, y)
-    arrays = {
-        "eigenvalue": eigenvalue,
-        "products": products,
-        "sharpness": landscape.sharpness(model, x, y, RHO),
-        "clips": len(x),
-    }
+    arrays = {"eigenvalue": landscape.largest_eigenvalue(model, x, y)}
+    arrays["sharpness"] = landscape.sharpness(model, x, y, RHO)
     slices = {
         "line": landscape.loss_line(model, x, y, LINE_STEPS, SPAN, seed=0),
         "plane": landscape.loss_plane(model, x, y, PLANE_STEPS, SPAN, seed=0),
     }
-    for name, (position, loss) in slices.items():
-        arrays |= {f"{name}/position": position, f"{name}/loss": loss}
+    for name, values in slices.items():
+        arrays[f"{name}/position"], arrays[f"{name}/loss"] = values
     arrays["loss"] = arrays["line/loss"][LINE_STEPS // 2]
     return {key: np.asarray(value) for key, value in arrays.items()}
 

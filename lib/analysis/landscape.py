@@ -9,12 +9,14 @@ as it was.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import torch
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.linalg import vector_norm
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy
 
@@ -29,8 +31,8 @@ Weights = dict[str, Tensor]
 
 def largest_eigenvalue(
     model: nn.Module, x: Tensor, y: Tensor, iterations: int = 10, seed: int = 0
-) -> tuple[float, int]:
-    """Return the largest eigenvalue of the loss's Hessian to about 1%, and the products it took.
+) -> float:
+    """Return the largest eigenvalue of the loss's Hessian to about 1%.
 
     x (N, frames, mels), y (N,). Lanczos (ARPACK) with Hessian-vector products by double backward; 9
     to 25 of them, each about two gradients over all clips. NaN if ARPACK has not converged after
@@ -38,11 +40,8 @@ def largest_eigenvalue(
     """
     weights = list(_weights(model).values())
     size = sum(w.numel() for w in weights)
-    products = 0
 
     def product(vector: np.ndarray) -> np.ndarray:
-        nonlocal products
-        products += 1
         v = torch.from_numpy(vector.reshape(-1)).to(weights[0])
         return _hessian_product(model, weights, x, y, v).cpu().numpy()
 
@@ -53,8 +52,8 @@ def largest_eigenvalue(
         try:
             values = eigsh(hessian, 1, which="LA", v0=start, return_eigenvectors=False, **settings)
         except ArpackError:
-            values = np.array([np.nan])
-    return values.item(), products
+            return float("nan")
+    return values.item()
 
 
 def sharpness(model: nn.Module, x: Tensor, y: Tensor, rho: float) -> float:
@@ -81,11 +80,9 @@ def loss_line(
     is in the middle. The same seed gives the same direction on every device; it is sampled anew if
     shapes differ. Source: Li et al. 2018, section 4.
     """
-    weights, positions = _weights(model), _positions(steps, span)
+    weights, positions = _weights(model), np.linspace(-span, span, steps, dtype=np.float32)
     direction = _sample_direction(weights, torch.Generator().manual_seed(seed))
-    with eval_mode(model):
-        losses = [_loss(model, _move(weights, direction, a), x, y) for a in positions]
-    return positions, np.array(losses, np.float32)
+    return positions, _losses_along(model, weights, direction, positions, x, y)
 
 
 def loss_plane(
@@ -95,15 +92,12 @@ def loss_plane(
 
     Columns go along the direction of `loss_line` with the same seed, rows along a second one.
     """
-    weights, positions = _weights(model), _positions(steps, span)
+    weights, positions = _weights(model), np.linspace(-span, span, steps, dtype=np.float32)
     generator = torch.Generator().manual_seed(seed)
     first, second = (_sample_direction(weights, generator) for _ in range(2))
-    losses = np.empty((steps, steps), np.float32)
-    with eval_mode(model):
-        for row, b in enumerate(positions):
-            start = _move(weights, second, b)
-            losses[row] = [_loss(model, _move(start, first, a), x, y) for a in positions]
-    return positions, losses
+    starts = (_move(weights, second, b) for b in positions)
+    losses = [_losses_along(model, start, first, positions, x, y) for start in starts]
+    return positions, np.stack(losses)
 
 
 @contextmanager
@@ -127,6 +121,15 @@ def _batches(x: Tensor, y: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]
     return zip(x.split(size), y.split(size), strict=True)
 
 
+def _losses_along(
+    model: nn.Module, start: Weights, step: Weights, positions: np.ndarray, x: Tensor, y: Tensor
+) -> np.ndarray:
+    """Return the losses (steps,) at start + position * step."""
+    with eval_mode(model):
+        losses = [_loss(model, _move(start, step, position), x, y) for position in positions]
+    return np.array(losses, np.float32)
+
+
 @torch.no_grad()
 def _loss(model: nn.Module, weights: Weights, x: Tensor, y: Tensor) -> float:
     """Return the mean over all clips, with these weights instead of the model's."""
@@ -146,11 +149,11 @@ def _differentiate(loss: Tensor, weights: list[Tensor], create_graph: bool = Fal
 
 def _gradient(model: nn.Module, weights: list[Tensor], x: Tensor, y: Tensor) -> Tensor:
     """Return the gradient (W,) of the mean over all clips."""
-    total = 0
-    for clips, labels in _batches(x, y, BATCH):
-        loss = cross_entropy(model(clips), labels, reduction="sum") / len(x)
-        total += _differentiate(loss, weights)
-    return total
+    losses = (
+        cross_entropy(model(clips), labels, reduction="sum") / len(x)
+        for clips, labels in _batches(x, y, BATCH)
+    )
+    return sum(_differentiate(loss, weights) for loss in losses)
 
 
 def _hessian_product(
@@ -176,19 +179,12 @@ def _sample_direction(weights: Weights, generator: torch.Generator) -> Weights:
     for name, w in weights.items():
         if w.dim() > 1:
             noise = torch.randn(w.shape, generator=generator).to(w)
-            direction[name] = noise * (_filter_norms(w) / _filter_norms(noise).clamp(min=1e-10))
+            norm = partial(vector_norm, dim=tuple(range(1, w.dim())), keepdim=True)
+            direction[name] = noise * (norm(w) / norm(noise).clamp(min=1e-10))
     return direction
-
-
-def _filter_norms(w: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(w, dim=tuple(range(1, w.dim())), keepdim=True)
 
 
 @torch.no_grad()
 def _move(weights: Weights, direction: Weights, length: float) -> Weights:
     """Return the weights moved by length times a direction."""
     return weights | {n: weights[n] + float(length) * step for n, step in direction.items()}
-
-
-def _positions(steps: int, span: float) -> np.ndarray:
-    return np.linspace(-span, span, steps, dtype=np.float32)

@@ -69,10 +69,9 @@ def record_label(labels: Iterable[str], task: str) -> str:
 
     A label counts if two consecutive windows have it. If any adventitious label counts, the record
     is Adventitious, or for 2-2 CAS, DAS or, with both kinds or Wheeze+Crackle, CAS & DAS; else
-    Normal if that counts; else Poor Quality. The text leaves open, and we decide: the two labels
-    must be equal (Wheeze then Rhonchi, both CAS, do not count); Normal needs two windows as well;
-    one adventitious pair outweighs all others; if nothing counts, as in a record of less than two
-    windows, the record is Poor Quality.
+    Normal if that counts; else Poor Quality, as a record of less than two windows. The text leaves
+    open, and we decide: the two labels must be equal (Wheeze then Rhonchi, both CAS, do not count);
+    Normal needs two windows as well; one adventitious pair outweighs all others.
     """
     if task not in RECORD_TASKS.values():
         raise unknown("task of records", task, RECORD_TASKS.values())
@@ -91,7 +90,7 @@ def measure_stream(
     settings: as for `stream`. The factor is all computation over the duration of all samples: below
     1 it keeps up. It does not include the wait until a window is complete.
     """
-    seconds, samples = [], 0
+    blocks, seconds = list(blocks), []
 
     def timed(window: np.ndarray) -> str:
         begin = time.perf_counter()
@@ -99,20 +98,14 @@ def measure_stream(
         seconds.append(time.perf_counter() - begin)
         return label
 
-    def counted() -> Iterator[np.ndarray]:
-        nonlocal samples
-        for block in blocks:
-            samples += len(block)
-            yield block
-
-    list(stream(counted(), timed, **settings))
+    list(stream(blocks, timed, **settings))
     if not seconds:
         raise UserError("not one complete window: give a longer sound to measure on")
     return {
         "windows": len(seconds),
         "median_seconds": float(np.median(seconds)),
         "seconds_95": float(np.quantile(seconds, 0.95)),
-        "real_time_factor": sum(seconds) * settings.get("rate_hz", RATE_HZ) / samples,
+        "real_time_factor": sum(seconds) * settings.get("rate_hz", RATE_HZ) / sum(map(len, blocks)),
     }
 
 
@@ -148,19 +141,17 @@ def window_features(samples: np.ndarray, experiment: Experiment) -> torch.Tensor
     frontend = frontend_for(experiment)
     features = mfcc(torch.from_numpy(np.array(samples, np.float32)), frontend)
     features = features.contiguous().half()  # as in a feature cache
-    values = features.float().numpy()
-    dataset = FeatureDataset(
-        features=features,
-        labels=torch.zeros(1),
-        frames=clip_frames(experiment),
-        offset=torch.zeros(1, dtype=torch.int64),
-        length=torch.tensor([len(features)]),
-        mean=torch.tensor([values.mean()]),
-        std=torch.tensor([max(values.std(), FLAT)]),
-        per_clip=True,
-        std_scale=1.0,
-    )
-    return dataset.batch(torch.zeros(1, dtype=torch.int64))[0]
+    first, values = torch.zeros(1, dtype=torch.int64), features.float().numpy()
+    statistics = {
+        "mean": torch.tensor([values.mean()]),
+        "std": torch.tensor([max(values.std(), FLAT)]),
+        "per_clip": True,
+        "std_scale": 1.0,
+    }
+    lengths = {"offset": first, "length": torch.tensor([len(features)])}
+    frames = clip_frames(experiment)
+    dataset = FeatureDataset(features, first, frames, **lengths, **statistics)
+    return dataset.batch(first)[0]
 
 
 def load_classifier(run: Path) -> WindowClassifier:
@@ -186,9 +177,9 @@ def untrained_classifier(experiment: Experiment) -> WindowClassifier:
             f"{experiment.name}: a stream needs normalise = zscore and a classifier; "
             f"this is {experiment.normalise} and {experiment.method}"
         )
-    classes = tasks.get_task(experiment.task).classes
-    shape = clip_frames(experiment), frontend.n_mfcc
-    return WindowClassifier(experiment, models.build(experiment, *shape, len(classes)).eval())
+    classes = len(tasks.get_task(experiment.task).classes)
+    model = models.build(experiment, clip_frames(experiment), frontend.n_mfcc, classes)
+    return WindowClassifier(experiment, model.eval())
 
 
 def classify_records(dataset: SPRSound, run: Path) -> pd.DataFrame:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -174,5 +173,6 @@ def _draw_grid(
     right = frames * HOP_SECONDS
     across = np.array([0, *(columns[1:] + columns[:-1]) / 2, frames]) * HOP_SECONDS
     up = [0, *(rows[1:] + rows[:-1]) / 2, mels]
-    lines = [((x, 0), (x, mels)) for x in across] + [((0, y), (right, y)) for y in up]
-    ax.add_collection(LineCollection(lines, colors="white", linewidths=0.3, alpha=0.6))
+    look = {"colors": "white", "linewidths": 0.3, "alpha": 0.6}
+    ax.vlines(across, 0, mels, **look)
+    ax.hlines(up, 0, right, **look)

@@ -1,4 +1,4 @@
-"""The exploration pages' questions, on the committed table of all 6,898 cycles and on synthetic."""
+"""The exploration pages' tables, on the committed tables of all clips and on synthetic sounds."""
 
 import gzip
 from pathlib import Path
@@ -6,60 +6,51 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
-from lib import data, paper
 from lib.analysis import explore
-from lib.data import icbhi, synthetic
-from lib.errors import UserError
+from lib.data import ICBHI, SPRSound, icbhi, synthetic
+from lib.data.icbhi import CLASSES
 from lib.features.frontends import Fbank
-from lib.models.ast import grid
-from lib.plots import dataset, style
+from lib.papers import patchmix
+from lib.plots.dataset import plot_patients
+from lib.plots.style import alt_text
 
-TABLE = Path(__file__).parents[2] / "data/icbhi_cycles.csv.gz"
+DATA = Path(__file__).parents[2] / "data"
 
 
 @pytest.fixture(scope="module")
 def official():
-    with gzip.open(TABLE, "rt") as handle:
+    with gzip.open(DATA / "icbhi_cycles.csv.gz", "rt") as handle:
         table = pd.read_csv(handle)
-    names = np.array(data.CLASSES)
-    parts = table.recording.str.split("_", expand=True)
-    return table.assign(
-        label=names[table.crackle + 2 * table.wheeze], patient=parts[0], device=parts[4], audio=True
-    )
+    label = np.array(CLASSES)[table.crackle + 2 * table.wheeze]
+    names = table.recording.str.split("_", expand=True)
+    return table.assign(label=label, patient=names[0], device=names[4], audio=True)
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    root = tmp_path_factory.mktemp("sounds")
-    synthetic.write(root, patients=6, cycles=4)
-    return data.source(root)
+def dataset(tmp_path_factory):
+    root = tmp_path_factory.mktemp("icbhi")
+    synthetic.write_icbhi(root, patients=6, cycles=4)
+    return ICBHI.open(root)
 
 
 def test_counts_are_those_of_the_paper(official):
-    assert explore.counts(official).T.to_dict() == paper.CYCLES
+    assert explore.count_classes(official, "split").T.to_dict() == patchmix.CYCLES
+    assert sum(map(len, explore.class_durations(official).values())) == 6898
+    assert explore.count_classes(official, "device").to_numpy().sum() == 6898
 
 
-def test_durations_and_devices_cover_every_cycle(official):
-    assert sum(map(len, explore.durations(official).values())) == 6898
-    assert explore.by_device(official).to_numpy().sum() == 6898
-
-
-def test_a_few_patients_make_half_of_the_cycles(official):
-    table = explore.by_patient(official)
+def test_a_few_patients_have_half_of_the_cycles(official):
+    table = explore.count_patients(official)
     assert len(table) == 126 and table.to_numpy().sum() == 6898
     assert table.sum(axis=1).is_monotonic_decreasing
-    alt = style.alt_text(dataset.plot_patients(table))
-    total, half = 0, 0
-    for cycles in table.sum(axis=1):
-        total, half = total + cycles, half + 1
-        if 2 * total >= 6898:
-            break
-    assert f"half of all cycles come from {half} patients" in alt
+    cycles, half = 0, 0
+    while 2 * cycles < 6898:
+        cycles, half = cycles + table.iloc[half].sum(), half + 1
+    assert f"half of all cycles come from {half} patients" in alt_text(plot_patients(table))
 
 
-def test_ages_of_those_who_are_heard(tmp_path):
+def test_ages_of_patients_with_audio(tmp_path):
     lines = "\n101 3 F NA 19 99\n102 18 M 20 NA NA\n103 NA F NA NA NA\n105 0.75 F NA 9 73\n"
     (tmp_path / icbhi.DEMOGRAPHICS).write_text(lines)
     table = pd.DataFrame(
@@ -68,68 +59,91 @@ def test_ages_of_those_who_are_heard(tmp_path):
         columns=["patient", "split"],
     ).assign(audio=[True] * 5 + [False])  # fmt: skip
     table["recording"] = [f"101_1b1_Al_{mode}_Meditron" for mode in 3 * ["sc"] + 3 * ["mc"]]
-    found = explore.by_age(data.Source("icbhi", tmp_path, "partial", ""), table)
-    assert found.to_numpy().tolist() == [
+    assert explore.count_ages(ICBHI(tmp_path), table).to_numpy().tolist() == [
         ["train", "children", 1, 2, 1], ["train", "adults", 0, 0, 0], ["train", "unknown", 0, 0, 0],
         ["test", "children", 0, 0, 0], ["test", "adults", 1, 1, 1], ["test", "unknown", 2, 2, 0],
     ]  # fmt: skip
-    none = explore.by_age(data.Source("icbhi", tmp_path / "none", "partial", ""), table)
-    assert none[none.age == "unknown"].cycles.sum() == 5
+    without_list = explore.count_ages(ICBHI(tmp_path / "none"), table)
+    assert without_list[without_list.age == "unknown"].cycles.sum() == 5
 
 
-def test_ages_that_are_none_name_the_line(tmp_path):
-    (tmp_path / icbhi.DEMOGRAPHICS).write_text("101 3 F\n102 old\n")
-    with pytest.raises(UserError, match="line 2 is not patient and age.*restore"):
-        icbhi.ages(tmp_path)
+def test_sizes_and_quirks_are_counted_in_the_files(dataset):
+    cycles = explore.load_cycles(dataset)
+    published = {"patients": {"train": 79, "test": 49}, "cycles": {"train": 4142, "test": 2756}}
+    sizes = explore.split_sizes(cycles, published).set_index(["split", "what"])
+    assert list(sizes.index) == [(s, w) for s in ("train", "test") for w in published]
+    train = cycles[cycles.split == "train"]
+    expected = [79, train.patient.nunique(), train.patient.nunique()]
+    assert sizes.loc[("train", "patients")].tolist() == expected
+    assert sizes.loc[("train", "cycles")].tolist() == [4142, len(train), len(train)]
+    cycles.loc[cycles.index[:2], "split"] = ["test", "train"]
+    quirks = explore.find_quirks(dataset, cycles).set_index("quirk")["found here"]
+    assert cycles.patient[0] in quirks["patients on both sides of the split"]
 
 
-def test_sizes_put_annotations_and_audio_beside_the_paper(source):
-    table = explore.cycles(source)
-    lines = explore.sizes(source, table).set_index(["split", "what"])
-    train = table[table.split == "train"]
-    assert lines.loc[("train", "cycles"), "paper"] == 4142
-    assert lines.loc[("train", "patients"), "with audio here"] == train.patient.nunique()
-    assert lines.loc[("train", "cycles"), "annotated here"] == len(train)
-
-
-def test_examples_are_cycles_of_their_label(source):
-    table = explore.cycles(source)
-    for breath in explore.breaths(source, table, ("crackle", "wheeze")):
-        row = table[(table.recording == breath.recording) & (table.start == breath.start)]
-        assert row.label.tolist() == [breath.label]
-        assert len(explore.clip(breath, Fbank(clip_seconds=2.0))) == 32000
-    recording, path = explore.example(source, table)
+def test_examples_are_cycles_of_their_label(dataset):
+    cycles = explore.load_cycles(dataset)
+    for cycle in explore.example_cycles(dataset, cycles):
+        row = cycles[(cycles.recording == cycle.recording) & (cycles.start == cycle.start)]
+        assert row.label.tolist() == [cycle.label]
+        assert len(cycle.samples(Fbank(clip_seconds=2.0))) == 32000
+    recording, path = explore.example_recording(dataset, cycles)
     assert path.stem == recording
+    assert len(explore.recording_cycles(cycles, recording)) == 4
 
 
-def test_quirks_name_patients_on_both_sides(source):
-    table = explore.cycles(source)
-    table.loc[table.index[0], "split"] = "test"
-    table.loc[table.index[1], "split"] = "train"
-    quirks = explore.quirks(source, table).set_index("quirk")
-    found = quirks.loc["patients on both sides of the split", "found here"]
-    assert table.patient[0] in found
-
-
-def test_facts_of_the_published_grid():
-    table = explore.facts(torch.zeros(2, 798, 128), grid(798, 128, 16, 10))
-    assert (table.paper == table.ours).all()
-    quick = explore.facts(torch.zeros(2, 298, 128), grid(298, 128, 16, 16))
-    assert (quick.ours == table.paper).tolist() == [False, True, False]
-
-
-def test_how_far_changed_features_are_from_changed_samples(source):
-    front = Fbank(clip_seconds=1.0, pad="cyclic", fade="none")
-    table = (
-        explore.wave_error(source, front, 1.1, 1e-4).set_index("change of samples").astype(float)
+def test_how_far_changed_features_are_from_changed_samples(dataset):
+    frontend = Fbank(clip_seconds=1.0, pad="cyclic", fade="none")
+    tables = [explore.gain_noise_error(dataset, frontend, 1.1, n) for n in (1e-4, 1e-2)]
+    gain, noise, _, louder = (
+        row for t in tables for row in t.set_index(t.columns[0]).astype(float).iloc
     )
-    gain, noise = table.loc["gain 1.1"], table.loc["noise 0.0001"]
     assert gain["its size"] == pytest.approx(2 * np.log(1.1), abs=0.02)  # floored bins stay
     assert gain["mean error"] < 0.02
     assert 0 < noise["mean error"] <= noise["largest"]
-    louder = explore.wave_error(source, front, 1.1, 1e-2).iloc[1]
-    assert float(louder["its size"]) > noise["its size"]
-    nowhere = data.Source("icbhi", source.root / "store", "partial", "")
-    assert explore.wave_error(nowhere, front, 1.1, 1e-4).empty
+    assert louder["its size"] > noise["its size"]
     # what is left is the chance of noise: a chi-square's logarithm, not its mean
-    assert float(louder["mean error"]) < 0.6 * float(louder["its size"])
+    assert louder["mean error"] < 0.6 * louder["its size"]
+    assert explore.gain_noise_error(ICBHI(dataset.root, "none"), frontend, 1.1, 1e-4).empty
+
+
+def official_sprsound(name: str) -> pd.DataFrame:
+    table = pd.read_csv(DATA / f"sprsound_{name}.csv.gz", dtype=str)
+    return table.rename(columns={"part": "subset"})
+
+
+@pytest.fixture
+def sprsound_dataset(tmp_path):
+    synthetic.write_sprsound(tmp_path, patients=8)
+    return SPRSound.open(tmp_path)
+
+
+def test_counts_are_those_of_the_challenge():
+    events = explore.count_subsets(official_sprsound("events"), "1-2")
+    assert list(events.columns) == ["train", "inter", "intra"]
+    assert events.train.tolist() == [5159, 39, 452, 15, 49, 912, 30]
+    assert events.inter["Rhonchi"] == events.inter["Stridor"] == 0
+    records = explore.count_subsets(official_sprsound("records"), "2-2")
+    assert records.train.to_dict() == {
+        "Normal": 1303, "Poor Quality": 177, "CAS": 126, "DAS": 248, "CAS & DAS": 95
+    }  # fmt: skip
+
+
+def test_subset_sizes_show_official_and_present_recordings(sprsound_dataset):
+    records = sprsound_dataset.load("record")
+    sizes = explore.subset_sizes(sprsound_dataset, records).set_index("subset")
+    assert sizes.loc["train", "official recordings"] == 1949
+    assert sizes["annotated here"].to_dict() == {"train": 24, "inter": 6, "intra": 6}
+    assert sizes["with audio here"].equals(sizes["annotated here"])
+    assert sizes.patients.to_dict() == {"train": 6, "inter": 2, "intra": 6}
+    assert sizes["of them in training"].to_dict() == {"train": 6, "inter": 0, "intra": 6}
+    assert sizes.minutes.sum() == pytest.approx(records.end.sum() / 60, abs=0.2)
+
+
+def test_oddities_are_counted(sprsound_dataset):
+    assert explore.count_oddities(sprsound_dataset).empty
+    for path in list(sprsound_dataset.audio_files().values())[:2]:
+        path.unlink()
+    table = explore.count_oddities(sprsound_dataset)
+    assert len(table) == 1 and table.what[0].startswith("no audio")
+    assert table[["recordings", "times"]].to_numpy().tolist() == [[2, 2]]

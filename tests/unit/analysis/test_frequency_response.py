@@ -1,4 +1,4 @@
-"""Spectral response of waves that are known, and maps of layers against a look by hand."""
+"""Frequency response of known waves, and feature maps against the models' layers."""
 
 import math
 
@@ -11,30 +11,26 @@ from lib.models.ast import AST
 from lib.models.dass import DASS
 
 
-def wave(height, width, down, across, phase=0.3):
-    """A cosine of `down` and `across` whole periods on a map (height, width)."""
-    h, w = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    return torch.cos(2 * math.pi * (down * h / height + across * w / width) + phase)
-
-
 @pytest.mark.parametrize(
     "height, width, down, across", [(12, 12, 2, 2), (12, 80, 2, 13), (40, 10, 8, 2), (9, 12, 2, 3)]
 )
-def test_a_wave_stands_at_its_frequency(height, width, down, across):
-    """Mean 5 and a wave of amplitude 1, which has half of it on this side of the transform.
+def test_a_wave_has_its_amplitude_at_its_frequency(height, width, down, across):
+    """Mean 5 and a wave of amplitude 1, half of which is on this side of the transform.
 
-    Third of the frequencies: 2 periods on the shorter axis, as near as may be on the other.
+    Third of the frequencies: 2 periods on the shorter axis, the nearest number on the other.
     """
-    maps = (5 + wave(height, width, down, across))[None, None]
-    line, at = frequency_response.diagonal(maps), frequency_response.frequencies((height, width))
-    assert line.shape == at.shape == (min(height, width) // 2 + 1,)
-    assert at[2] == pytest.approx(4 / min(height, width)) and line[0] == 0
-    assert line[2] == pytest.approx(math.log(0.5 / 5), abs=1e-4)
-    assert (line[[1, *range(3, len(line))]] < -7).all()
+    h, w = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    wave = torch.cos(2 * math.pi * (down * h / height + across * w / width) + 0.3)
+    response = frequency_response.diagonal((5 + wave)[None, None])
+    frequencies = frequency_response.frequencies((height, width))
+    assert response.shape == frequencies.shape == (min(height, width) // 2 + 1,)
+    assert frequencies[2] == pytest.approx(4 / min(height, width)) and response[0] == 0
+    assert response[2] == pytest.approx(math.log(0.5 / 5), abs=1e-4)
+    assert (response[[1, *range(3, len(response))]] < -7).all()
 
 
 def test_diagonal_is_park_and_kims_on_square_maps():
-    """Shifted transform, log amplitude, mean, half the diagonal, less its first."""
+    """Shifted transform, log amplitude, mean, half the diagonal, minus its first value."""
     maps = torch.randn(3, 4, 14, 14)
     shifted = np.fft.fftshift(np.fft.fft2(maps.double().numpy()), axes=(2, 3))
     half = np.log(np.abs(shifted) + 1e-6).mean((0, 1)).diagonal()[7:]
@@ -68,9 +64,8 @@ def test_maps_of_dass_are_its_blocks():
     model = DASS("nano", 98, 64, 4).eval()
     x = torch.randn(2, 98, 64)
     maps = frequency_response.feature_maps(model, x)
-    assert len(maps) == 8 and list(maps)[:4] == [
-        "patches", "stage 0 block 0", "stage 1 block 0", "stage 2 block 0",
-    ]  # fmt: skip
+    names = ["patches", *(f"stage {stage} block 0" for stage in range(3))]
+    assert len(maps) == 8 and list(maps)[:4] == names
     assert [tuple(m.shape[1:]) for m in maps.values()][2:4] == [(32, 8, 13), (64, 4, 7)]
     torch.testing.assert_close(maps["patches"], model.embed(x))
     with torch.no_grad():

@@ -1,46 +1,39 @@
-"""What the length alone tells: by hand where it tells all, and where it tells nothing."""
+"""Scores of the duration alone: by hand if it tells everything, and if it tells nothing."""
 
 import pandas as pd
+import pytest
 
-from lib.analysis import length_baseline
+from lib.analysis.length_baseline import length_scores
 from lib.data.sprsound import TASKS
-from lib.plots import sprsound
-from lib.plots.style import alt_text
 
 
-def events(long: float) -> pd.DataFrame:
-    """Normal events of 1 s, others of `long` seconds; of the inter part's one in four is odd."""
+def events(seconds: float) -> pd.DataFrame:
+    """Normal events of 1 s, others of `seconds`, except one in four of the inter subset."""
     rows = []
-    for part, count in (("train", 40), ("inter", 8), ("intra", 8)):
+    for subset, count in (("train", 40), ("inter", 8), ("intra", 8)):
         for i in range(count):
-            odd = i % 2
-            start = 0.1 * i
-            length = long if odd and not (part == "inter" and i == 1) else 1.0
+            abnormal, start = i % 2, 0.1 * i
+            duration = seconds if abnormal and (subset, i) != ("inter", 1) else 1.0
             rows.append({
-                "split": "train" if part == "train" else "test", "part": part,
-                "patient": f"{part}{i % 4}", "start": start, "end": start + length,
-                "1-1": TASKS["1-1"][odd], "1-2": TASKS["1-2"][2 * odd],
+                "split": "train" if subset == "train" else "test", "subset": subset,
+                "patient": f"{subset}{i % 4}", "start": start, "end": start + duration,
+                "1-1": TASKS["1-1"][abnormal], "1-2": TASKS["1-2"][2 * abnormal],
             })  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def test_a_length_that_tells_all_but_one():
-    row = length_baseline.length_scores(events(2.0)).set_index("Task").loc["Task 11"]
-    assert row["Cut at (s)"] == "1.50"
+def test_a_duration_that_tells_all_classes_but_one():
+    table = length_scores(events(2.0)).set_index("task")
+    row = table.loc["1-1"]
+    assert row.cuts == pytest.approx([1.5])
     # inter: SP 1, SE 3/4: AS .875, HS .857, Score .866; intra: 1
-    assert (row.inter, row.intra, row.Mean) == ("0.866", "1.000", "0.933")
-    assert row.SP == "1.000" and row.SE == "0.875"
-    low, high = map(float, row["95% interval"].split(" to "))
-    assert 0.5 < low < 0.933 < high <= 1
-    assert (length_baseline.length_scores(events(2.0)).Mean == "0.933").all()  # task 12 as well
+    numbers = [row.inter, row.intra, row.score, row.sp, row.se]
+    assert numbers == pytest.approx([86.6, 100, 93.3, 100, 87.5], abs=0.05)
+    assert 50 < row.low < 93.3 < row.high <= 100
+    assert table.score["1-2"] == pytest.approx(row.score)
 
 
-def test_a_length_that_tells_nothing():
-    """Everything is one answer: the Score of that is .25 where it is "Normal"."""
-    row = length_baseline.length_scores(events(1.0)).iloc[0]
-    assert row["Cut at (s)"] == "" and row.Mean == "0.250"
-
-
-def test_the_picture_says_what_it_shows():
-    fig = sprsound.lengths(events(2.0))
-    assert len(fig.axes) == 3 and "inter, Adventitious: median 2.00 s of 4" in alt_text(fig)
+def test_a_duration_that_tells_nothing():
+    """One class is predicted for all: the Score is .25 if it is Normal."""
+    row = length_scores(events(1.0)).iloc[0]
+    assert len(row.cuts) == 0 and row.score == pytest.approx(25)
