@@ -1,58 +1,64 @@
-"""Group evaluation: scoring clips by model and batch, ours against the plain way."""
+"""Answers of models: test clips by batch, a stream of windows, and AST's 1,214 tokens."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks import made
-from benchmarks.measure import Case, Variant, Work
-from benchmarks.step import FRAMES
-from lib.training import trainer
+from benchmarks import common
+from benchmarks.common import Variant, Work, compare, experiment, random_cache
+from lib import registry
+from lib.analysis import streaming
 
-MODELS = (("ast", "mini"), ("resnet18", ""), ("mn04", ""))
-BATCHES = (8, 64, 256)
-
-
-def cases(folder: Path) -> list[Case]:
-    """3 s clips, float32, one thread; a round scores at least 64 clips."""
-    store = made.store(folder / "evaluation", 16, max(BATCHES), FRAMES)
-    found = []
-    for model, size in MODELS:
-        for batch in BATCHES:
-            given = {"asked": (model, size, "ce"), "batch": batch, "store": store, "folder": folder}
-            variants = (Variant("plain", plain_scores, given), Variant("ours", our_scores, given))
-            name = f"{model} {size}".strip() + f", batch {batch}"
-            found.append(Case(name, variants, "s/clip", rounds=3))
-    return found
+STREAMS = {"CNN": "cnn2/mixup@1-2-windows", "ResNet 18": "resnet18_supcon/mixup@1-2-windows"}
+SECONDS = 32  # of noise: 30 windows of 3 s, one each second
+PADDED = 1024  # frames: 8 s and the published block of zeros
 
 
-def our_scores(asked: tuple, batch: int, store: Path, folder: Path) -> Work:
-    """`lib.training.trainer` scoring its test set."""
-    from benchmarks import ours
-
-    run = ours.prepare(ours.experiment(*asked), store, folder)
-    return scoring(run, batch, max(batch, 64))
-
-
-def scoring(run: trainer.Run, batch: int, clips: int) -> Work:
-    """`lib.training.trainer`'s evaluation of so many clips at a batch."""
-    trainer.EVALUATION_BATCH = dict.fromkeys(trainer.EVALUATION_BATCH, batch)
-    run.sets["test"] = np.resize(run.sets["test"], clips)
-
-    def score(count: int) -> None:
-        for _ in range(count):
-            trainer._evaluate(run, "test")
-
-    return Work(score, units=clips)
+def evaluation(folder: Path, rounds: int) -> list[dict]:
+    """Rows of group evaluation: 3 s clips, at least 64 a call."""
+    cache, rows = random_cache(folder / "evaluation", 16, 256), []
+    for model, size in common.SMALL_MODELS:
+        for batch in (8, 64, 256):
+            e, clips = experiment(model, size, "ce"), max(batch, 64)
+            variant = Variant("ours", partial(common.scoring, e, cache, batch, clips), clips)
+            case = f"{e.name}, batch {batch}"
+            rows += compare(case, [variant], "s/clip", min(rounds, 3), ratios=False)
+    return rows
 
 
-def plain_scores(asked: tuple, batch: int, store: Path, folder: Path) -> Work:
-    """Clips read one by one, attention written out, contiguous memory."""
-    import torch
+def sam(folder: Path, rounds: int) -> list[dict]:
+    """Rows of group sam: the geometry-aware AST's answers by size and batch, 12 x 101 patches."""
+    cache, rows = random_cache(folder / "padded", 16, 16, PADDED), []
+    for size in ("mini", "tiny", "small", "base"):
+        e = experiment("ast", size, "ce", stride=10, pool="all", head="linear")
+        for batch in (1, 4) if size == "base" else (1, 4, 16):
+            variant = Variant("ours", partial(common.scoring, e, cache, batch, batch), batch)
+            case = f"ast {size}, 1,214 tokens, batch {batch}"
+            rows += compare(case, [variant], "s/clip", min(rounds, 3), ratios=False)
+    return rows
 
-    from benchmarks import ours, plain_run
 
-    torch.set_num_threads(1)
-    clips = max(batch, 64)
-    score = plain_run.scorer(ours.experiment(*asked), store, torch.device("cpu"), batch, clips)
-    return Work(score, units=clips)
+def stream(folder: Path, rounds: int) -> list[dict]:
+    """Rows of group stream: features and answer of a window; untrained models cost the same."""
+    rows = []
+    for name, row in STREAMS.items():
+        measured = streaming.measure_stream(
+            _noise(), streaming.untrained_classifier(registry.get(row))
+        )
+        note = f"real-time factor {measured['real_time_factor']:.4f}; "
+        note += f"95% of windows within {1000 * measured['seconds_95']:.1f} ms"
+        variant = Variant("ours", partial(windows, row), measured["windows"], note)
+        rows += compare(name, [variant], "s/window", rounds, ratios=False)
+    return rows
+
+
+def windows(row: str) -> Work:
+    """Return a function that classifies all windows of the noise."""
+    classify = streaming.untrained_classifier(registry.get(row))
+    return lambda: list(streaming.stream(_noise(), classify))
+
+
+def _noise() -> list[np.ndarray]:
+    noise = np.random.default_rng(0).normal(0, 0.1, SECONDS * streaming.RATE_HZ)
+    return np.split(noise.astype(np.float32), SECONDS)

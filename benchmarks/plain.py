@@ -2,180 +2,89 @@
 
 Attention is written out, clean and mixed clips are two passes from the picture on, clips are read
 and masked one by one on the host, weights are copied before each step and averaged after it. It
-computes what `lib` computes: tests/test_benchmarks.py shows that both agree in float64.
+computes what `lib` computes: tests/integration/test_benchmarks.py shows that both agree in float64.
 
 Source: the behaviour of raymin0223/patch-mix_contrastive_learning @836b09f; no line of it is here.
 """
 
 import copy
-import math
+import itertools
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lib import models
 from lib.config import Experiment
+from lib.data.icbhi import CLASSES
+from lib.features.cache import open_cache
+from lib.models import ast
+from lib.training import augment, losses
 from lib.training.augment import INPUT_PATCH, Mix
 
-
-class Attention(nn.Module):
-    """softmax(Q K^T / sqrt(d)) V, with all its weights in memory."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        batch, tokens, width = x.shape
-        qkv = self.qkv(x).reshape(batch, tokens, 3, self.heads, width // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (B, heads, T, d) each
-        weights = (q @ k.transpose(2, 3) / math.sqrt(width // self.heads)).softmax(3)
-        return self.proj((weights @ v).transpose(1, 2).reshape(batch, tokens, width))
+Batch = tuple[Tensor, Tensor]  # clips (B, frames, mels) and labels (B,)
 
 
-class Mlp(nn.Module):
-    """Linear, GELU, Linear."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(width, 4 * width)
-        self.fc2 = nn.Linear(4 * width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x)))
+def plain_model(model: nn.Module) -> nn.Module:
+    """Return a copy of a model: attention written out, contiguous memory."""
+    model = copy.deepcopy(model).to(memory_format=torch.contiguous_format)
+    for module in model.modules():
+        if hasattr(module, "fused_attn"):
+            module.fused_attn = False  # timm then keeps softmax(Q K^T / sqrt(d)) in memory
+    return model
 
 
-class Block(nn.Module):
-    """A transformer block that normalises first."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.norm1 = nn.LayerNorm(width, eps=1e-6)
-        self.attn = Attention(width, heads)
-        self.norm2 = nn.LayerNorm(width, eps=1e-6)
-        self.mlp = Mlp(width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attn(self.norm1(x))
-        return x + self.mlp(self.norm2(x))
-
-
-class AST(nn.Module):
-    """AST with the parameters of a `lib.models.ast.AST`, by the same names."""
-
-    def __init__(self, model: nn.Module, patch: int, stride: int) -> None:
-        super().__init__()
-        width, heads = model.width, model.vit.blocks[0].attn.num_heads
-        self.vit = nn.Module()
-        self.vit.patch_embed = nn.Module()
-        self.vit.patch_embed.proj = nn.Conv2d(1, width, patch, stride)
-        self.vit.cls_token = nn.Parameter(torch.zeros(1, 1, width))
-        self.vit.dist_token = nn.Parameter(torch.zeros(1, 1, width))
-        self.vit.pos_embed = nn.Parameter(torch.zeros_like(model.vit.pos_embed))
-        self.vit.blocks = nn.Sequential(*(Block(width, heads) for _ in model.vit.blocks))
-        self.vit.norm = nn.LayerNorm(width, eps=1e-6)
-        self.classifier = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 4))
-        if hasattr(model, "projector"):
-            self.projector = copy.deepcopy(model.projector)
-        self.to(next(model.parameters()))
-        self.load_state_dict(model.state_dict())
-
-    def features(self, x: Tensor, mix: Mix | None = None) -> Tensor:
-        """z (B, width) of clips (B, frames, mels), their patches mixed on the way."""
-        patches = self.vit.patch_embed.proj(x.transpose(1, 2).unsqueeze(1)).flatten(2)
-        if mix is not None:
-            foreign, patches = mix.mask.flatten(), patches.clone()  # (B, D, F * T)
-            patches[:, :, foreign] = patches[mix.index][:, :, foreign]
-        special = torch.cat([self.vit.cls_token, self.vit.dist_token], 1).expand(len(x), -1, -1)
-        tokens = torch.cat([special, patches.transpose(1, 2)], 1) + self.vit.pos_embed
-        tokens = self.vit.norm(self.vit.blocks(tokens))  # (B, 2 + F * T, D)
-        return (tokens[:, 0] + tokens[:, 1]) / 2
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.features(x))
-
-
-def model_of(model: nn.Module, experiment: Experiment) -> nn.Module:
-    """A plain model with the weights of ours: contiguous memory, attention written out."""
-    if experiment.model == "ast":
-        return AST(model, experiment.patch, experiment.stride)
-    return copy.deepcopy(model).to(memory_format=torch.contiguous_format)
-
-
-def spec_augment(clip: Tensor, chosen: Tensor, start: Tensor, width: Tensor) -> Tensor:
-    """One clip (frames, mels), masked in a copy: two bands, then two spans."""
-    if not chosen:
-        return clip
-    clip = clip.clone()
-    for kind in range(2):
-        mean = clip.mean()
-        for first, length in zip(start[kind].tolist(), width[kind].tolist(), strict=True):
-            part = slice(first, first + length)
-            clip[(slice(None), part) if kind == 0 else part] = mean
-    return clip
+def features(model: nn.Module, x: Tensor, mix: Mix | None = None) -> Tensor:
+    """z (B, width) of clips (B, frames, mels), from the picture on; AST's patches may be mixed."""
+    if mix is None:
+        return model.features(x)
+    vit = model.vit
+    patches = vit.patch_embed.proj(x.transpose(1, 2).unsqueeze(1)).flatten(2)  # (B, D, F * T)
+    foreign, patches = mix.mask.flatten(), patches.clone()
+    patches[:, :, foreign] = patches[mix.index][:, :, foreign]
+    special = torch.cat([vit.cls_token, vit.dist_token], 1).expand(len(x), -1, -1)
+    tokens = torch.cat([special, patches.transpose(1, 2)], 1) + vit.pos_embed
+    tokens = vit.norm(vit.blocks(tokens))  # (B, 2 + F * T, D)
+    return (tokens[:, 0] + tokens[:, 1]) / 2
 
 
 def loss(
-    model: nn.Module,
-    x: Tensor,
-    y: Tensor,
-    mix: Mix | None,
-    experiment: Experiment,
-    weight: Tensor | None,
+    model: nn.Module, batch: Batch, mix: Mix | None, e: Experiment, weight: Tensor | None
 ) -> Tensor:
-    """The loss of a step: cross-entropy, Mixup's on mixed clips, or L_CE + alpha L_CL."""
-    if experiment.method == "ce":
-        return F.cross_entropy(model.classifier(model.features(x)), y, weight)
-    if experiment.method == "patchmix_ce":
-        logits = model.classifier(_mixed(model, x, mix, experiment))
-        own, foreign = (F.cross_entropy(logits, truth, weight) for truth in (y, y[mix.index]))
-        return mix.lam * own + (1 - mix.lam) * foreign
-    z = model.features(x)
-    h_mix = model.projector(_mixed(model, x, mix, experiment))
+    """The loss of a step: cross-entropy, and with Patch-Mix CL L_CE + alpha L_CL."""
+    x, y = batch
+    if e.method == "ce":
+        return F.cross_entropy(model.classifier(features(model, x)), y, weight)
+    z = features(model, x)
+    h_mix = model.projector(_mixed(model, x, mix, e.mix_at))
     loss_ce = F.cross_entropy(model.classifier(z), y, weight)
-    return loss_ce + experiment.alpha * contrastive(h_mix, z.detach(), mix, experiment.tau)
+    return loss_ce + e.alpha * contrastive(h_mix, z.detach(), mix, e.tau)
 
 
-def _mixed(model: nn.Module, x: Tensor, mix: Mix, experiment: Experiment) -> Tensor:
+def _mixed(model: nn.Module, x: Tensor, mix: Mix, mix_at: str) -> Tensor:
     """z (B, D) of mixed clips, in a pass of its own."""
-    if experiment.mix_at == "tokens":
-        return model.features(x, mix)
+    if mix_at == "tokens":
+        return features(model, x, mix)
     frames, mels = x.shape[1:]
     foreign = np.kron(mix.mask.cpu().numpy(), np.ones((INPUT_PATCH, INPUT_PATCH), bool))
     foreign = torch.from_numpy(foreign[:mels, :frames].T.copy()).to(x.device)
     mixed = x.clone()
     mixed[:, foreign] = x[mix.index][:, foreign]
-    return model.features(mixed)
+    return features(model, mixed)
 
 
 def contrastive(h_mix: Tensor, z: Tensor, mix: Mix, tau: float) -> Tensor:
-    """Eq. 2 of Bae et al. 2023, all negatives: mean of lse - lam own - (1 - lam) foreign."""
-    h_mix, z = (F.normalize(part.float() if part.dtype != torch.float64 else part, dim=1)
-                for part in (h_mix, z))  # fmt: skip
-    similar = h_mix @ z.T / tau  # (B, B)
-    at = torch.arange(len(z), device=z.device)
-    own, foreign = similar[at, at], similar[at, mix.index]
-    total = similar.exp().sum(1).log()  # at most e^(1 / tau) = 2e7 each
-    return (total - mix.lam * own - (1 - mix.lam) * foreign).mean()
-
-
-def average(model: nn.Module, before: dict[str, Tensor], share: float) -> None:
-    """Weights and running statistics become `share` of the old and the rest of the new."""
-    state = model.state_dict()
-    for key, old in before.items():
-        if state[key].is_floating_point():
-            state[key] = share * old + (1 - share) * state[key]
-    model.load_state_dict(state)
-
-
-def adam(model: nn.Module, experiment: Experiment) -> torch.optim.Adam:
-    """Adam at the published learning rate."""
-    settings = {"lr": experiment.lr, "weight_decay": experiment.weight_decay}
-    return torch.optim.Adam(model.parameters(), **settings)
+    """Eq. 2 of Bae et al. 2023, all negatives: mean of lse_i - lam s_ii - (1 - lam) s_im."""
+    h_mix, z = (
+        F.normalize(v if v.dtype == torch.float64 else v.float(), dim=1) for v in (h_mix, z)
+    )
+    s = h_mix @ z.T / tau  # (B, B)
+    i = torch.arange(len(z), device=z.device)
+    lse = s.exp().sum(1).log()  # each term is at most e^(1 / tau) = 2e7
+    return (lse - mix.lam * s[i, i] - (1 - mix.lam) * s[i, mix.index]).mean()
 
 
 def update(
@@ -187,10 +96,79 @@ def update(
 ) -> Tensor:
     """One step on the loss that `compute` gives, weights copied before and averaged after it."""
     before = copy.deepcopy(model.state_dict())
-    found = compute()
+    loss_value = compute()
     optimizer.zero_grad()
-    scaler.scale(found).backward()
+    scaler.scale(loss_value).backward()
     scaler.step(optimizer)
     scaler.update()
-    average(model, before, share)
-    return found.detach()
+    state = model.state_dict()
+    for key, old in before.items():
+        if state[key].is_floating_point():
+            state[key] = share * old + (1 - share) * state[key]
+    model.load_state_dict(state)
+    return loss_value.detach()
+
+
+class Clips(torch.utils.data.Dataset):
+    """Training clips of a feature cache, each read, normalised and masked alone."""
+
+    def __init__(self, cache: Path, experiment: Experiment) -> None:
+        self.cache, self.experiment = open_cache(cache), experiment
+        self.shape = self.cache.features.shape[1:]
+        self.indices = np.flatnonzero(self.cache.cycles.split == "train")
+        self.labels = self.cache.cycles.label.map(CLASSES.index).to_numpy()[self.indices]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, i: int) -> tuple[Tensor, int]:
+        e, meta = self.experiment, self.cache.meta
+        x = torch.from_numpy(np.array(self.cache.features[self.indices[i]], np.float32))
+        x = (x - meta["mean"]) / (2 * meta["std"])
+        rng = np.random.default_rng(int(torch.randint(2**31, ()).item()))
+        widths = e.spec_augment, e.frequency_mask, e.time_mask
+        masks = augment.draw_spans(rng, 1, self.shape, *widths)
+        return augment.spec_augment(x[None], masks)[0], int(self.labels[i])
+
+
+def training_steps(experiment: Experiment, cache: Path, device: str = "cpu") -> Callable[[], None]:
+    """Return a function that takes one plain training step.
+
+    Precision fp16 is autocast with a gradient scaler, as published. On a GPU 8 processes read
+    ahead, as published; on a CPU none does.
+    """
+    clips, cuda = Clips(cache, experiment), device == "cuda"
+    torch.manual_seed(1)
+    model = models.build(experiment, *clips.shape)
+    models.add_projector(model, experiment)
+    model = plain_model(model).to(device).train()
+    half = experiment.precision == "fp16"
+    scaler = torch.amp.GradScaler(device, enabled=half)
+    rates = {"lr": experiment.lr, "weight_decay": experiment.weight_decay}
+    optimizer = torch.optim.Adam(model.parameters(), **rates)
+    weight = losses.class_weights(torch.from_numpy(clips.labels), len(CLASSES)).to(device)
+    weight = weight if experiment.class_weights else None
+    grid = ast.grid(*clips.shape, experiment.patch, experiment.stride)
+    if experiment.mix_at == "input":
+        grid = augment.input_grid(*clips.shape)
+    loader = torch.utils.data.DataLoader(
+        clips, experiment.batch_size, shuffle=True, drop_last=True, num_workers=8 if cuda else 0,
+        pin_memory=cuda, persistent_workers=cuda,
+    )  # fmt: skip
+    batches = itertools.chain.from_iterable(itertools.repeat(loader))
+    rng = np.random.default_rng(1)
+
+    def step() -> None:
+        batch = tuple(value.to(device, non_blocking=True) for value in next(batches))
+        mix = None
+        if experiment.method != "ce":
+            mix = augment.draw_mix(rng, len(batch[0]), grid, experiment.mix, experiment.beta)
+            mix = Mix(*(value.to(device) for value in mix))
+
+        def compute() -> Tensor:
+            with torch.autocast(device, torch.float16, enabled=half):
+                return loss(model, batch, mix, experiment, weight)
+
+        update(model, optimizer, experiment.moving_average, compute, scaler).item()
+
+    return step

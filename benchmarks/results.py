@@ -1,84 +1,76 @@
-"""What was measured of speed and memory: reports/benchmarks.csv as tables and frames for figures.
+"""Measured rows in reports/benchmarks.csv, and the tables that notebooks make of them."""
 
-The rows are made by `python -m benchmarks`, those of a GPU by `python -m benchmarks.gpu_step`.
-"""
-
+import platform
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
-from lib import paths as lib_paths
+from lib import files, paths
+from lib.tables.format import csv_text
 
-FILE, GPU_FILE = "benchmarks", "gpu_step"
-MACHINE = ("cpu", "cores", "torch", "gpu")
-COLUMNS = [
-    *("group", "case", "variant", "base", "unit", "x"),
-    *("median", "q1", "q3", "rounds", "faster", "faster_q1", "faster_q3", "peak_mb", "note"),
-    *MACHINE,
-]
+FILE = "benchmarks.csv"
+MACHINE = ["cpu", "cores", "torch", "gpu"]
+COLUMNS = ["group", "case", "variant", "base", "unit", "median", "q1", "q3", "rounds", "faster"]
+COLUMNS += ["faster_q1", "faster_q3", "peak_mb", "note", *MACHINE]
 GROUPS = {
-    "features": "Recordings to a feature store, cold; and opening a store that is there.",
+    "features": "Recordings to a feature cache, cold.",
     "step": "A training step by model and method: batch 8, 3 s clips, float32, one thread.",
-    "tried": "What was tried on a CPU, each against ours as it stands: batch 8, 3 s clips.",
-    "evaluation": "Scoring a set of clips, by model and batch.",
+    "evaluation": "Scoring test clips, by model and batch.",
     "stream": "SPRSound's stream, a window of 3 s each second: features and answer, one thread.",
-    "sam": "A step with SAM and without (batch 8, 3 s clips); an AST's answer to a clip of "
-    "8 s and its zeros, by size and batch; one thread.",
+    "sam": "A step with SAM and without (batch 8, 3 s clips); an AST's answer to a clip of 8 s and "
+    "its zeros, by size and batch; one thread.",
     "scan": "The selective scan of state-space models, forward and backward, against step loops; "
     "one clip, one thread.",
     "dass": "DASS beside AST on the same clips: a step (3 s, batch 8; 8 s, batch 2) and an answer "
-    "(3 s; 8 s), of 8 s with AST's stride of 10; one thread.",
-    "report": "Tables and checks from records of finished runs.",
-    "scaling": "Cost against one size at a time.",
-    "gpu": "AST on a GPU: ceilings, steps, evaluation, sharing, and a projection.",
+    "(3 s; 8 s); AST's stride is 10 at 8 s; one thread.",
+    "gpu": "AST on a GPU: errors, training steps and evaluation.",
 }
-HOW = (
-    "Medians of rounds with quartiles in brackets; variants of a case take turns, each in a "
-    "process of its own. *Times as fast* compares with the case's first variant, round by round. "
-    "Memory is the peak of the largest process, libraries included, or what PyTorch took of a GPU."
-)
 NOT_RUN = "not run"
 
 
 def read(path: Path | None = None) -> pd.DataFrame:
-    """The measured rows, with those of the GPU file beside it; without a file an empty table."""
-    found = [_read(one) for one in ([path] if path else paths()) if one.exists()]
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=COLUMNS)
-
-
-def paths() -> list[Path]:
-    """Where the measured rows are, if they were measured."""
-    return [lib_paths.reports_root() / f"{name}.csv" for name in (FILE, GPU_FILE)]
-
-
-def _read(path: Path) -> pd.DataFrame:
+    """Return the measured rows; an empty table if there are none."""
+    path = path or paths.reports_root() / FILE
+    if not path.exists():
+        return pd.DataFrame(columns=COLUMNS)
     text = dict.fromkeys(("base", "note", "case", "variant", *MACHINE), str)
     return pd.read_csv(path, dtype=text, na_values=["nan"], keep_default_na=False)
 
 
-def machine(costs: pd.DataFrame) -> str:
-    """The machines the rows were measured on, in words."""
-    if costs.empty:
-        return "Not run: python -m benchmarks measures this machine"
-    named = []
-    for row in costs[list(MACHINE)].drop_duplicates().itertuples():
-        gpu = "no GPU" if row.gpu == "none" else row.gpu
-        named.append(f"{row.cpu}, {row.cores} cores, {gpu}, torch {row.torch}")
-    return "Measured on one machine: " + "; and on another: ".join(named)
+def write(rows: list[dict], path: Path | None = None) -> None:
+    """Write rows as CSV; rows of other groups stay, with the machine that they were measured on."""
+    path = path or paths.reports_root() / FILE
+    new = pd.DataFrame(rows).assign(**this_machine()).reindex(columns=COLUMNS)
+    old = read(path).reindex(columns=COLUMNS)
+    old = old[old.group.isin(GROUPS) & ~old.group.isin(new.group)]
+    merged = pd.concat([table for table in (old, new) if len(table)], ignore_index=True)
+    merged = merged.sort_values("group", key=lambda g: g.map(list(GROUPS).index), kind="stable")
+    files.write_text(path, csv_text(merged.fillna({"note": "", "base": ""})))
+
+
+def this_machine() -> dict[str, object]:
+    """Return the name of the CPU, cores that may be used, torch's version, the GPU or "none"."""
+    listed = Path("/proc/cpuinfo")
+    name = re.search(r"model name\s*: (.*)", listed.read_text()) if listed.exists() else None
+    cpu = name[1] if name else platform.processor() or platform.machine()
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    return {"cpu": cpu, "cores": paths.available_cores(), "torch": torch.__version__, "gpu": gpu}
 
 
 def machines(costs: pd.DataFrame) -> pd.DataFrame:
-    """The machines and which groups were measured on each."""
+    """Return the machines and which groups were measured on each."""
     if costs.empty:
-        note = "python -m benchmarks measures this machine"
+        note = "./run_all.sh python -m benchmarks measures this machine"
         return pd.DataFrame([{"groups": NOT_RUN, "note": note}])
-    by = costs.groupby(list(MACHINE), sort=False).group
-    return by.agg(lambda found: ", ".join(dict.fromkeys(found))).rename("groups").reset_index()
+    groups = costs.groupby(MACHINE, sort=False).group
+    return groups.agg(lambda names: ", ".join(dict.fromkeys(names))).rename("groups").reset_index()
 
 
 def table(costs: pd.DataFrame, group: str) -> pd.DataFrame:
-    """A group as a reader wants it: cost with quartiles, times as fast as what, memory, note."""
+    """Return a group for readers: cost with quartiles, times as fast, memory, note."""
     rows = [
         {
             "case": row.case,
@@ -94,8 +86,7 @@ def table(costs: pd.DataFrame, group: str) -> pd.DataFrame:
 
 
 def _not_run(group: str) -> dict[str, str]:
-    command = "benchmarks.gpu_step" if group == "gpu" else f"benchmarks {group}"
-    return {"case": NOT_RUN, "note": f"python -m {command} measures it"}
+    return {"case": NOT_RUN, "note": f"./run_all.sh python -m benchmarks {group} measures it"}
 
 
 def _cost(row: tuple) -> str:
@@ -119,63 +110,8 @@ def _faster(row: tuple) -> str:
 
 
 def speeds(costs: pd.DataFrame, group: str, start: str = "") -> pd.DataFrame:
-    """case, variant, base, faster, faster_q1, faster_q3: what a figure of ratios draws.
-
-    start: only cases whose names begin so.
-    """
+    """Return case, variant, base, faster and its quartiles of the cases whose names begin so."""
     rows = costs[(costs.group == group) & costs.faster.notna() & (costs.variant != costs.base)]
     rows = rows[rows.case.astype(str).str.startswith(start)]
     columns = ["case", "variant", "base", "faster", "faster_q1", "faster_q3"]
     return rows[columns].reset_index(drop=True)
-
-
-def clips_per_second(costs: pd.DataFrame) -> pd.DataFrame:
-    """Evaluation: clips a second, a row for each model and variant, a column for each batch."""
-    rows = costs[(costs.group == "evaluation") & costs["median"].notna()]
-    if rows.empty:
-        return pd.DataFrame([_not_run("evaluation")])
-    parts = rows.case.str.split(", ", expand=True)
-    wide = rows.assign(
-        model=parts[0], batch=parts[1], rate=(1 / rows["median"]).map("{:.0f}".format)
-    )
-    wide = wide.pivot(index=["model", "variant"], columns="batch", values="rate")
-    order = sorted(wide.columns, key=lambda name: int(name.split()[1]))
-    return wide[order].rename_axis(columns=None).reset_index()
-
-
-def lines(costs: pd.DataFrame) -> pd.DataFrame:
-    """case, unit, x, median, q1, q3 of the group scaling: what a figure of lines draws."""
-    rows = costs[(costs.group == "scaling") & costs.x.notna() & costs["median"].notna()]
-    return rows[["case", "unit", "x", "median", "q1", "q3"]].reset_index(drop=True)
-
-
-def fits(costs: pd.DataFrame) -> pd.DataFrame:
-    """A straight line through the cost of each size: slope, intercept, R^2, and the widest ratio.
-
-    `cost ratio` is the cost of the largest size over that of the smallest: where cost grows with
-    the size and nothing else, it is the `size ratio`; what is paid in any case makes it smaller.
-    """
-    rows = []
-    for case, points in lines(costs).groupby("case", sort=False):
-        slope, start, r2 = fit(points.x.to_numpy(), points["median"].to_numpy())
-        least, most = points.x.idxmin(), points.x.idxmax()
-        rows.append(
-            {
-                "cost against": case,
-                "sizes": ", ".join(f"{x:g}" for x in points.x),
-                "slope (s)": f"{slope:.3g}",
-                "intercept (s)": f"{start:.3g}",
-                "R²": f"{r2:.4f}",
-                "size ratio": f"{points.x[most] / points.x[least]:.2f}",
-                "cost ratio": f"{points['median'][most] / points['median'][least]:.2f}",
-            }
-        )
-    return pd.DataFrame(rows or [{"cost against": NOT_RUN, "note": _not_run("scaling")["note"]}])
-
-
-def fit(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
-    """Least squares: slope, intercept and R^2 of y against x, both (n,)."""
-    slope, start = np.polyfit(x, y, 1)
-    left = ((y - slope * x - start) ** 2).sum()
-    whole = ((y - y.mean()) ** 2).sum()
-    return float(slope), float(start), float(1 - left / whole) if whole else 1.0

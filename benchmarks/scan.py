@@ -1,4 +1,4 @@
-"""Group scan: the selective scan, forward and backward, against autograd through a step loop."""
+"""The selective scan against step loops through autograd, and DASS beside AST."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,77 +6,45 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
 
-from benchmarks.measure import Case, Variant, Work
+from benchmarks import common
+from benchmarks.common import Variant, Work, compare, experiment, random_cache
+from lib.models.scan import selective_scan
 
 CHANNELS, PATHS = 384, 4  # DASS's first stage: four paths of 96
-LENGTHS = {400: 5, 1600: 3, 6400: 1}  # rounds; 8 s have 6,400 positions, and a loop minutes
+LENGTHS = {400: 5, 1600: 3, 6400: 1}  # rounds; 8 s have 6,400 positions, and a loop takes minutes
+SMALL = (("ast", "mini"), ("dass", "nano"), ("dass", "mini"))
+LARGE = (("ast", "base"), ("dass", "small"), ("dass", "medium"))
 
 
-def cases(folder: Path) -> list[Case]:
-    """One clip in float32, at several lengths: the time of the sliced loop grows with L squared."""
-    scans = {
-        "loop over slices": sliced_loop,
-        "loop over unbound steps": unbound_loop,
-        "loop, its backward by hand": reversed_loop,
-        "associative, by doubling": doubling,
-        "ours": our_scan,
-    }
-    found = []
-    for length, rounds in LENGTHS.items():
-        variants = [
-            Variant(name, work, {"scan": scan, "length": length}, x=length)
-            for name, scan in scans.items()
-        ]
-        name = f"L {length:,} x {CHANNELS} channels"
-        found.append(Case(name, tuple(variants), unit="s/scan", rounds=rounds, round_seconds=0))
-    return found
+def scan(folder: Path, rounds: int) -> list[dict]:
+    """Rows of group scan: forward and backward of one clip in float32."""
+    scans = {"loop over steps": step_loop, "ours": selective_scan}
+    rows = []
+    for length, at_most in LENGTHS.items():
+        variants = [Variant(name, partial(work, way, length)) for name, way in scans.items()]
+        case = f"L {length:,} x {CHANNELS} channels"
+        rows += compare(case, variants, "s/scan", min(rounds, at_most), 0.0)
+    return rows
 
 
-def work(scan: Callable[..., Tensor], length: int) -> Work:
-    """Forward and backward, all gradients, on one thread where it is a CPU."""
-    from lib.training import device as training_device
-
-    device = training_device.device()
-    training_device.settle(device)
-    made = [part.to(device).requires_grad_() for part in arguments(length)]
-
-    def take(count: int) -> None:
-        for _ in range(count):
-            torch.autograd.grad(scan(*made).sum(), made)
-
-    take(0 if scan is sliced_loop else 1)  # what is paid once; that loop would pay a minute
-    return Work(take)
+def work(way: Callable[..., Tensor], length: int) -> Work:
+    """Return a function that computes y and all gradients."""
+    given = [value.requires_grad_() for value in arguments(length)]
+    return lambda: torch.autograd.grad(way(*given).sum(), given)
 
 
 def arguments(length: int) -> list[Tensor]:
-    """Random x, dt, A, B, C and D of one clip, decays as at the start of training."""
-    rng = torch.Generator().manual_seed(0)
-    random = partial(torch.randn, generator=rng)
+    """Return random x, dt, A, B, C and D of one clip, decays as at the start of training."""
+    random = partial(torch.randn, generator=torch.Generator().manual_seed(0))
     x, B, C = random(1, CHANNELS, length), *random(2, 1, PATHS, 1, length)
-    dt = 10 ** (-3 + 2 * torch.rand(x.shape, generator=rng))
+    dt = 10 ** (-3 + 2 * torch.rand(x.shape, generator=torch.Generator().manual_seed(1)))
     return [x, dt, -torch.ones(CHANNELS, 1), B, C, torch.ones(CHANNELS)]
 
 
-def our_scan(*arguments: Tensor) -> Tensor:
-    """`lib.models.scan.selective_scan`."""
-    from lib.models.scan import selective_scan
-
-    return selective_scan(*arguments)
-
-
-def _steps(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, ...]:
-    """Decays, inputs and C, steps first: (L, batch, G * dim, d_state) each."""
-    B, C = (part.repeat_interleave(x.shape[1] // part.shape[1], 1) for part in (B, C))
-    decay = torch.exp(torch.einsum("bdl,dn->lbdn", dt, A))
-    drive = torch.einsum("bdl,bdnl,bdl->lbdn", dt, B, x)
-    return decay, drive, C.movedim(3, 0)
-
-
-def sliced_loop(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor) -> Tensor:
-    """The usual fall-back: decays and inputs at once, then a step at a time by its index."""
-    B, C = (part.repeat_interleave(x.shape[1] // part.shape[1], 1) for part in (B, C))
+def step_loop(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor) -> Tensor:
+    """The usual fall-back: decays and inputs at once, then a loop over the steps."""
+    B, C = (value.repeat_interleave(x.shape[1] // value.shape[1], 1) for value in (B, C))
     decay = torch.exp(torch.einsum("bdl,dn->bdln", dt, A))
     drive = torch.einsum("bdl,bdnl,bdl->bdln", dt, B, x)
     h, ys = torch.zeros_like(drive[:, :, 0]), []
@@ -86,49 +54,25 @@ def sliced_loop(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tenso
     return torch.stack(ys, 2) + D[:, None] * x
 
 
-def unbound_loop(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor) -> Tensor:
-    """The same loop over steps taken apart beforehand: autograd's time grows with L alone."""
-    decay, drive, C = _steps(x, dt, A, B, C)
-    h, ys = torch.zeros_like(drive[0]), []
-    for a, b, c in zip(decay.unbind(), drive.unbind(), C.unbind(), strict=True):
-        h = a * h + b
-        ys.append((h * c).sum(2))
-    return torch.stack(ys, 2) + D[:, None] * x
+def dass(folder: Path, rounds: int) -> list[dict]:
+    """Rows of group dass: steps and answers (3 s; 8 s with AST's stride of 10)."""
+    short = random_cache(folder / "step", 64, 8)
+    long, rows = random_cache(folder / "long", 16, 8, common.LONG_FRAMES), []
+    for method in ("ce", "patchmix_cl", "dual_axis_cl"):
+        variants = [_step(model, size, method, short) for model, size in SMALL]
+        variants.append(_step("dass", "nano", method, short, blur=1.0))
+        rows += compare(f"step, {method}", variants, rounds=rounds)
+    for seconds, models, cache, stride in ((3, SMALL, short, 16), (8, LARGE, long, 10)):
+        variants = []
+        for model, size in models:
+            e = experiment(model, size, "ce", stride=stride)
+            variants.append(Variant(e.name, partial(common.scoring, e, cache, 1, 1)))
+        rows += compare(f"answer, {seconds} s, batch 1", variants, "s/clip", min(rounds, 3))
+    variants = [_step(*each, "ce", long, batch_size=2, stride=10) for each in LARGE]
+    return rows + compare("step, ce, 8 s, batch 2", variants, rounds=1, round_seconds=0.0)
 
 
-def doubling(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor) -> Tensor:
-    """An associative scan: log2(L) passes over all steps, autograd backwards."""
-    a, h, C = _steps(x, dt, A, B, C)
-    step = 1
-    while step < len(h):
-        h = torch.cat([h[:step], torch.addcmul(h[step:], a[step:], h[:-step])])
-        a = torch.cat([a[:step], a[step:] * a[:-step]])
-        step *= 2
-    return (h * C).sum(3).movedim(0, 2) + D[:, None] * x
-
-
-def reversed_loop(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor) -> Tensor:
-    """A loop over the steps whose backward, written by hand, is the loop backwards."""
-    decay, drive, C = _steps(x, dt, A, B, C)
-    return (_Loop.apply(decay, drive) * C).sum(3).movedim(0, 2) + D[:, None] * x
-
-
-class _Loop(torch.autograd.Function):
-    """h_t = a_t h_(t-1) + b_t."""
-
-    @staticmethod
-    def forward(ctx: FunctionCtx, a: Tensor, b: Tensor) -> Tensor:
-        h = b.clone()
-        for t in range(1, len(h)):
-            h[t].addcmul_(a[t], h[t - 1])
-        ctx.save_for_backward(a, h)
-        return h
-
-    @staticmethod
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        a, h = ctx.saved_tensors
-        back = gradient.clone()
-        for t in range(len(h) - 1, 0, -1):
-            back[t - 1].addcmul_(a[t], back[t])
-        of_a = torch.cat([torch.zeros_like(back[:1]), back[1:] * h[:-1]])
-        return of_a, back
+def _step(model: str, size: str, method: str, cache: Path, **changes: object) -> Variant:
+    e = experiment(model, size, method, **changes)
+    name = e.name + ", blur" * ("blur" in changes)
+    return Variant(name, partial(common.training_steps, e, cache))

@@ -1,39 +1,37 @@
-"""Group step: a training step of ours against the plain way, by model and method."""
+"""A training step: ours against the plain way, and with and without SAM."""
 
+from functools import partial
 from pathlib import Path
 
-from benchmarks import made
-from benchmarks.measure import Case, Variant, Work
+from benchmarks import common, plain
+from benchmarks.common import Variant, compare, experiment, random_cache
 
 MODELS = (("ast", "nano"), ("ast", "mini"), ("ast", "tiny"), ("resnet18", ""), ("mn04", ""))
-METHODS = ("ce", "patchmix_ce", "patchmix_cl")
-FRAMES = 298  # 3 s
+METHODS = ("ce", "patchmix_cl")
 
 
-def cases(folder: Path) -> list[Case]:
-    """Batch 8, 3 s clips, float32, one thread; both variants read the same store."""
-    store = made.store(folder / "step", 64, 8, FRAMES)
-    found = []
+def step(folder: Path, rounds: int) -> list[dict]:
+    """Rows of group step: batch 8, 3 s clips, float32, one thread; both read the same cache."""
+    cache, rows = random_cache(folder / "step", 64, 8), []
     for model, size in MODELS:
         for method in METHODS:
-            given = {"asked": (model, size, method), "store": store, "folder": folder}
-            variants = (Variant("plain", plain_steps, given), Variant("ours", our_steps, given))
-            found.append(Case(f"{model} {size}".strip() + f", {method}", variants))
-    return found
+            e = experiment(model, size, method)
+            way = partial(plain.training_steps, e, cache)
+            variants = [Variant("plain", way, deterministic=False)]
+            variants.append(Variant("ours", partial(common.training_steps, e, cache)))
+            rows += compare(f"{e.name}, {method}", variants, rounds=rounds)
+    return rows
 
 
-def our_steps(asked: tuple[str, str, str], store: Path, folder: Path, rho: float = 0.0) -> Work:
-    """Steps as `lib.training.trainer` takes them, with SAM where rho is not 0."""
-    from benchmarks import ours
-
-    return Work(ours.stepper(ours.prepare(ours.experiment(*asked, rho=rho), store, folder)))
-
-
-def plain_steps(asked: tuple[str, str, str], store: Path, folder: Path) -> Work:
-    """Steps as the published code takes them, on one thread too."""
-    import torch
-
-    from benchmarks import ours, plain_run
-
-    torch.set_num_threads(1)
-    return Work(plain_run.stepper(ours.experiment(*asked), store, torch.device("cpu")))
+def sam(folder: Path, rounds: int) -> list[dict]:
+    """Rows of group sam: steps with SAM's second pass and without."""
+    cache, rows = random_cache(folder / "step", 64, 8), []
+    for model, size in common.SMALL_MODELS:
+        for method in METHODS:
+            both = {"plain": 0.0, "SAM": 0.05}
+            runs = {name: experiment(model, size, method, rho=rho) for name, rho in both.items()}
+            variants = [
+                Variant(name, partial(common.training_steps, e, cache)) for name, e in runs.items()
+            ]
+            rows += compare(f"{model} {size}".strip() + f", {method}", variants, rounds=rounds)
+    return rows
