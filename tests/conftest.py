@@ -1,4 +1,4 @@
-"""Shared fixtures: small stores and models, and where the real recordings are."""
+"""Shared fixtures: a small feature cache, and where the real recordings are."""
 
 import os
 import signal
@@ -10,21 +10,24 @@ import pytest
 
 from lib import paths
 from lib.data import CLASSES
-from lib.features.cache import Store
+from lib.features.cache import FeatureCache
+
+
+SETTINGS = ("FEATURES", "DATA_ROOT", "WEIGHTS_ROOT", "EXECUTOR", "RAY_ADDRESS", "SEEDS", "OUT")
 
 
 @pytest.fixture(autouse=True)
-def own_folders(tmp_path, monkeypatch):
-    """No test touches the project's runs, stores or reports."""
+def temporary_roots(tmp_path, monkeypatch):
+    """No test touches the project's runs, feature caches or reports."""
     for name in ("RUNS_ROOT", "FEATURES_ROOT", "REPORTS_ROOT"):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
-    for name in ("STORE", "DATA_ROOT", "WEIGHTS_ROOT", "EXECUTOR", "RAY_ADDRESS"):
+    for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(autouse=True)
-def heed_ctrl_c():
-    """A shell makes what it starts in the background deaf to Ctrl-C; tests of it must hear it."""
+def default_ctrl_c():
+    """A shell lets what it starts in the background ignore Ctrl-C; tests must receive it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -53,8 +56,8 @@ def sprsound_root() -> Path:
 
 
 @pytest.fixture
-def small_store() -> Store:
-    """48 learnable clips of 10 patients, 40 frames x 32 mels, both splits, all classes."""
+def small_cache() -> FeatureCache:
+    """48 learnable clips of 12 patients, 40 frames x 32 mels, both splits, all classes."""
     rng = np.random.default_rng(0)
     rows, clips = [], []
     for patient in range(101, 113):
@@ -72,4 +75,10 @@ def small_store() -> Store:
     columns += ["cycle", "start", "end", "label", "split"]
     cycles = pd.DataFrame(rows, columns=columns)
     meta = {"name": "small", "mean": 0.0, "std": 1.0, "fingerprint": "f" * 64, "note": "small"}
-    return Store(Path("small"), cycles, np.stack(clips).astype(np.float16), meta)
+    return FeatureCache(Path("small"), cycles, np.stack(clips).astype(np.float16), meta)
+
+
+@pytest.fixture
+def small_store(small_cache) -> FeatureCache:
+    """The old name, until all tests have the new one."""
+    return small_cache

@@ -1,4 +1,4 @@
-"""A run that takes a second, and a small store as a folder on disk for it."""
+"""A run that takes a second, and a small feature cache as a folder on disk for it."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from lib import files
 from lib.config import Experiment
-from lib.features.cache import Store
+from lib.features.cache import FeatureCache
 
 BASE = Experiment(
     "small/ce",
@@ -25,10 +25,10 @@ BASE = Experiment(
 )
 
 
-def write_store(folder: Path, store: Store, **meta: object) -> Path:
-    """Write a store in memory to `folder`, with some facts of its meta.json changed."""
+def write_cache(folder: Path, cache: FeatureCache, **meta: object) -> Path:
+    """Write a cache to `folder`, with some fields of its meta.json changed."""
     folder.mkdir()
-    store.cycles.to_csv(folder / "cycles.csv", index=False)
-    np.save(folder / "features.npy", store.features)
-    files.write_json(folder / "meta.json", store.meta | meta)
+    cache.cycles.to_csv(folder / "cycles.csv", index=False)
+    np.save(folder / "features.npy", cache.features)
+    files.write_json(folder / "meta.json", cache.meta | meta)
     return folder

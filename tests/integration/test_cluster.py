@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ray.cluster_utils import Cluster as Nodes
-from small_runs import BASE, write_store
+from small_runs import BASE, write_cache
 
 from lib import data, paths, registry, rows
 from lib.config import override
@@ -22,9 +22,9 @@ EPOCHS = 60
 
 
 @pytest.fixture
-def table(small_store, tmp_path, monkeypatch):
+def table(small_cache, tmp_path, monkeypatch):
     """A table "small" of two runs, long enough to be interrupted."""
-    folder = write_store(tmp_path / "given", small_store, name=plan.MEL_STORE)
+    folder = write_cache(tmp_path / "given", small_cache, name=plan.MEL_STORE)
     monkeypatch.setenv("STORE", str(folder))
     experiments = [override(BASE, name=f"small/{n}", lr=n * 1e-4, epochs=EPOCHS) for n in (1, 2)]
     monkeypatch.setattr(registry, "EXPERIMENTS", {e.name: e for e in experiments})

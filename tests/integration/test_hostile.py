@@ -17,7 +17,7 @@ from lib import data, files
 from lib.analysis import explore
 from lib.data import icbhi, synthetic
 from lib.errors import UserError
-from lib.features.cache import open_store
+from lib.features.cache import open_cache
 from lib.plots import spectrograms, style
 from lib.profiles import SMOKE
 from lib.reports import format, html, index, metadata
@@ -49,14 +49,14 @@ def test_no_file_runs_code(tmp_path, monkeypatch, capsys):
     evil = np.array([Payload()], dtype=object)
     np.savez(folder / "predictions.npz", a=evil)
     with pytest.raises(UserError, match="predictions.npz: cannot be read"):
-        runs_folder.predictions(folder)
+        runs_folder.read_predictions(folder)
     np.save(folder / "features.npy", evil)
     files.write_json(folder / "meta.json", {"mean": 0, "std": 1})
     (folder / "cycles.csv").write_text(
         "recording,cycle,start,end,split,label\na,0,0,1,train,both\n"
     )
     with pytest.raises(UserError, match="features.npy not readable"):
-        open_store(folder)
+        open_cache(folder)
     assert not (tmp_path / "was run").exists()
 
 
@@ -70,13 +70,16 @@ def test_what_files_say_is_text_in_pages_indexes_and_tables(tmp_path):
     split = tmp_path / icbhi.SPLIT_FILE
     split.write_text(split.read_text().replace(old, evil))
     source = data.Source("icbhi", tmp_path, "partial", EVIL)
-    cycles = explore.cycles(source)
+    cycles = explore.load_cycles(source)
     assert evil in set(cycles.recording)
-    wave, spans = np.random.default_rng(0).normal(size=80000), explore.spans(cycles, evil)
+    wave, spans = (
+        np.random.default_rng(0).normal(size=80000),
+        explore.recording_cycles(cycles, evil),
+    )
     table = pd.DataFrame({EVIL: [EVIL, evil], "Data": [rf"$\text{{{EVIL}}}$", EVIL]})
     htmls = [
         cycles[cycles.recording == evil].to_html(),  # what a notebook shows of a data frame
-        style.show(spectrograms.waveform(wave, 4000, evil, spans))._repr_html_(),
+        style.show_figure(spectrograms.plot_waveform(wave, 4000, evil, spans))._repr_html_(),
         format.style_table(table, "evil", EVIL).to_html(),
         reports_page.banner(plan.Study(SMOKE, source)),
         r"<p>$\text{&lt;script&gt;alert(1)&lt;/script&gt;}$</p>",

@@ -17,7 +17,7 @@ import pytest
 import torch
 from bs4 import BeautifulSoup
 from small_notebooks import CARD, write
-from small_runs import BASE, write_store
+from small_runs import BASE, write_cache
 
 from lib import data, files, paths, registry, rows
 from lib.config import override
@@ -25,23 +25,23 @@ from lib.data import synthetic
 from lib.errors import UserError
 from lib.evaluation import scores
 from lib.features import cache_build
-from lib.features.cache import store_for
-from lib.features.frontends import FrontEnd
+from lib.features.cache import cache_for
+from lib.features.frontends import Fbank
 from lib.reports import build, format, metadata
 from lib.runs import execute, plan
 from lib.runs import folder as runs_folder
-from lib.runs.results import of as results_of
+from lib.runs.results import collect_results as results_of
 from lib.tables import compare
 from lib.training import checkpoint, trainer
 
-FRONT = FrontEnd(clip_seconds=1.0, mels=32)
+FRONT = Fbank(clip_seconds=1.0, mels=32)
 EPOCHS = 150  # of a run that is interrupted: seconds
 
 
 @pytest.fixture
-def given(small_store, tmp_path, monkeypatch):
+def given(small_cache, tmp_path, monkeypatch):
     """The small store as a folder that is given by STORE."""
-    folder = write_store(tmp_path / "given", small_store, name=plan.MEL_STORE)
+    folder = write_cache(tmp_path / "given", small_cache, name=plan.MEL_STORE)
     monkeypatch.setenv("STORE", str(folder))
     return folder
 
@@ -167,9 +167,9 @@ def test_a_killed_store_build_is_finished(tmp_path, monkeypatch):
     machine = os.uname().nodename
     (store / f"features.npy.{machine}.{parent.pid}.part").write_bytes(b"half")
     monkeypatch.setattr(cache_build, "available_cores", lambda: 1)
-    whole = store_for(data.source(made), FRONT, progress=False)
+    whole = cache_for(data.source(made), FRONT, progress=False)
     monkeypatch.setenv("FEATURES_ROOT", str(root / "stores"))
-    killed = store_for(data.source(made), FRONT, progress=False)
+    killed = cache_for(data.source(made), FRONT, progress=False)
     assert killed.path == store and kills.left_half(root) == []
     for name in ("features.npy", "cycles.csv", "meta.json"):
         assert (killed.path / name).read_bytes() == (whole.path / name).read_bytes()
@@ -191,7 +191,7 @@ def test_only_what_is_missing_is_made(small, capsys):
     assert execute.tables("smoke", "small") == []
     assert capsys.readouterr().out == "" and records() == before
 
-    table = compare.compare(rows.table("small"), results_of("smoke", "small"))
+    table = compare.compare_rows(rows.table("small"), results_of("smoke", "small"))
     html_table = format.style_table(compare.selections(table), "small").to_html()
     lines = BeautifulSoup(html_table, "html.parser").find_all("tr")
     cells = {line.td.text: [cell.text for cell in line.find_all("td")] for line in lines if line.td}
@@ -205,7 +205,7 @@ def test_only_what_is_missing_is_made(small, capsys):
     assert after.keys() == {"small.ce", "small.lr"} and after["small.ce"] == before["small.ce"]
 
 
-def test_a_clock_that_jumps_changes_nothing(small_store, tmp_path, monkeypatch):
+def test_a_clock_that_jumps_changes_nothing(small_cache, tmp_path, monkeypatch):
     """`time.time` a year back and forth at every look, in a run and in the building of a store."""
     made = tmp_path / "made"
     synthetic.write(made, patients=2, cycles=4)
@@ -215,12 +215,16 @@ def test_a_clock_that_jumps_changes_nothing(small_store, tmp_path, monkeypatch):
         monkeypatch.setenv("FEATURES_ROOT", str(tmp_path / name))
         folder = tmp_path / name / "run"
         files.write_json(folder / "experiment.json", {})
-        trainer.fit(BASE, 1, small_store, 40, folder)
-        store = store_for(data.source(made), FRONT, progress=False)
-        assert store_for(data.source(made), FRONT, progress=False).path == store.path
+        trainer.fit(BASE, 1, small_cache, 40, folder)
+        store = cache_for(data.source(made), FRONT, progress=False)
+        assert cache_for(data.source(made), FRONT, progress=False).path == store.path
         found = {path.name: path.read_bytes() for path in store.path.iterdir()}
         texts = {n: (folder / n).read_bytes() for n in ("history.csv", "result.json")}
-        return found | texts | {k: a.tobytes() for k, a in runs_folder.predictions(folder).items()}
+        return (
+            found
+            | texts
+            | {k: a.tobytes() for k, a in runs_folder.read_predictions(folder).items()}
+        )
 
     steady = make("steady")
     year, looks, now = 365 * 86400, count(), time.time
@@ -245,7 +249,7 @@ def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path, monkeypatch):
         "predictions.npz": lambda: runs_folder.write_record(folder, [{"epoch": 1}], arrays, {}, {}),
         "result.json": lambda: runs_folder.write_record(folder, [{"epoch": 1}], {}, {}, facts),
         "03_small.html": lambda: metadata.write_page(folder, "<p>" + "x" * 9000, CARD),
-        "features.npy": lambda: store_for(data.source(made), FRONT, progress=False),
+        "features.npy": lambda: cache_for(data.source(made), FRONT, progress=False),
     }
     for name, do in writes.items():
         old = folder / name
