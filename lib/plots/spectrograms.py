@@ -101,7 +101,7 @@ def plot_patch_mix(
         ax.set_title(title)
     _draw(axes[2, 0], from_other, cmap=ListedColormap([COLOURS[4]]), alpha=0.8 * from_other.T)
     for ax in axes[2:, 0]:
-        _draw_grid(ax, mask.shape, x.shape, patch, stride)
+        _draw_grid(ax, x.shape, patch, stride)
     axes[-1, 0].set_xlabel("time (s)")
     alt = (
         f"Patch-Mix on a grid of {mask.shape[0]} x {mask.shape[1]} tokens: {mask.sum()} of "
@@ -150,29 +150,18 @@ def _scale(fbanks: Iterable[np.ndarray]) -> dict[str, float]:
     return {"vmin": low, "vmax": high}
 
 
-def _centres(tokens: int, patch: int, stride: int) -> np.ndarray:
-    return np.arange(tokens) * stride + patch / 2
-
-
 def _spread_mask(mask: np.ndarray, shape: tuple[int, int], patch: int, stride: int) -> np.ndarray:
-    """Return the mask (F, T) as (frames, mels): a pixel belongs to the patch with the nearest
-    centre."""
-    nearest = [
-        np.abs(np.arange(length) + 0.5 - _centres(tokens, patch, stride)[:, None]).argmin(axis=0)
-        for tokens, length in zip(mask.shape, reversed(shape), strict=True)
-    ]
-    return mask[np.ix_(*nearest)].T
+    """Return the mask (F, T) as (frames, mels), each pixel from the patch with nearest centre."""
+    rows, columns = (
+        np.clip((np.arange(pixels) + 0.5 - (patch - stride) / 2) // stride, 0, tokens - 1)
+        for tokens, pixels in zip(mask.shape, reversed(shape), strict=True)
+    )
+    return mask[np.ix_(rows.astype(int), columns.astype(int))].T
 
 
-def _draw_grid(
-    ax: Axes, tokens: tuple[int, int], shape: tuple[int, int], patch: int, stride: int
-) -> None:
-    """Draw lines half way between the centres of the patches."""
-    frames, mels = shape
-    rows, columns = (_centres(count, patch, stride) for count in tokens)
-    right = frames * HOP_SECONDS
-    across = np.array([0, *(columns[1:] + columns[:-1]) / 2, frames]) * HOP_SECONDS
-    up = [0, *(rows[1:] + rows[:-1]) / 2, mels]
+def _draw_grid(ax: Axes, shape: tuple[int, int], patch: int, stride: int) -> None:
+    """Draw lines half way between the centres of patches on a spectrogram (frames, mels)."""
+    frames, mels = (np.arange((patch + stride) / 2, length - patch / 2, stride) for length in shape)
     look = {"colors": "white", "linewidths": 0.3, "alpha": 0.6}
-    ax.vlines(across, 0, mels, **look)
-    ax.hlines(up, 0, right, **look)
+    ax.vlines(frames * HOP_SECONDS, 0, shape[1], **look)
+    ax.hlines(mels, 0, shape[0] * HOP_SECONDS, **look)

@@ -24,16 +24,9 @@ def plot_history(study: optuna.Study) -> Figure:
     if not trials:
         return style.empty_figure(NO_TRIAL)
     fig = _draw(optuna_plots.plot_optimization_history, 6.5, study, target_name=SCORE)
-    records = []
-    for trial in trials:
-        if not records or trial.value > records[-1].value:
-            records.append(trial)
-    steps = format_values([t.number for t in records], [t.value for t in records], 1)
-    alt = (
-        f"Validation scores of {len(trials)} trials from {min(t.value for t in trials):.1f} to "
-        f"{study.best_value:.1f} percent; the best is trial {study.best_trial.number}. Best so "
-        f"far: {steps}."
-    )
+    scores = [trial.value for trial in trials]
+    best = f"{study.best_value:.1f} percent; the best is trial {study.best_trial.number}"
+    alt = f"Validation scores of {len(trials)} trials from {min(scores):.1f} to {best}."
     return style.set_alt_text(fig, alt)
 
 
@@ -55,10 +48,7 @@ def plot_settings(study: optuna.Study) -> Figure:
     width = 1.5 * len(study.best_params) + 1
     fig = _draw(optuna_plots.plot_slice, width, study, target_name=SCORE)
     best = ", ".join(f"{name} {value:.4g}" for name, value in study.best_params.items())
-    alt = (
-        f"Validation score of {len(study.trials)} trials against each setting. The best, "
-        f"{study.best_value:.1f} percent: {best}."
-    )
+    alt = f"Validation score against each setting. Best, {study.best_value:.1f} percent: {best}."
     return style.set_alt_text(fig, alt)
 
 
