@@ -13,7 +13,7 @@ import torch
 from lib import files, paths
 from lib.config import Experiment
 from lib.errors import TrainingError, UserError
-from lib.features.cache import open_store
+from lib.features.cache import open_cache
 from lib.runs import folder as runs_folder
 from lib.training import device, trainer, transfer
 
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> None:
         files.write_json(folder / "machine.json", _machine())
         make = transfer.fit if experiment.method == "none" else trainer.fit
         try:
-            make(experiment, record["seed"], open_store(store), frames, folder)
+            make(experiment, record["seed"], open_cache(store), frames, folder)
         except TrainingError as error:
             files.write_json(folder / "failed.json", {"reason": str(error)})
             raise SystemExit(f"error: {error}") from error
@@ -59,7 +59,7 @@ def _machine() -> dict[str, str | bool]:
         "python": platform.python_version(),
         "cpu": platform.processor() or platform.machine(),
         "gpu": gpu,
-        "compiled": device.compiles(device.device()),
+        "compiled": device.can_compile(device.pick_device()),
         "lib": hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest(),
     }
 

@@ -7,17 +7,17 @@ from lib.config import Experiment
 from lib.errors import UserError, unknown
 from lib.models import ast, cnn, dass, efficientat
 from lib.models.ss2d import Blur
-from lib.training.losses import Projector
+from lib.models.projector import Projector
 
 MODELS = ("ast", "dass", *cnn.TIMM, "cnn6", "cnn2", "mn04")
 
 
-def build(experiment: Experiment, frames: int, mels: int, n_classes: int = 4) -> nn.Module:
+def build_model(experiment: Experiment, frames: int, mels: int, n_classes: int = 4) -> nn.Module:
     """The model of an experiment, initialised at random from torch's global generator.
 
     Every model has `width`, `features(x) -> z (B, width)`, `classifier` (z -> logits) and
     `forward(x) = classifier(features(x))` for x (B, frames, mels). Pretrained weights are put in
-    afterwards by `lib.models.loading.load`. Raises `UserError` for an unknown model or size, and
+    afterwards by `lib.models.pretrained.load_pretrained`. Raises `UserError` for an unknown model or size, and
     for a blur where it has no place.
     """
     if experiment.blur and experiment.model != "dass":

@@ -11,7 +11,7 @@ from huggingface_hub import constants
 
 from lib.config import Experiment
 from lib.errors import UserError
-from lib.features.cache import hashes
+from lib.files import checksums
 from lib.paths import weights_root
 
 PROBE_SECONDS = 3
@@ -70,7 +70,7 @@ SOURCES = {
 }
 
 
-def find(experiment: Experiment) -> Path | None:
+def find_file(experiment: Experiment) -> Path | None:
     """The local file of an experiment's weights: `weights/`, package or hub cache; else None."""
     source = _source(experiment)
     if source is None:
@@ -87,12 +87,12 @@ def find(experiment: Experiment) -> Path | None:
     return path if path.exists() else None
 
 
-def missing(experiment: Experiment) -> str:
+def missing_reason(experiment: Experiment) -> str:
     """One sentence that says why an experiment's weights cannot be had; empty if they can.
 
     Asks the network once per address and process, and waits three seconds at most.
     """
-    if experiment.init == "none" or find(experiment):
+    if experiment.init == "none" or find_file(experiment):
         return ""
     source = _source(experiment)
     if source is None:
@@ -112,8 +112,8 @@ def fingerprint(experiment: Experiment) -> str:
     """
     if experiment.init == "none":
         return ""
-    path = local(experiment)
-    return hashes({path.name: path})[path.name]
+    path = local_file(experiment)
+    return checksums({path.name: path})[path.name]
 
 
 def _name(experiment: Experiment) -> str:
@@ -141,12 +141,12 @@ def _reachable(url: str) -> bool:
         return False
 
 
-def local(experiment: Experiment) -> Path:
+def local_file(experiment: Experiment) -> Path:
     """The local file of the weights, fetched first where needed; `UserError` if it can't be."""
-    reason = missing(experiment)
+    reason = missing_reason(experiment)
     if reason:
         raise UserError(f"{experiment.name}: {reason}")
-    path = find(experiment)
+    path = find_file(experiment)
     if path:
         return path
     source = _source(experiment)

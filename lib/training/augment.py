@@ -15,7 +15,7 @@ MASKS = 2  # frequency masks and time masks per clip
 INPUT_PATCH = 16  # side of a patch where Patch-Mix acts on the input spectrogram
 
 
-class Spans(NamedTuple):
+class SpecAugmentMasks(NamedTuple):
     """Where SpecAugment masks: bands of mel bins first, then spans of frames."""
 
     chosen: Tensor  # (B,) bool: whether the clip is masked at all
@@ -23,14 +23,14 @@ class Spans(NamedTuple):
     width: Tensor  # (B, 2, MASKS)
 
 
-def draw_spans(
+def sample_spec_augment(
     rng: np.random.Generator,
     batch: int,
     shape: tuple[int, int],
     probability: float,
     frequency: int,
     time: int,
-) -> Spans:
+) -> SpecAugmentMasks:
     """Two bands below `frequency` bins and two spans below `time` frames for each clip.
 
     shape: (frames, mels) of a clip. Source: Bae et al. 2023, section 3.3; no time warping.
@@ -41,10 +41,12 @@ def draw_spans(
         width = rng.integers(0, min(widest, length), size=(batch, MASKS))
         starts.append(rng.integers(0, length - width + 1))
         widths.append(width)
-    return Spans(*map(torch.from_numpy, (chosen, np.stack(starts, 1), np.stack(widths, 1))))
+    return SpecAugmentMasks(
+        *map(torch.from_numpy, (chosen, np.stack(starts, 1), np.stack(widths, 1)))
+    )
 
 
-def spec_augment(x: Tensor, spans: Spans) -> Tensor:
+def spec_augment(x: Tensor, spans: SpecAugmentMasks) -> Tensor:
     """Replace masked bands and spans by the clip's mean: x (B, frames, mels), a new tensor.
 
     Time masks take the mean after the frequency masks, as the official code does.
@@ -59,16 +61,16 @@ def spec_augment(x: Tensor, spans: Spans) -> Tensor:
     return y
 
 
-class View(NamedTuple):
+class CropFlip(NamedTuple):
     """Which part of a clip is seen, and whether backwards."""
 
     at: Tensor  # (B,) in [0, 1): where the crop lies between the first place and the last
     flip: Tensor  # (B,) bool
 
 
-def draw_view(rng: np.random.Generator, batch: int, flip: float) -> View:
+def sample_crop_flip(rng: np.random.Generator, batch: int, flip: float) -> CropFlip:
     """A random place for each clip, reversed in time with probability `flip`."""
-    return View(torch.from_numpy(rng.random(batch)), torch.from_numpy(rng.random(batch) < flip))
+    return CropFlip(torch.from_numpy(rng.random(batch)), torch.from_numpy(rng.random(batch) < flip))
 
 
 def flip_time(x: Tensor, flip: Tensor) -> Tensor:
@@ -76,21 +78,21 @@ def flip_time(x: Tensor, flip: Tensor) -> Tensor:
     return torch.where(flip[:, None, None], x.flip(1), x)
 
 
-class Wave(NamedTuple):
+class GainNoise(NamedTuple):
     """Which clips are louder or softer, and which are noisy."""
 
     gain: Tensor  # (B,) added to the log-mel energies: 2 ln(factor on the samples)
     noisy: Tensor  # (B,) bool
 
 
-def draw_wave(rng: np.random.Generator, batch: int, gain: float) -> Wave:
+def sample_gain_noise(rng: np.random.Generator, batch: int, gain: float) -> GainNoise:
     """Every other clip times U(1 - gain, 1 + gain), and every other one noisy, as published."""
     factor = np.where(rng.random(batch) < 0.5, rng.uniform(1 - gain, 1 + gain, batch), 1.0)
     noisy = rng.random(batch) < 0.5
-    return Wave(torch.from_numpy(2 * np.log(factor)).float(), torch.from_numpy(noisy))
+    return GainNoise(torch.from_numpy(2 * np.log(factor)).float(), torch.from_numpy(noisy))
 
 
-def change_wave(x: Tensor, wave: Wave, noise: Tensor) -> Tensor:
+def apply_gain_noise(x: Tensor, wave: GainNoise, noise: Tensor) -> Tensor:
     """Log-mel energies (B, frames, mels) as if the samples had been changed, then normalised.
 
     A gain is exact but for Kaldi's floor. Noise is an approximation: its mean power (mels,) is
@@ -100,20 +102,20 @@ def change_wave(x: Tensor, wave: Wave, noise: Tensor) -> Tensor:
     return torch.where(wave.noisy[:, None, None], torch.logaddexp(x, noise.log()), x)
 
 
-class Pairs(NamedTuple):
+class MixUp(NamedTuple):
     """Who is added to whom, and how much of the clip's own is kept: MixUp's draws."""
 
     index: Tensor  # (B,)
     lam: Tensor  # ()
 
 
-def draw_pairs(rng: np.random.Generator, batch: int, beta: float) -> Pairs:
+def sample_mixup(rng: np.random.Generator, batch: int, beta: float) -> MixUp:
     """A permutation and lam ~ Beta(b, b), one for the batch (Zhang et al. 2018)."""
     lam = torch.tensor(rng.beta(beta, beta), dtype=torch.float64)
-    return Pairs(torch.from_numpy(rng.permutation(batch)), lam)
+    return MixUp(torch.from_numpy(rng.permutation(batch)), lam)
 
 
-class Mix(NamedTuple):
+class PatchMix(NamedTuple):
     """Who is mixed with whom, where, and how much of the clip's own is left."""
 
     index: Tensor  # (B,) clip i takes its foreign patches from clip index[i]
@@ -121,14 +123,14 @@ class Mix(NamedTuple):
     lam: Tensor  # () share of the patches that are the clip's own
 
 
-def draw_mix(
+def sample_patch_mix(
     rng: np.random.Generator,
     batch: int,
     grid: tuple[int, int],
     mix: str,
     beta: float,
     contiguous: bool = False,
-) -> Mix:
+) -> PatchMix:
     """Draw lam ~ Beta(b, b), a permutation and the patches to replace (Bae et al. 2023, 4.2).
 
     `patch` replaces k = int(n (1 - lam)) of the n = F x T patches, `t_patch` k of the T columns,
@@ -150,10 +152,10 @@ def draw_mix(
         else:
             lines[rng.choice(len(lines), count, replace=False)] = True
     kept = torch.tensor(1 - mask.sum() / mask.size, dtype=torch.float64)
-    return Mix(torch.from_numpy(index), torch.from_numpy(mask), kept)
+    return PatchMix(torch.from_numpy(index), torch.from_numpy(mask), kept)
 
 
-def mix_grid(x: Tensor, mix: Mix) -> Tensor:
+def mix_grid(x: Tensor, mix: PatchMix) -> Tensor:
     """Replace the masked patches of a grid: x (B, D, F, T) -> (B, D, F, T)."""
     return torch.where(mix.mask, x[mix.index], x)
 
@@ -163,7 +165,7 @@ def input_grid(frames: int, mels: int) -> tuple[int, int]:
     return -(-mels // INPUT_PATCH), -(-frames // INPUT_PATCH)
 
 
-def mix_input(x: Tensor, mix: Mix) -> Tensor:
+def mix_input(x: Tensor, mix: PatchMix) -> Tensor:
     """Replace the masked 16 x 16 patches of a spectrogram: x (B, frames, mels), ours."""
     mask = mix.mask.repeat_interleave(INPUT_PATCH, 0).repeat_interleave(INPUT_PATCH, 1)
     mask = mask[: x.shape[2], : x.shape[1]].T  # (frames, mels)

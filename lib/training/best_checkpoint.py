@@ -13,7 +13,7 @@ from lib import files
 from lib.analysis import inspect
 from lib.config import SELECTIONS
 from lib.evaluation import scores, tasks
-from lib.evaluation.metrics import choose_epoch
+from lib.evaluation.metrics import select_epoch
 from lib.runs import folder
 from lib.training import checkpoint
 
@@ -46,7 +46,7 @@ def keep_chosen(
 
 def _drawn(run: Run) -> tuple[str, ...]:
     """The sets whose embeddings are drawn: of SPRSound's tasks the held-out one alone."""
-    challenge = tasks.get(run.experiment.task).challenge
+    challenge = tasks.get_task(run.experiment.task).challenge
     return ("validation",) if challenge else ("validation", "test")
 
 
@@ -65,7 +65,7 @@ def chosen_epoch(history: list[dict], selection: str) -> int | None:
         return history[-1]["epoch"]
     if f"{selection}_score" not in history[-1]:
         return None
-    best = choose_epoch(
+    best = select_epoch(
         [{"se": row[f"{selection}_se"], "score": row[f"{selection}_score"]} for row in history]
     )
     return None if best is None else history[best]["epoch"]
@@ -86,8 +86,10 @@ def finish(run: Run, history: list[dict], kept: dict) -> None:
     size = sum(p.numel() for p in run.model.parameters())
     facts = {"parameters": size, "clips": {name: len(rows) for name, rows in run.sets.items()}}
     if seen := _seen_inside(run):
-        folder.write_arrays(run.folder / folder.GEOMETRY, seen)
-    folder.write_record(run.folder, history, arrays, epochs, facts, tasks.get(run.experiment.task))
+        folder.write_arrays(run.folder / folder.ANALYSIS, seen)
+    folder.write_record(
+        run.folder, history, arrays, epochs, facts, tasks.get_task(run.experiment.task)
+    )
     checkpoint.clear(run.folder)
 
 
@@ -95,7 +97,7 @@ def _seen_inside(run: Run) -> dict[str, np.ndarray]:
     """What an experiment wants kept of the model itself, which is not published."""
     e, seen = run.experiment, {}
     if e.save_landscape:
-        seen |= inspect.look(run.model, run.clips, run.cycles, run.sets, e.task)
+        seen |= inspect.inspect_model(run.model, run.clips, run.cycles, run.sets, e.task)
     if e.save_frequency_response:
-        seen |= inspect.responses(run.model, run.clips, run.sets)
+        seen |= inspect.inspect_response(run.model, run.clips, run.sets)
     return seen

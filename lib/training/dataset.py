@@ -10,16 +10,16 @@ from torch import Tensor
 
 from lib.config import CHOICES
 from lib.errors import UserError, unknown
-from lib.features.cache import AUDIOSET, Store
+from lib.features.cache import AUDIOSET, FeatureCache
 from lib.training import augment
-from lib.training.augment import Wave
+from lib.training.augment import GainNoise
 
 NORMALISE = CHOICES["normalise"]
 FLAT = 1e-5  # smallest std of a clip: digital silence stays finite
 
 
 @dataclass(frozen=True)
-class Clips:
+class FeatureDataset:
     """All clips of a store and their labels, as windows of `frames`.
 
     On a GPU the whole store is resident (1.4 GB for ICBHI at 8 s), so that a step needs nothing
@@ -46,7 +46,7 @@ class Clips:
         return self.stretched or self.frames + self.blank, self.features.shape[-1]
 
     def batch(
-        self, rows: Tensor, at: Tensor | None = None, wave: Wave | None = None
+        self, rows: Tensor, at: Tensor | None = None, wave: GainNoise | None = None
     ) -> tuple[Tensor, Tensor]:
         """x (B, frames, bins) float32, (x - mean) / (spread std), and labels y (B,) of some rows.
 
@@ -57,9 +57,9 @@ class Clips:
         """
         if self.offset is None:
             x = self.features[rows, : self.frames].float()
-            x = x if wave is None else augment.change_wave(x, wave, self.noise)
+            x = x if wave is None else augment.apply_gain_noise(x, wave, self.noise)
             x = F.pad(x, (0, 0, 0, self.blank))
-            x = stretch(x, self.stretched) if self.stretched else x
+            x = interpolate_frames(x, self.stretched) if self.stretched else x
             return self._fixed(x), self.labels[rows]
         middle = torch.full((len(rows),), 0.5, device=rows.device)
         return self._window(rows, middle if at is None else at), self.labels[rows]
@@ -86,8 +86,8 @@ class Clips:
         return torch.where(inside[..., None], x, 0)
 
 
-def load(
-    store: Store,
+def load_dataset(
+    store: FeatureCache,
     labels: np.ndarray,
     frames: int,
     normalise: str,
@@ -96,7 +96,7 @@ def load(
     pad_frames: int = 0,
     noise: Tensor | None = None,
     interpolated_frames: int = 0,
-) -> Clips:
+) -> FeatureDataset:
     """The clips of a store on a device.
 
     pad: of a ragged store's shorter cycles; "cyclic" repeats them, all else leaves zeros. pad_frames:
@@ -127,7 +127,7 @@ def load(
     with warnings.catch_warnings():  # the file is read-only, and nobody writes to it
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         features = torch.from_numpy(store.features).to(device)
-    return Clips(
+    return FeatureDataset(
         features=features,
         labels=torch.from_numpy(labels).to(device),
         frames=frames,
@@ -144,12 +144,12 @@ def load(
     )
 
 
-def stretch(x: Tensor, frames: int) -> Tensor:
+def interpolate_frames(x: Tensor, frames: int) -> Tensor:
     """Clips (B, frames, bins) stretched linearly in time, as the Lung-SRAD code does for DASS."""
     return F.interpolate(x.transpose(1, 2), frames, mode="linear").transpose(1, 2)
 
 
-def _statistics(store: Store) -> np.ndarray:
+def _statistics(store: FeatureCache) -> np.ndarray:
     """Mean and std (N, 2) of each cycle, whole."""
     found = np.empty((len(store.cycles), 2), np.float32)
     for row in range(len(found)):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 CrossEntropy = Callable[[Tensor, Tensor], Tensor]  # logits (B, C), labels (B,)
 
@@ -81,15 +81,3 @@ def positives(index: Tensor) -> Tensor:
     """(B, B) bool: True on the diagonal and at each clip's partner."""
     mask = torch.eye(len(index), device=index.device, dtype=torch.bool)
     return mask.scatter(1, index[:, None], True)
-
-
-class Projector(nn.Sequential):
-    """The projector h: Linear, BatchNorm, ReLU, Linear; its output is as wide as the target z."""
-
-    def __init__(self, width: int, hidden: int) -> None:
-        super().__init__(
-            nn.Linear(width, hidden),
-            nn.BatchNorm1d(hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, width),
-        )

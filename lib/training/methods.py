@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from lib.config import Experiment
 from lib.errors import UserError
 from lib.training import augment, losses
-from lib.training.augment import Mix, Pairs
+from lib.training.augment import MixUp, PatchMix
 from lib.training.losses import CrossEntropy
 
 Batch = tuple[Tensor, Tensor]
-Drawn = dict[str, Mix | Pairs]
+Sampled = dict[str, PatchMix | MixUp]
 Logs = dict[str, Tensor]
 AXES = {"time": "t_patch", "frequency": "f_patch"}  # each with its own lam and partners
 
@@ -36,7 +36,7 @@ class Method:
 
 
 def ce(
-    model: nn.Module, batch: Batch, drawn: Drawn, *, cross_entropy: CrossEntropy = F.cross_entropy
+    model: nn.Module, batch: Batch, drawn: Sampled, *, cross_entropy: CrossEntropy = F.cross_entropy
 ) -> tuple[Tensor, Logs]:
     """Fine-tuning: cross-entropy on clean clips, weighted by 1/n as published."""
     x, y = batch
@@ -47,7 +47,7 @@ def ce(
 def patchmix_ce(
     model: nn.Module,
     batch: Batch,
-    drawn: Drawn,
+    drawn: Sampled,
     *,
     mix_at: str,
     cross_entropy: CrossEntropy = F.cross_entropy,
@@ -64,7 +64,7 @@ def patchmix_ce(
 def patchmix_cl(
     model: nn.Module,
     batch: Batch,
-    drawn: Drawn,
+    drawn: Sampled,
     *,
     mix_at: str,
     negatives: str,
@@ -103,7 +103,7 @@ def patchmix_cl(
 
 
 def mixup(
-    model: nn.Module, batch: Batch, drawn: Drawn, *, cross_entropy: CrossEntropy = F.cross_entropy
+    model: nn.Module, batch: Batch, drawn: Sampled, *, cross_entropy: CrossEntropy = F.cross_entropy
 ) -> tuple[Tensor, Logs]:
     """MixUp: clips and targets are added with one lam a batch (Zhang et al. 2018, Eq. 1 and 2)."""
     (x, y), pairs = batch, drawn["pairs"]
@@ -114,7 +114,7 @@ def mixup(
 
 
 def supcon(
-    model: nn.Module, batch: Batch, drawn: Drawn, *, tau: float, base_tau: float
+    model: nn.Module, batch: Batch, drawn: Sampled, *, tau: float, base_tau: float
 ) -> tuple[Tensor, Logs]:
     """Supervised contrastive pretraining on two views of each clip (Khosla et al. 2020, Eq. 2)."""
     x, y = batch  # (2 B, frames, bins), (2 B,)
@@ -124,7 +124,7 @@ def supcon(
 
 
 def clean_and_mixed(
-    model: nn.Module, x: Tensor, mixes: list[Mix], mix_at: str
+    model: nn.Module, x: Tensor, mixes: list[PatchMix], mix_at: str
 ) -> tuple[list[Tensor], Callable[[Tensor], Tensor]]:
     """What is mixed, before and after each mix, and what turns any of it into features (B, D).
 
@@ -136,7 +136,7 @@ def clean_and_mixed(
     return [x, *(augment.mix_input(x, mix) for mix in mixes)], model.features
 
 
-def build(
+def build_method(
     experiment: Experiment, model: nn.Module, shape: tuple[int, int], weight: Tensor | None
 ) -> Method:
     """The method an experiment names, for clips of `shape` (frames, mels).
@@ -155,12 +155,12 @@ def build(
     return _patch_mix(e, model, shape, entropy)
 
 
-def _nothing(rng: np.random.Generator, batch: int) -> Drawn:
+def _nothing(rng: np.random.Generator, batch: int) -> Sampled:
     return {}
 
 
-def _pairs(e: Experiment) -> Callable[[np.random.Generator, int], Drawn]:
-    return lambda rng, batch: {"pairs": augment.draw_pairs(rng, batch, e.beta)}
+def _pairs(e: Experiment) -> Callable[[np.random.Generator, int], Sampled]:
+    return lambda rng, batch: {"pairs": augment.sample_mixup(rng, batch, e.beta)}
 
 
 def _patch_mix(
@@ -169,10 +169,10 @@ def _patch_mix(
     grid = _mix_grid(e, model, shape)
     kinds = AXES if e.method == "dual_axis_cl" else {"mix": e.mix}
 
-    def draw(rng: np.random.Generator, batch: int) -> Drawn:
+    def draw(rng: np.random.Generator, batch: int) -> Sampled:
         draws = {}
         for name, kind in kinds.items():
-            draws[name] = augment.draw_mix(rng, batch, grid, kind, e.beta, e.contiguous)
+            draws[name] = augment.sample_patch_mix(rng, batch, grid, kind, e.beta, e.contiguous)
         return draws
 
     if e.method == "patchmix_ce":

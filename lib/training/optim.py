@@ -14,7 +14,7 @@ SMALL = 1e-12  # beside the norm of a gradient that is zero
 ADAM = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 
-def build(model: nn.Module, experiment: Experiment) -> torch.optim.Optimizer:
+def build_optimizer(model: nn.Module, experiment: Experiment) -> torch.optim.Optimizer:
     """The optimiser of an experiment, over the parameters that are to be trained."""
     e = experiment
     if e.optimizer == "sgd":
@@ -62,7 +62,7 @@ def step(
     """
     found, logs = _backward(optimizer, scaler, loss)
     if rho:
-        with _climbed(model, optimizer, rho, adaptive):
+        with _perturbed(model, optimizer, rho, adaptive):
             above, _ = _backward(optimizer, scaler, loss)
         logs = {**logs, "rise": above - found}
     scaler.step(optimizer)
@@ -82,7 +82,7 @@ def _backward(
 
 
 @contextmanager
-def _climbed(
+def _perturbed(
     model: nn.Module, optimizer: torch.optim.Optimizer, rho: float, adaptive: bool
 ) -> Iterator[None]:
     """The model at w + e while the context lasts; then weights and buffers are what they were."""
@@ -90,7 +90,7 @@ def _climbed(
     buffers = list(model.buffers())
     before = [[value.detach().clone() for value in values] for values in (weights, buffers)]
     with torch.no_grad():
-        torch._foreach_add_(weights, ascent(weights, [w.grad for w in weights], rho, adaptive))
+        torch._foreach_add_(weights, ascent_step(weights, [w.grad for w in weights], rho, adaptive))
     try:
         yield
     finally:
@@ -100,7 +100,7 @@ def _climbed(
                     value.copy_(old)
 
 
-def ascent(
+def ascent_step(
     weights: list[Tensor], gradients: list[Tensor], rho: float, adaptive: bool
 ) -> list[Tensor]:
     """SAM's e = rho g / |g|, or ASAM's rho w^2 g / |w g| (Kwon et al. 2021, Eq. 3 with p = 2).
@@ -116,7 +116,7 @@ def ascent(
     return [torch.nan_to_num(length * d, 0, 0, 0) for d in towards]
 
 
-def schedule(
+def build_scheduler(
     optimizer: torch.optim.Optimizer, epochs: int, name: str
 ) -> torch.optim.lr_scheduler.LambdaLR:
     """The schedule "cosine" or "constant", stepped once after each epoch."""

@@ -10,7 +10,7 @@ from lib.errors import UserError
 from lib.evaluation import tasks
 
 
-def split_sets(cycles: pd.DataFrame, experiment: Experiment, seed: int) -> dict[str, np.ndarray]:
+def split_cycles(cycles: pd.DataFrame, experiment: Experiment, seed: int) -> dict[str, np.ndarray]:
     """Row numbers of the store for train, validation (may be empty) and test.
 
     Validation holds out whole patients, stratified by label as well as patients allow; which ones
@@ -29,9 +29,11 @@ def split_sets(cycles: pd.DataFrame, experiment: Experiment, seed: int) -> dict[
         train, validation = _hold_out(train, experiment, seed)
         if experiment.validation_resampled:
             codes = (
-                validation[tasks.column(experiment.task)].astype("category").cat.codes.to_numpy()
+                validation[tasks.label_column(experiment.task)]
+                .astype("category")
+                .cat.codes.to_numpy()
             )
-            drawn = balanced(codes, len(codes), np.random.default_rng([seed, 0, 1]))
+            drawn = sample_balanced(codes, len(codes), np.random.default_rng([seed, 0, 1]))
             validation = validation.iloc[drawn]
     if 0 < experiment.train_clips < len(train):
         train = _sample(train, experiment, seed)
@@ -51,7 +53,7 @@ def _hold_out(
     folds = round(1 / experiment.validation_split)
     if experiment.split_by == "clip":
         splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
-        inner, held = next(splitter.split(train, train[tasks.column(experiment.task)]))
+        inner, held = next(splitter.split(train, train[tasks.label_column(experiment.task)]))
         return train.iloc[inner], train.iloc[held]
     if train.patient.nunique() < folds:
         raise UserError(
@@ -59,11 +61,13 @@ def _hold_out(
             f"out one in {folds}; set validation_split to 0"
         )
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    inner, held = next(splitter.split(train, train[tasks.column(experiment.task)], train.patient))
+    inner, held = next(
+        splitter.split(train, train[tasks.label_column(experiment.task)], train.patient)
+    )
     return train.iloc[inner], train.iloc[held]
 
 
-def balanced(labels: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+def sample_balanced(labels: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
     """Positions drawn with replacement so that every class is as likely: labels (N,) -> (size,)."""
     share = 1 / np.bincount(labels)[labels]
     return rng.choice(len(labels), size, p=share / share.sum())
@@ -74,7 +78,7 @@ def _sample(train: pd.DataFrame, experiment: Experiment, seed: int) -> pd.DataFr
     chosen, _ = train_test_split(
         train.index,
         train_size=experiment.train_clips,
-        stratify=train[tasks.column(experiment.task)],
+        stratify=train[tasks.label_column(experiment.task)],
         random_state=seed,
     )
     return train.loc[np.sort(chosen)]

@@ -20,13 +20,13 @@ from lib import files, models
 from lib.config import Experiment
 from lib.errors import TrainingError
 from lib.evaluation import scores, tasks
-from lib.features.cache import Store
-from lib.features.frontends import front_end, noise_power
-from lib.models import loading
+from lib.features.cache import FeatureCache
+from lib.features.frontends import frontend_for, noise_power
+from lib.models import pretrained
 from lib.runs import folder as runs_folder
 from lib.training import augment, best_checkpoint, checkpoint, dataset, losses, methods, optim
 from lib.training import device as training_device
-from lib.training.splits import balanced, split_sets
+from lib.training.splits import sample_balanced, split_cycles
 
 EVALUATION_BATCH = {"cpu": 8, "cuda": 128}  # cpu: measured the fastest; cuda: not yet
 RESTORED = ("model", "optimizer", "scheduler", "scaler")
@@ -43,7 +43,7 @@ class Run:
     cycles: pd.DataFrame
     sets: dict[str, np.ndarray]
     labels: np.ndarray
-    clips: dataset.Clips
+    clips: dataset.FeatureDataset
     model: nn.Module
     optimizer: torch.optim.Optimizer
     scheduler: torch.optim.lr_scheduler.LRScheduler
@@ -51,22 +51,22 @@ class Run:
     scaler: torch.amp.GradScaler
 
 
-def fit(experiment: Experiment, seed: int, store: Store, frames: int, folder: Path) -> None:
+def fit(experiment: Experiment, seed: int, store: FeatureCache, frames: int, folder: Path) -> None:
     """Train, score every epoch, choose epochs, and write the run's record into `folder`.
 
     frames: how many of the store's frames make a clip. Writes history.csv, predictions.npz,
     TensorBoard events and, last, result.json. Raises UserError when the loss is not finite.
     """
-    run = _prepare(experiment, seed, store, frames, folder)
+    run = prepare_run(experiment, seed, store, frames, folder)
     history, chosen = _resume(run)
     writer = SummaryWriter(str(folder / "events"), purge_step=len(history) + 1)
     while len(history) < experiment.epochs:
         epoch = len(history) + 1
         start = time.monotonic()
         logs = _train_epoch(run, epoch)
-        evaluated = {name: _evaluate(run, name) for name in ("validation", "test")}
+        evaluated = {name: predict(run, name) for name in ("validation", "test")}
         history.append({"epoch": epoch, **logs, **_epoch_scores(run, evaluated)})
-        best_checkpoint.keep_chosen(run, chosen, history, evaluated, _evaluate)
+        best_checkpoint.keep_chosen(run, chosen, history, evaluated, predict)
         best_checkpoint.save_weights(run, history)
         run.scheduler.step()
         _save(run, history, chosen)
@@ -77,24 +77,26 @@ def fit(experiment: Experiment, seed: int, store: Store, frames: int, folder: Pa
     best_checkpoint.finish(run, history, chosen)
 
 
-def _prepare(experiment: Experiment, seed: int, store: Store, frames: int, folder: Path) -> Run:
-    device = training_device.device()
-    training_device.settle(device)
-    labelling = tasks.get(experiment.task)
-    sets = split_sets(store.cycles, experiment, seed)
-    coded = labelling.codes(store.cycles[tasks.column(experiment.task)])
+def prepare_run(
+    experiment: Experiment, seed: int, store: FeatureCache, frames: int, folder: Path
+) -> Run:
+    device = training_device.pick_device()
+    training_device.make_deterministic(device)
+    labelling = tasks.get_task(experiment.task)
+    sets = split_cycles(store.cycles, experiment, seed)
+    coded = labelling.codes(store.cycles[tasks.label_column(experiment.task)])
     loaded = _load(experiment, store, coded, frames, device)
     torch.manual_seed(seed)
-    model = models.build(experiment, *loaded.shape, len(labelling.classes))
-    parent = runs_folder.parent_weights(folder) if experiment.init_from else None
+    model = models.build_model(experiment, *loaded.shape, len(labelling.classes))
+    parent = runs_folder.initial_weights(folder) if experiment.init_from else None
     report = (
-        loading.take_over(model, parent)
+        pretrained.load_encoder(model, parent)
         if parent
-        else loading.load(model, experiment, *loaded.shape)
+        else pretrained.load_pretrained(model, experiment, *loaded.shape)
     )
     models.add_projector(model, experiment)
     model.to(device)
-    optimizer = optim.build(model, experiment)
+    optimizer = optim.build_optimizer(model, experiment)
     weight = losses.class_weights(torch.from_numpy(coded[sets["train"]]), len(labelling.classes))
     files.write_text(folder / "weights.csv", report.to_csv(index=False))
     return Run(
@@ -108,25 +110,29 @@ def _prepare(experiment: Experiment, seed: int, store: Store, frames: int, folde
         clips=loaded,
         model=model,
         optimizer=optimizer,
-        scheduler=optim.schedule(optimizer, experiment.epochs, experiment.schedule),
-        method=_compiled(methods.build(experiment, model, loaded.shape, weight.to(device)), device),
+        scheduler=optim.build_scheduler(optimizer, experiment.epochs, experiment.schedule),
+        method=_compiled(
+            methods.build_method(experiment, model, loaded.shape, weight.to(device)), device
+        ),
         scaler=torch.amp.GradScaler(enabled=experiment.precision == "fp16"),
     )
 
 
 def _load(
-    e: Experiment, store: Store, coded: np.ndarray, frames: int, device: torch.device
-) -> dataset.Clips:
-    noise = noise_power(front_end(e), e.noise) if e.gain or e.noise else None
+    e: Experiment, store: FeatureCache, coded: np.ndarray, frames: int, device: torch.device
+) -> dataset.FeatureDataset:
+    noise = noise_power(frontend_for(e), e.noise) if e.gain or e.noise else None
     sizes = {"pad_frames": e.pad_frames, "interpolated_frames": e.interpolated_frames}
-    return dataset.load(store, coded, frames, e.normalise, device, e.pad, noise=noise, **sizes)
+    return dataset.load_dataset(
+        store, coded, frames, e.normalise, device, e.pad, noise=noise, **sizes
+    )
 
 
 def _compiled(method: methods.Method, device: torch.device) -> methods.Method:
     """The same method, compiled on a GPU; on a CPU compiling costs more than a small run gives."""
     return (
         replace(method, loss=torch.compile(method.loss))
-        if training_device.compiles(device)
+        if training_device.can_compile(device)
         else method
     )
 
@@ -135,12 +141,14 @@ def _train_epoch(run: Run, epoch: int) -> dict[str, float]:
     """One pass over the training clips in an order drawn from (seed, epoch)."""
     _set_training(run)
     torch.manual_seed(_key(run.seed, epoch, 0))  # dropout and drop path
-    drawn = _draw(run, epoch)
+    drawn = sample_epoch(run, epoch)
     steps = len(drawn["rows"])
     sums: dict[str, Tensor] = {}
     bar = runs_folder.Progress(run.folder, epoch, steps)
     for step in range(steps):
-        for key, value in _step(run, tree_map(lambda values, at=step: values[at], drawn)).items():
+        for key, value in training_step(
+            run, tree_map(lambda values, at=step: values[at], drawn)
+        ).items():
             sums[key] = sums.get(key, 0) + value
         bar.step(step + 1)
     logs = {key: (value / steps).item() for key, value in sums.items()}
@@ -158,7 +166,7 @@ def _set_training(run: Run) -> None:
             part.train(name == "classifier")
 
 
-def _draw(run: Run, epoch: int) -> dict:
+def sample_epoch(run: Run, epoch: int) -> dict:
     """All that is random in an epoch (rows, masks, mix), by steps, sent to the device at once.
 
     A function of (seed, epoch, step) alone, and the same on every device.
@@ -178,11 +186,11 @@ def _draw(run: Run, epoch: int) -> dict:
         rows = np.tile(order[step * e.batch_size : (step + 1) * e.batch_size], run.method.views)
         one = {"rows": torch.from_numpy(rows)}
         if run.clips.offset is not None:
-            one["view"] = augment.draw_view(rng, len(rows), e.flip)
+            one["view"] = augment.sample_crop_flip(rng, len(rows), e.flip)
         if e.gain or e.noise:
-            one["wave"] = augment.draw_wave(rng, len(rows), e.gain)
+            one["wave"] = augment.sample_gain_noise(rng, len(rows), e.gain)
         if e.spec_augment:
-            one["spans"] = augment.draw_spans(rng, len(rows), *masks)
+            one["spans"] = augment.sample_spec_augment(rng, len(rows), *masks)
         drawn.append({**one, **run.method.draw(rng, len(rows))})
     return tree_map(lambda values: values.to(run.device), default_collate(drawn))
 
@@ -192,12 +200,12 @@ def _order(run: Run, rng: np.random.Generator) -> np.ndarray:
     rows = run.sets["train"]
     if run.experiment.sampler == "shuffle":
         return rng.permutation(rows)
-    return rows[balanced(run.labels[rows], len(rows), rng)]
+    return rows[sample_balanced(run.labels[rows], len(rows), rng)]
 
 
-def _step(run: Run, drawn: dict) -> dict[str, Tensor]:
+def training_step(run: Run, drawn: dict) -> dict[str, Tensor]:
     """One step of the optimiser; nothing in it waits for the device."""
-    batch = _seen(run, drawn)
+    batch = augmented_batch(run, drawn)
 
     def loss() -> tuple[Tensor, methods.Logs]:
         with _autocast(run):
@@ -207,7 +215,7 @@ def _step(run: Run, drawn: dict) -> dict[str, Tensor]:
     return optim.step(run.model, run.optimizer, run.scaler, loss, e.rho, e.adaptive)
 
 
-def _seen(run: Run, drawn: dict) -> tuple[Tensor, Tensor]:
+def augmented_batch(run: Run, drawn: dict) -> tuple[Tensor, Tensor]:
     """The clips of a step as the model sees them, (B, frames, bins), and their labels."""
     view = drawn.get("view")
     x, y = run.clips.batch(drawn["rows"], view and view.at, drawn.get("wave"))
@@ -221,7 +229,7 @@ def _autocast(run: Run) -> torch.autocast:
 
 
 @torch.no_grad()
-def _evaluate(run: Run, name: str) -> dict[str, Tensor]:
+def predict(run: Run, name: str) -> dict[str, Tensor]:
     """Logits (N, C) and features z (N, D) of one set, in the store's order.
 
     SupCon trains no classifier, so it has no logits.
@@ -243,11 +251,11 @@ def _evaluate(run: Run, name: str) -> dict[str, Tensor]:
 
 def _epoch_scores(run: Run, evaluated: dict[str, dict[str, Tensor]]) -> dict[str, float]:
     result = {}
-    labelling = tasks.get(run.experiment.task)
+    labelling = tasks.get_task(run.experiment.task)
     for name, found in evaluated.items():
         if "logits" in found:
             rows, predicted = run.sets[name], found["logits"].argmax(1).numpy()
-            parts = scores.parts(run.cycles.loc[rows])
+            parts = scores.subset_names(run.cycles.loc[rows])
             numbers = labelling.mean_scores(run.labels[rows], predicted, parts)
             result |= {f"{name}_{key}": float(numbers[key]) for key in ("sp", "se", "score")}
     return result

@@ -10,26 +10,26 @@ from lib import files, models
 from lib.config import SELECTIONS, Experiment
 from lib.errors import UserError
 from lib.evaluation import scores, tasks
-from lib.features.cache import Store
+from lib.features.cache import FeatureCache
 from lib.runs import folder as runs_folder
 from lib.training import dataset
 from lib.training import device as training_device
-from lib.training.splits import split_sets
+from lib.training.splits import split_cycles
 
 BATCH = 64
 
 
-def fit(experiment: Experiment, seed: int, store: Store, frames: int, folder: Path) -> None:
+def fit(experiment: Experiment, seed: int, store: FeatureCache, frames: int, folder: Path) -> None:
     """Answer the test clips of `store` with the parent's weights; write the run's record.
 
     It takes the place of `lib.training.trainer.fit` where the method is "none". Nothing here chooses an epoch:
     the weights are those of the epoch that the parent's own held-out patients chose, else of its
     last one, so the answers stand under "validation" or "last" alone, as epoch 0.
     """
-    labelling = tasks.get(experiment.task)
-    coded = labelling.codes(store.cycles[tasks.column(experiment.task)])
-    rows = split_sets(store.cycles, experiment, seed)["test"]
-    weights = runs_folder.parent_weights(folder)
+    labelling = tasks.get_task(experiment.task)
+    coded = labelling.codes(store.cycles[tasks.label_column(experiment.task)])
+    rows = split_cycles(store.cycles, experiment, seed)["test"]
+    weights = runs_folder.initial_weights(folder)
     logits = answer(experiment, weights, store, frames, rows)
     arrays = scores.describe_set("test", store.cycles.loc[rows], coded)
     chosen = files.read_json(weights.parent / "result.json")["selections"]["validation"]
@@ -41,17 +41,17 @@ def fit(experiment: Experiment, seed: int, store: Store, frames: int, folder: Pa
 
 @torch.no_grad()
 def answer(
-    experiment: Experiment, weights: Path, store: Store, frames: int, rows: np.ndarray
+    experiment: Experiment, weights: Path, store: FeatureCache, frames: int, rows: np.ndarray
 ) -> np.ndarray:
     """Logits (len(rows), classes) of a run's kept weights for some rows of a store.
 
     experiment: what the weights were trained with, as far as it makes the model and its input.
     Raises `UserError` if the weights do not fit that model.
     """
-    device = training_device.device()
-    training_device.settle(device)
+    device = training_device.pick_device()
+    training_device.make_deterministic(device)
     coded = np.zeros(len(store.cycles), dtype=np.int64)
-    loaded = dataset.load(
+    loaded = dataset.load_dataset(
         store,
         coded,
         frames,
@@ -60,7 +60,9 @@ def answer(
         pad_frames=experiment.pad_frames,
         interpolated_frames=experiment.interpolated_frames,
     )
-    model = models.build(experiment, *loaded.shape, len(tasks.get(experiment.task).classes))
+    model = models.build_model(
+        experiment, *loaded.shape, len(tasks.get_task(experiment.task).classes)
+    )
     _load(model, weights)
     model.to(device).eval()
     parts = torch.tensor(rows).to(device).split(BATCH)

@@ -5,7 +5,7 @@ import sys
 import time
 
 import pytest
-from small_runs import write_store
+from small_runs import write_cache
 
 from lib import files, paths
 from lib.config import Experiment
@@ -16,9 +16,9 @@ SLOW = Experiment(
 
 
 @pytest.fixture
-def command(small_store, tmp_path):
+def command(small_cache, tmp_path):
     """The words that start a run of 1,000 epochs, and its folder."""
-    stored, folder = write_store(tmp_path / "store", small_store), tmp_path / "run"
+    stored, folder = write_cache(tmp_path / "store", small_cache), tmp_path / "run"
     files.write_json(folder / "experiment.json", {"experiment": SLOW.__dict__, "seed": 1})
     return [sys.executable, "-m", "lib.worker", str(folder), str(stored), "40"], folder
 

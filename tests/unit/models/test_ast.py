@@ -9,7 +9,7 @@ from transformers import ASTConfig, ASTForAudioClassification
 from lib import models
 from lib.config import Experiment
 from lib.errors import UserError
-from lib.models import ast, loading, weights
+from lib.models import ast, pretrained, weights
 
 NANO = Experiment("nano", size="nano", init="imagenet+audioset", pos_embed="aligned")
 
@@ -17,7 +17,7 @@ NANO = Experiment("nano", size="nano", init="imagenet+audioset", pos_embed="alig
 def test_facts_of_the_paper():
     assert ast.grid(798, 128, 16, 10) == (12, 79)
     assert 12 * 79 == 948
-    model = models.build(Experiment("base"), 798, 128)
+    model = models.build_model(Experiment("base"), 798, 128)
     assert model.vit.pos_embed.shape == (1, 950, 768)
     assert 85e6 < sum(p.numel() for p in model.parameters()) < 87e6  # "about 86 M"
 
@@ -48,8 +48,8 @@ def test_equals_transformers(published):
     prefix = "audio_spectrogram_transformer."
     assert f"{prefix}encoder.layer.1.attention.attention.query.weight" in keys
     assert f"{prefix}embeddings.position_embeddings" in keys
-    model = models.build(NANO, 158, 128).eval()
-    report = loading.load(model, NANO, 158, 128)
+    model = models.build_model(NANO, 158, 128).eval()
+    report = pretrained.load_pretrained(model, NANO, 158, 128)
     x = torch.randn(3, 158, 128)
     with torch.no_grad():
         expected = oracle.audio_spectrogram_transformer(x).pooler_output
@@ -65,8 +65,8 @@ def test_equals_transformers(published):
 
 
 def test_audioset_file_fits_a_shorter_clip(published):
-    model = models.build(NANO, 98, 128)
-    report = loading.load(model, NANO, 98, 128).set_index("key")
+    model = models.build_model(NANO, 98, 128)
+    report = pretrained.load_pretrained(model, NANO, 98, 128).set_index("key")
     row = report.loc["vit.pos_embed"]
     assert (row.action, row.how) == ("resized", "12 x 15 to 12 x 9")
     assert (row.shape_from, row.shape_to) == ("1 x 182 x 32", "1 x 110 x 32")
@@ -77,7 +77,7 @@ def test_audioset_file_fits_a_shorter_clip(published):
 
 def test_embed_is_a_grid_of_overlapping_patches():
     torch.manual_seed(0)
-    model = models.build(Experiment("x", size="nano"), 98, 128)
+    model = models.build_model(Experiment("x", size="nano"), 98, 128)
     x = torch.randn(2, 98, 128)
     patches = model.embed(x)
     assert patches.shape == (2, 32, 12, 9)
@@ -90,7 +90,7 @@ def test_embed_is_a_grid_of_overlapping_patches():
 
 def test_encode_adds_positions_with_time_running_fastest():
     torch.manual_seed(0)
-    model = models.build(Experiment("x", size="nano"), 98, 128).eval()
+    model = models.build_model(Experiment("x", size="nano"), 98, 128).eval()
     x = torch.randn(2, 98, 128)
     patches = model.embed(x)
     assert torch.equal(model(x), model.classifier(model.encode(patches)))
@@ -106,17 +106,17 @@ def test_encode_adds_positions_with_time_running_fastest():
 
 @pytest.mark.parametrize("frames", [16, 98, 298, 1024])
 def test_any_clip_length(frames):
-    model = models.build(Experiment("x", size="nano", stride=16), frames, 128)
+    model = models.build_model(Experiment("x", size="nano", stride=16), frames, 128)
     assert model(torch.randn(1, frames, 128)).shape == (1, 4)
 
 
 def test_too_short_clip_and_unknown_size():
     with pytest.raises(UserError, match="15 frames x 128 mels .* raise clip_seconds"):
-        models.build(Experiment("x"), 15, 128)
+        models.build_model(Experiment("x"), 15, 128)
     with pytest.raises(UserError, match="did you mean 'base'"):
-        models.build(Experiment("x", size="bas"), 798, 128)
+        models.build_model(Experiment("x", size="bas"), 798, 128)
     with pytest.raises(UserError, match="unknown model 'astt'"):
-        models.build(Experiment("x", model="astt"), 798, 128)
+        models.build_model(Experiment("x", model="astt"), 798, 128)
 
 
 def middle_or_linear(line: np.ndarray, length: int) -> np.ndarray:
@@ -178,9 +178,9 @@ def test_the_pool_is_two_tokens_or_all_of_them():
 
 def test_the_geometry_aware_head_is_one_linear_layer_on_the_mean_of_all_tokens():
     experiment = Experiment("geo", size="nano", pool="all", head="linear", dropout=0.3)
-    model = models.build(experiment, 98, 128).eval()
+    model = models.build_model(experiment, 98, 128).eval()
     dropout, linear = model.classifier
     assert isinstance(dropout, torch.nn.Dropout) and dropout.p == 0.3
     assert isinstance(linear, torch.nn.Linear) and linear.weight.shape == (4, 32)
-    norm, _ = models.build(Experiment("plain", size="nano"), 98, 128).classifier
+    norm, _ = models.build_model(Experiment("plain", size="nano"), 98, 128).classifier
     assert isinstance(norm, torch.nn.LayerNorm)

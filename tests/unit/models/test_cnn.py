@@ -15,7 +15,7 @@ NAMES = ("resnet18", "efficientnet_b0", "efficientnet_lite0", "cnn6")
 
 def build(name: str, frames: int = 98, mels: int = 64) -> torch.nn.Module:
     torch.manual_seed(0)
-    return models.build(Experiment(name, model=name), frames, mels)
+    return models.build_model(Experiment(name, model=name), frames, mels)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from lib import models, registry
 from lib.config import Experiment, override
 from lib.errors import UserError
-from lib.models import dass, loading, weights
+from lib.models import dass, pretrained, weights
 from lib.models.dass import DASS
 from lib.models.ss2d import Blur, GaussianBlur
 
@@ -111,7 +111,7 @@ def test_imagenet_file_is_loaded_with_a_report(root):
     torch.save({"model": state}, root / "vssm1_tiny_0230s_ckpt_epoch_264.pth")
     model = DASS("small", 298, 128, 4)
     asked = Experiment("x", model="dass", size="small", init="imagenet")
-    report = loading.load(model, asked, 298, 128).set_index("key")
+    report = pretrained.load_pretrained(model, asked, 298, 128).set_index("key")
     stem = report.loc["patch_embed.0.weight"]
     assert (stem.action, stem.shape_from, stem.shape_to) == (
         "resized", "48 x 3 x 3 x 3", "48 x 1 x 3 x 3",
@@ -127,10 +127,10 @@ def test_the_recipe_s_own_file_is_found_and_loaded(root):
     """Lung-SRAD's backbone: DASS medium, AudioSet's second version, as the hub holds it."""
     state = {key: value.contiguous() for key, value in published("medium", "dass hub").items()}
     asked = override(registry.get("dass/ce"), blur=0.0)
-    assert weights.find(asked) is None
+    assert weights.find_file(asked) is None
     save_file(state, root / "DASS_medium_AudioSet_48.9.safetensors")
-    model = models.build(asked, 798, 128)
-    report = loading.load(model, asked, 798, 128)
+    model = models.build_model(asked, 798, 128)
+    report = pretrained.load_pretrained(model, asked, 798, 128)
     fresh = report[report.action == "initialised"].key.tolist()
     assert fresh == ["classifier.weight", "classifier.bias"]
     assert set(report.action) == {"loaded", "initialised", "left out"}
@@ -204,18 +204,18 @@ def test_settings_say_where_it_is_blurred():
     asked = Experiment(
         "x", model="dass", size="mini", blur=0.5, blur_stage=1, blur_blocks="0,1", blur_sigma=2.0
     )
-    after = models.build(override(asked, blur_at="after", blur_when="training"), 98, 128)
+    after = models.build_model(override(asked, blur_at="after", blur_when="training"), 98, 128)
     assert blurred(after) == ["layers.1.blocks.0.op.after", "layers.1.blocks.1.op.after"]
     assert not after.layers[1].blocks[0].op.after.always
-    model = models.build(asked, 98, 128)
+    model = models.build_model(asked, 98, 128)
     found = [layer for layer in model.modules() if isinstance(layer, GaussianBlur)]
     assert blurred(model) == ["layers.1.blocks.0.op.before", "layers.1.blocks.1.op.before"]
     assert {layer.strength for layer in found} == {0.5}
     weight = found[0].weight  # sigma 2, five taps: exp(-4 / 8) at the ends
     assert (weight[0] / weight[2]).item() == pytest.approx(0.6065307)
-    assert blurred(models.build(Experiment("x", model="dass", size="nano"), 98, 128)) == []
+    assert blurred(models.build_model(Experiment("x", model="dass", size="nano"), 98, 128)) == []
     with pytest.raises(UserError, match="blur is for dass, not for ast"):
-        models.build(Experiment("x", size="nano", blur=1.0), 98, 128)
+        models.build_model(Experiment("x", size="nano", blur=1.0), 98, 128)
 
 
 def test_where_its_weights_are():

@@ -6,7 +6,7 @@ from torch.nn.functional import batch_norm, conv2d, hardswish, linear, relu
 
 from lib import models, paths
 from lib.config import Experiment
-from lib.models import loading, weights
+from lib.models import pretrained, weights
 
 MN04 = Experiment("mn04", model="mn04", init="audioset")
 FILE = weights.SOURCES["mn04", "audioset"].file
@@ -107,8 +107,8 @@ def state(tmp_path, monkeypatch):
 def test_equals_the_published_network(state):
     count = sum(v.numel() for k, v in state.items() if "running" not in k and "num_" not in k)
     assert count == 983_599  # as published
-    model = models.build(MN04, 98, 128).eval()
-    loading.load(model, MN04, 98, 128)
+    model = models.build_model(MN04, 98, 128).eval()
+    pretrained.load_pretrained(model, MN04, 98, 128)
     x = torch.randn(2, 98, 128)
     with torch.no_grad():
         expected = reference(state, x.transpose(1, 2)[:, None])
@@ -122,7 +122,9 @@ def test_equals_the_published_network(state):
 
 
 def test_only_the_last_layer_is_new(state):
-    report = loading.load(models.build(MN04, 98, 128), MN04, 98, 128).set_index("key")
+    report = pretrained.load_pretrained(models.build_model(MN04, 98, 128), MN04, 98, 128).set_index(
+        "key"
+    )
     new = report[report.action != "loaded"]
     assert dict(new.action) == {
         "classifier.3.weight": "initialised", "classifier.3.bias": "initialised",
@@ -133,14 +135,14 @@ def test_only_the_last_layer_is_new(state):
 
 def gradients() -> list[bytes]:
     torch.manual_seed(3)
-    model = models.build(MN04, 98, 128)
+    model = models.build_model(MN04, 98, 128)
     loss = model(torch.randn(4, 98, 128)).square().sum()
     loss.backward()
     return [p.grad.contiguous().numpy().tobytes() for p in model.parameters()]
 
 
 def test_channels_last_is_deterministic():
-    model = models.build(MN04, 98, 128)
+    model = models.build_model(MN04, 98, 128)
     kernel = model.trunk[2].block[0][0].weight
     seen = []
     model.trunk[5].register_forward_hook(lambda _, __, out: seen.append(out))
@@ -155,6 +157,6 @@ def test_released_file(monkeypatch):
     if root is None:
         pytest.skip(f"no released weights: put {FILE} into weights/")
     monkeypatch.setenv("WEIGHTS_ROOT", str(root))
-    model = models.build(MN04, 798, 128)
-    report = loading.load(model, MN04, 798, 128)
+    model = models.build_model(MN04, 798, 128)
+    report = pretrained.load_pretrained(model, MN04, 798, 128)
     assert dict(report.action.value_counts()) == {"loaded": 310, "initialised": 2, "left out": 2}

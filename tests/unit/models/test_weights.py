@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from lib import models
 from lib.config import Experiment, override
 from lib.errors import UserError
-from lib.models import loading, weights
+from lib.models import pretrained, weights
 from lib.models.weights import huggingface_hub
 
 RESNET = Experiment("resnet", model="resnet18", init="imagenet")
@@ -42,22 +42,22 @@ def put(root, experiment: Experiment, state: dict) -> None:
 
 
 def loaded(experiment: Experiment, frames: int = 98, mels: int = 64):
-    model = models.build(experiment, frames, mels).eval()
-    report = loading.load(model, experiment, frames, mels)
-    assert report.key.is_unique and list(report.columns) == loading.COLUMNS
+    model = models.build_model(experiment, frames, mels).eval()
+    report = pretrained.load_pretrained(model, experiment, frames, mels)
+    assert report.key.is_unique and list(report.columns) == pretrained.COLUMNS
     assert set(model.state_dict()) <= set(report.key)
     return model, report.set_index("key")
 
 
 def test_no_weights():
     experiment = Experiment("x", size="nano")
-    model = models.build(experiment, 98, 64)
+    model = models.build_model(experiment, 98, 64)
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    report = loading.load(model, experiment, 98, 64)
+    report = pretrained.load_pretrained(model, experiment, 98, 64)
     assert set(report.action) == {"initialised"} and set(report.key) == set(before)
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
-    assert weights.missing(experiment) == weights.fingerprint(experiment) == ""
-    assert weights.find(experiment) is None
+    assert weights.missing_reason(experiment) == weights.fingerprint(experiment) == ""
+    assert weights.find_file(experiment) is None
 
 
 @pytest.mark.parametrize("stem", ["random", "summed"])
@@ -98,7 +98,7 @@ def test_efficientnet_b0(root):
 
 def test_efficientnet_lite0_comes_from_its_package():
     experiment = Experiment("lite0", model="efficientnet_lite0", init="imagenet")
-    assert weights.missing(experiment) == ""
+    assert weights.missing_reason(experiment) == ""
     model, report = loaded(experiment)
     assert set(report[report.action == "initialised"].index) == {
         "trunk.conv_stem.weight", "classifier.weight", "classifier.bias",
@@ -107,7 +107,7 @@ def test_efficientnet_lite0_comes_from_its_package():
         "trunk.classifier.weight", "trunk.classifier.bias",
     }  # fmt: skip
     # Both list their layers in the order of the forward pass: an independent way to pair them.
-    file = torch.load(weights.find(experiment), weights_only=True)
+    file = torch.load(weights.find_file(experiment), weights_only=True)
     oracle = timm.create_model("tf_efficientnet_lite0").state_dict()
     own = model.trunk.state_dict()
     for key, value in list(zip(oracle, file.values(), strict=True))[1:-2]:
@@ -147,7 +147,7 @@ def test_deit_at_8_seconds(root):
 
 
 def test_cnn6_in_the_layout_of_panns(root):
-    donor = models.build(CNN6, 98, 64)
+    donor = models.build_model(CNN6, 98, 64)
     state = {k: v for k, v in donor.state_dict().items() if not k.startswith("classifier")}
     state |= {"fc_audioset.weight": torch.randn(527, 512), "logmel_extractor.melW": torch.ones(9)}
     put(root, CNN6, {"iteration": 600_000, "model": state})
@@ -198,15 +198,15 @@ def test_damaged_and_dangerous_files(root, capsys):
 
 
 def test_missing_weights_say_what_to_do():
-    assert weights.missing(RESNET) == (
+    assert weights.missing_reason(RESNET) == (
         "weights not found: put resnet18.tv_in1k.safetensors into weights/ "
         "(from timm/resnet18.tv_in1k) or go online"
     )
     small = Experiment("x", size="small", init="imagenet+audioset")
-    assert "none are published for ast-small imagenet+audioset" in weights.missing(small)
+    assert "none are published for ast-small imagenet+audioset" in weights.missing_reason(small)
     for experiment in (RESNET, small):
         with pytest.raises(UserError, match=f"{experiment.name}: weights not found"):
-            loading.load(models.build(experiment, 98, 128), experiment, 98, 128)
+            pretrained.load_pretrained(models.build_model(experiment, 98, 128), experiment, 98, 128)
         with pytest.raises(UserError, match="weights not found"):
             weights.fingerprint(experiment)
 
@@ -214,7 +214,7 @@ def test_missing_weights_say_what_to_do():
 def test_fingerprint_is_of_the_bytes(root):
     path = root / weights.SOURCES["mn04", "audioset"].file
     path.write_bytes(b"some bytes")
-    assert weights.find(MN04) == path
+    assert weights.find_file(MN04) == path
     assert weights.fingerprint(MN04) == hashlib.sha256(b"some bytes").hexdigest()
 
 
@@ -242,10 +242,10 @@ def test_weights_are_fetched_when_online(root, site, monkeypatch):
     monkeypatch.setenv("WEIGHTS_ROOT", str(root))
     source = weights.Source("cnn6.pth", url=f"{address}/cnn6.pth")
     monkeypatch.setitem(weights.SOURCES, ("cnn6", "audioset"), source)
-    assert "weights not found" in weights.missing(CNN6)
+    assert "weights not found" in weights.missing_reason(CNN6)
     weights._reachable.cache_clear()
-    torch.save({"model": models.build(CNN6, 98, 64).state_dict()}, folder / "cnn6.pth")
-    assert weights.missing(CNN6) == "" and not (root / "cnn6.pth").exists()
+    torch.save({"model": models.build_model(CNN6, 98, 64).state_dict()}, folder / "cnn6.pth")
+    assert weights.missing_reason(CNN6) == "" and not (root / "cnn6.pth").exists()
     _, report = loaded(CNN6)
     assert (root / "cnn6.pth").read_bytes() == (folder / "cnn6.pth").read_bytes()
     assert report.loc["fc1.weight"].action == "loaded"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib.features.frontends import FrontEnd, fbank, noise_power
+from lib.features.frontends import Fbank, fbank, noise_power
 from lib.training import augment
 
 
@@ -27,7 +27,9 @@ def draws(rng, batch, length, widest):
 
 
 def masked(x, seed, *settings):
-    spans = augment.draw_spans(np.random.default_rng(seed), len(x), tuple(x.shape[1:]), *settings)
+    spans = augment.sample_spec_augment(
+        np.random.default_rng(seed), len(x), tuple(x.shape[1:]), *settings
+    )
     return augment.spec_augment(x, spans)
 
 
@@ -70,7 +72,7 @@ def test_spec_augment_takes_clips_shorter_than_the_mask():
 @pytest.mark.parametrize("mix", ["patch", "t_patch", "f_patch"])
 def test_patch_mix_equals_a_plain_loop(mix):
     x = torch.randn(6, 4, 3, 5)
-    mixed = augment.draw_mix(np.random.default_rng(2), 6, (3, 5), mix, 1.0)
+    mixed = augment.sample_patch_mix(np.random.default_rng(2), 6, (3, 5), mix, 1.0)
     got = augment.mix_grid(x, mixed)
     for i in range(6):
         for f in range(3):
@@ -84,7 +86,7 @@ def test_lam_is_the_share_that_was_kept(mix, units):
     for seed in range(20):
         rng = np.random.default_rng(seed)
         lam = rng.beta(1.0, 1.0)
-        mixed = augment.draw_mix(np.random.default_rng(seed), 8, (12, 79), mix, 1.0)
+        mixed = augment.sample_patch_mix(np.random.default_rng(seed), 8, (12, 79), mix, 1.0)
         k = int(units * (1 - lam))  # spec: k = int(n (1 - lam)), then lam = 1 - k / n
         assert mixed.lam == pytest.approx(1 - k / units)
         assert mixed.mask.sum().item() == k * (948 // units)
@@ -93,7 +95,7 @@ def test_lam_is_the_share_that_was_kept(mix, units):
 
 @pytest.mark.parametrize(("mix", "axis", "length"), [("t_patch", 0, 12), ("f_patch", 1, 79)])
 def test_columns_are_times_and_rows_are_frequencies(mix, axis, length):
-    mixed = augment.draw_mix(np.random.default_rng(0), 4, (12, 79), mix, 1.0)
+    mixed = augment.sample_patch_mix(np.random.default_rng(0), 4, (12, 79), mix, 1.0)
     assert set(mixed.mask.sum(axis).tolist()) == {0, length}
 
 
@@ -103,7 +105,7 @@ def test_one_stretch_of_columns_or_rows(mix, axis, units):
     firsts, lasts = set(), set()
     for seed in range(200):
         random, one = (
-            augment.draw_mix(np.random.default_rng(seed), 4, (12, 79), mix, 1.0, contiguous)
+            augment.sample_patch_mix(np.random.default_rng(seed), 4, (12, 79), mix, 1.0, contiguous)
             for contiguous in (False, True)
         )
         assert one.lam == random.lam and one.mask.sum() == random.mask.sum()
@@ -117,7 +119,7 @@ def test_one_stretch_of_columns_or_rows(mix, axis, units):
 
 def test_lam_follows_the_beta_distribution():
     rng = np.random.default_rng(0)
-    lams = [augment.draw_mix(rng, 2, (12, 79), "patch", 0.2).lam for _ in range(2000)]
+    lams = [augment.sample_patch_mix(rng, 2, (12, 79), "patch", 0.2).lam for _ in range(2000)]
     a = 0.2  # variance of Beta(a, a) is 1 / (4 (2a + 1))
     assert np.mean(lams) == pytest.approx(0.5, abs=0.03)
     assert np.var(lams) == pytest.approx(1 / (4 * (2 * a + 1)), rel=0.05)
@@ -127,7 +129,7 @@ def test_mix_at_the_input_replaces_squares_of_16():
     x = torch.randn(3, 40, 36)  # 3 x 3 patches, the last ones smaller
     assert augment.input_grid(40, 36) == (3, 3)
     assert augment.input_grid(798, 128) == (8, 50)
-    mixed = augment.draw_mix(np.random.default_rng(5), 3, (3, 3), "patch", 1.0)
+    mixed = augment.sample_patch_mix(np.random.default_rng(5), 3, (3, 3), "patch", 1.0)
     got = augment.mix_input(x, mixed)
     assert 0 < mixed.mask.sum() < 9
     for i in range(3):
@@ -140,24 +142,24 @@ def test_mix_at_the_input_replaces_squares_of_16():
 
 def test_views_and_pairs():
     rng = np.random.default_rng(0)
-    view = augment.draw_view(rng, 2000, 0.25)
+    view = augment.sample_crop_flip(rng, 2000, 0.25)
     assert view.flip.double().mean() == pytest.approx(0.25, abs=0.03)
     assert view.at.min() >= 0 and view.at.max() < 1
     x = torch.randn(3, 5, 2)
     flipped = augment.flip_time(x, torch.tensor([True, False, True]))
     assert torch.equal(flipped, torch.stack([x[0].flip(0), x[1], x[2].flip(0)]))
-    pairs = augment.draw_pairs(rng, 6, 1.0)
+    pairs = augment.sample_mixup(rng, 6, 1.0)
     assert sorted(pairs.index.tolist()) == list(range(6)) and 0 <= pairs.lam <= 1
 
 
 def test_gain_is_that_of_the_samples_and_noise_adds_its_power():
-    front = FrontEnd(clip_seconds=0.5)
+    front = Fbank(clip_seconds=0.5)
     torch.manual_seed(0)
     samples = 0.1 * torch.randn(3, 8000)
     factor = torch.tensor([0.9, 1.1, 1.0])
-    wave = augment.Wave(2 * factor.log(), torch.tensor([False, False, True]))
+    wave = augment.GainNoise(2 * factor.log(), torch.tensor([False, False, True]))
     power = noise_power(front, 0.05)
-    got = augment.change_wave(fbank(samples, front), wave, power)
+    got = augment.apply_gain_noise(fbank(samples, front), wave, power)
     heard = power > 1e-9  # filters that lie between two bins stay at Kaldi's floor
     louder = fbank(factor[:2, None] * samples[:2], front)
     torch.testing.assert_close(got[:2][..., heard], louder[..., heard], atol=1e-3, rtol=0)
@@ -169,7 +171,7 @@ def test_gain_is_that_of_the_samples_and_noise_adds_its_power():
 
 def test_every_other_clip_is_changed_and_the_gain_is_uniform():
     rng = np.random.default_rng(0)
-    wave = augment.draw_wave(rng, 4000, 0.1)
+    wave = augment.sample_gain_noise(rng, 4000, 0.1)
     factor = (wave.gain / 2).exp()
     changed = factor[wave.gain != 0]
     assert len(changed) / 4000 == pytest.approx(0.5, abs=0.03)

@@ -9,7 +9,7 @@ from lib.errors import UserError
 from lib.features import cache
 from lib.files import write_json
 from lib.training import dataset
-from lib.training.augment import Wave
+from lib.training.augment import GainNoise
 
 CPU = torch.device("cpu")
 
@@ -29,14 +29,14 @@ def write(folder, features, **columns):
     )
     np.save(folder / "features.npy", features)
     write_json(folder / "meta.json", {"mean": -4.1, "std": 2.9})
-    return cache.open_store(folder)
+    return cache.open_cache(folder)
 
 
 @pytest.mark.parametrize("normalise", dataset.NORMALISE)
 def test_a_batch_is_a_normalised_copy(stored, normalise):
     before = (stored.path / "features.npy").read_bytes()
     rows = torch.tensor([5, 0, 2])
-    x, y = dataset.load(stored, np.arange(6), 15, normalise, CPU).batch(rows)
+    x, y = dataset.load_dataset(stored, np.arange(6), 15, normalise, CPU).batch(rows)
     assert x.dtype == torch.float32 and x.shape == (3, 15, 8) and y.tolist() == [5, 0, 2]
     for row, clip in zip(rows, x, strict=True):
         raw = np.asarray(stored.features[row, :15], np.float64)
@@ -52,17 +52,17 @@ def test_a_batch_is_a_normalised_copy(stored, normalise):
 
 
 def test_constants_are_applied_in_32_bits_as_numpy_does(stored):
-    x, _ = dataset.load(stored, np.arange(6), 20, "dataset", CPU).batch(torch.arange(6))
+    x, _ = dataset.load_dataset(stored, np.arange(6), 20, "dataset", CPU).batch(torch.arange(6))
     plain = stored.features.astype(np.float32) - np.float32(-4.1)
     np.testing.assert_array_equal(x, plain / (2 * np.float32(2.9)))
 
 
 def test_silence_stays_finite_and_unknown_names_are_refused(tmp_path):
     silent = write(tmp_path / "silent", np.ones((1, 4, 3), np.float16))
-    x, _ = dataset.load(silent, np.zeros(1), 4, "clip", CPU).batch(torch.tensor([0]))
+    x, _ = dataset.load_dataset(silent, np.zeros(1), 4, "clip", CPU).batch(torch.tensor([0]))
     assert (x == 0).all()
     with pytest.raises(UserError, match="did you mean 'audioset'"):
-        dataset.load(silent, np.zeros(1), 4, "audioste", CPU)
+        dataset.load_dataset(silent, np.zeros(1), 4, "audioste", CPU)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def ragged(tmp_path):
 
 
 def test_windows_of_cycles_that_differ_in_length(ragged):
-    found = dataset.load(ragged, np.arange(2), 4, "dataset", CPU)
+    found = dataset.load_dataset(ragged, np.arange(2), 4, "dataset", CPU)
     raw = {0.0: [2, 3, 4, 5], 0.5: [3, 4, 5, 6], 0.99: [4, 5, 6, 7]}
     for at, frames in raw.items():
         x, _ = found.batch(torch.tensor([1]), torch.tensor([at]))
@@ -85,33 +85,35 @@ def test_windows_of_cycles_that_differ_in_length(ragged):
 
 
 def test_a_shorter_cycle_lies_anywhere_in_its_window(ragged):
-    found = dataset.load(ragged, np.arange(2), 4, "dataset", CPU)
+    found = dataset.load_dataset(ragged, np.arange(2), 4, "dataset", CPU)
     places = [found.batch(torch.tensor([0]), torch.tensor([at]))[0] for at in (0.0, 0.4, 0.99)]
     assert [np.flatnonzero(x[0, :, 0]).tolist() for x in places] == [[0, 1], [1, 2], [2, 3]]
 
 
 def test_a_shorter_cycle_repeated(ragged):
-    found = dataset.load(ragged, np.arange(2), 5, "dataset", CPU, pad="cyclic")
+    found = dataset.load_dataset(ragged, np.arange(2), 5, "dataset", CPU, pad="cyclic")
     x, _ = found.batch(torch.tensor([0, 1]), torch.tensor([0.0, 0.0]))
     assert x[0, :, 0].numpy() == pytest.approx((np.array([0, 1, 0, 1, 0]) + 4.1) / 5.8)
     assert x[1, :, 0].numpy() == pytest.approx((np.arange(2, 7) + 4.1) / 5.8)
 
 
 def test_each_ragged_cycle_is_normalised_by_its_whole(ragged):
-    x, _ = dataset.load(ragged, np.arange(2), 4, "clip", CPU).batch(torch.tensor([1]))
+    x, _ = dataset.load_dataset(ragged, np.arange(2), 4, "clip", CPU).batch(torch.tensor([1]))
     whole = np.arange(2, 8)
     want = (whole[1:5] - whole.mean()) / whole.std()
     assert x[0, :, 0].numpy() == pytest.approx(want / 2)
-    x, _ = dataset.load(ragged, np.arange(2), 4, "zscore", CPU).batch(torch.tensor([1]))
+    x, _ = dataset.load_dataset(ragged, np.arange(2), 4, "zscore", CPU).batch(torch.tensor([1]))
     assert x[0, :, 0].numpy() == pytest.approx(want)
 
 
 def test_zeros_are_added_before_normalising_and_noise_before_the_zeros(stored):
     """As the published geometry-aware code: 798 frames, zeros up to 1,024, then AudioSet's mean."""
     noise = torch.full((8,), 0.5)
-    found = dataset.load(stored, np.arange(6), 15, "audioset", CPU, pad_frames=20, noise=noise)
+    found = dataset.load_dataset(
+        stored, np.arange(6), 15, "audioset", CPU, pad_frames=20, noise=noise
+    )
     assert found.shape == (20, 8)
-    wave = Wave(torch.tensor([0.3, 0.0]), torch.tensor([False, True]))
+    wave = GainNoise(torch.tensor([0.3, 0.0]), torch.tensor([False, True]))
     x, _ = found.batch(torch.tensor([4, 1]), wave=wave)
     raw = np.asarray(stored.features[[4, 1], :15], np.float64)
     raw = np.stack([raw[0] + 0.3, np.log(np.exp(raw[1]) + 0.5)])
@@ -124,7 +126,7 @@ def test_zeros_are_added_before_normalising_and_noise_before_the_zeros(stored):
 
 def test_clips_are_stretched_before_they_are_normalised(stored):
     """Twice as long: a frame's halves lie a quarter towards its neighbours; ends stay (by hand)."""
-    found = dataset.load(stored, np.arange(6), 15, "clip", CPU, interpolated_frames=30)
+    found = dataset.load_dataset(stored, np.arange(6), 15, "clip", CPU, interpolated_frames=30)
     assert found.shape == (30, 8)
     x, _ = found.batch(torch.tensor([4]))
     raw = np.asarray(stored.features[4, :15], np.float64)
@@ -138,10 +140,10 @@ def test_clips_are_stretched_before_they_are_normalised(stored):
 
 def test_noise_of_other_filters_is_refused(stored):
     with pytest.raises(UserError, match="8 bins, but gain and noise are known for 128 mels"):
-        dataset.load(stored, np.arange(6), 15, "dataset", CPU, noise=torch.ones(128))
+        dataset.load_dataset(stored, np.arange(6), 15, "dataset", CPU, noise=torch.ones(128))
 
 
 def test_ragged_clips_take_no_zeros_and_no_noise(ragged):
     for wrong in ({"pad_frames": 9}, {"noise": torch.ones(8)}, {"interpolated_frames": 9}):
         with pytest.raises(UserError, match="clips of one length"):
-            dataset.load(ragged, np.arange(2), 4, "dataset", CPU, **wrong)
+            dataset.load_dataset(ragged, np.arange(2), 4, "dataset", CPU, **wrong)

@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from lib.models import projector
 from lib.training import losses
 
 
@@ -92,7 +93,7 @@ def test_mixed_cross_entropy_is_the_one_with_mixed_targets():
 
 
 def test_projector_keeps_the_width_of_its_target():
-    assert losses.Projector(12, 5)(torch.randn(3, 12)).shape == (3, 12)
+    assert projector.Projector(12, 5)(torch.randn(3, 12)).shape == (3, 12)
 
 
 def supcon_loop(z, labels, tau):

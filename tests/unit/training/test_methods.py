@@ -8,6 +8,7 @@ from torch import nn
 
 from lib.config import Experiment, override
 from lib.errors import UserError
+from lib.models import projector
 from lib.training import augment, losses, methods
 
 CL = Experiment("cl", method="patchmix_cl", class_weights=False)
@@ -22,7 +23,7 @@ class Toy(nn.Module):
         self.patches = nn.Conv2d(1, 6, 4, 4)
         self.grid = 8, 10
         self.classifier = nn.Linear(6, 4)
-        self.projector = losses.Projector(6, 5)
+        self.projector = projector.Projector(6, 5)
         self.double()
 
     def embed(self, x):
@@ -46,7 +47,7 @@ def batch():
 
 def step(experiment, model, x, y, seed=5, weight=None):
     """The loss of a method on one batch, its logs, and the mix that was drawn for it."""
-    method = methods.build(experiment, model, tuple(x.shape[1:]), weight)
+    method = methods.build_method(experiment, model, tuple(x.shape[1:]), weight)
     drawn = method.draw(np.random.default_rng(seed), len(x))
     return *method.loss(model, (x, y), drawn), drawn.get("mix")
 
@@ -128,7 +129,7 @@ def test_dual_axis_is_ce_and_one_term_for_each_axis(tied):
     ours, plain = Toy(), Toy()
     if tied:
         ours.unused, plain.unused = nn.BatchNorm1d(2), nn.Identity()
-    method = methods.build(experiment, ours, (40, 32), None)
+    method = methods.build_method(experiment, ours, (40, 32), None)
     drawn = method.draw(np.random.default_rng(5), len(x))
     time, frequency = drawn["time"], drawn["frequency"]
     assert set(time.mask.sum(0).tolist()) == {0, 8} and set(frequency.mask.sum(1).tolist()) == {
@@ -149,7 +150,7 @@ def test_axes_are_mixed_in_stretches_where_asked_for():
     rng, whole = np.random.default_rng(0), {}
     for contiguous in (False, True):
         experiment = override(CL, method="dual_axis_cl", contiguous=contiguous)
-        method = methods.build(experiment, Toy(), (40, 32), None)
+        method = methods.build_method(experiment, Toy(), (40, 32), None)
         draws = [method.draw(rng, 4) for _ in range(30)]
         lines = [d["time"].mask.all(0).int() for d in draws]
         lines += [d["frequency"].mask.all(1).int() for d in draws]
@@ -217,7 +218,7 @@ def test_mixing_tokens_needs_a_model_that_has_them():
         pass
 
     with pytest.raises(UserError, match="Plain has no patch embeddings; use mix_at = input"):
-        methods.build(CL, Plain(), (40, 32), None)
+        methods.build_method(CL, Plain(), (40, 32), None)
 
 
 def test_class_weights_are_used_only_where_asked_for():
@@ -244,7 +245,7 @@ def test_a_step_is_one_graph_without_a_look_at_the_host(method, mix_at):
     x, y = batch()
     model = Toy()
     experiment = override(CL, method=method, mix_at=mix_at, negatives="diff_y", target="h(z)")
-    chosen = methods.build(experiment, model, tuple(x.shape[1:]), None)
+    chosen = methods.build_method(experiment, model, tuple(x.shape[1:]), None)
     drawn = chosen.draw(np.random.default_rng(5), len(x))
     compiled = torch.compile(chosen.loss, backend="aot_eager", fullgraph=True)
     torch.testing.assert_close(
@@ -256,7 +257,7 @@ def test_mixup_adds_clips_and_targets():
     x, y = batch()
     model = Toy()
     experiment = Experiment("m", method="mixup", class_weights=False)
-    method = methods.build(experiment, model, (40, 32), None)
+    method = methods.build_method(experiment, model, (40, 32), None)
     drawn = method.draw(np.random.default_rng(5), 6)
     loss, _ = method.loss(model, (x, y), drawn)
     index, lam = drawn["pairs"]
@@ -271,8 +272,8 @@ def test_mixup_adds_clips_and_targets():
 def test_supcon_sees_every_clip_twice():
     x, y = batch()
     model = Toy()
-    method = methods.build(Experiment("s", method="supcon", tau=0.1), model, (40, 32), None)
-    assert method.views == 2 and methods.build(CL, model, (40, 32), None).views == 1
+    method = methods.build_method(Experiment("s", method="supcon", tau=0.1), model, (40, 32), None)
+    assert method.views == 2 and methods.build_method(CL, model, (40, 32), None).views == 1
     loss, logs = method.loss(model, (x, y), {})
     h = model.projector(model.features(x))
     torch.testing.assert_close(loss, losses.supervised_contrastive(h, y, 0.1, 0.07))
@@ -284,7 +285,7 @@ def test_label_smoothing_by_hand(method):
     """Targets are 0.9 of the label and 0.1 spread evenly over the four classes."""
     model, (x, y) = Toy(), batch()
     experiment = Experiment("s", method=method, class_weights=False, label_smoothing=0.1)
-    built = methods.build(experiment, model, tuple(x.shape[1:]), None)
+    built = methods.build_method(experiment, model, tuple(x.shape[1:]), None)
     drawn = built.draw(np.random.default_rng(0), len(x))
     loss, _ = built.loss(model, (x, y), drawn)
     seen, target = x, F.one_hot(y, 4) * 0.9 + 0.1 / 4

@@ -42,7 +42,7 @@ def test_moving_average_is_half_the_step():
     official, ours = network(), network()
     averaged_training(official, xs, ys, lr=0.05, epochs=4)
     optimizer = optim.adam(ours, 0.05, 1e-2, moving_average=0.5)
-    schedule = optim.schedule(optimizer, 4, "cosine")
+    schedule = optim.build_scheduler(optimizer, 4, "cosine")
     for _ in range(4):
         for x, y in zip(xs, ys, strict=True):
             optimizer.zero_grad()
@@ -64,7 +64,7 @@ def test_sgd_and_frozen_parts():
     model = network()
     model[0].requires_grad_(False)
     experiment = Experiment("x", optimizer="sgd", lr=0.1, weight_decay=0.0)
-    optimizer = optim.build(model, experiment)
+    optimizer = optim.build_optimizer(model, experiment)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     x, y = torch.randn(4, 6, dtype=torch.float64), torch.tensor([0, 1, 2, 0])
     first = []
@@ -79,8 +79,8 @@ def test_sgd_and_frozen_parts():
 
 
 def test_a_constant_schedule_leaves_the_rate_alone():
-    optimizer = optim.build(network(), Experiment("x", lr=0.2, moving_average=0.0))
-    schedule = optim.schedule(optimizer, 3, "constant")
+    optimizer = optim.build_optimizer(network(), Experiment("x", lr=0.2, moving_average=0.0))
+    schedule = optim.build_scheduler(optimizer, 3, "constant")
     for _ in range(3):
         optimizer.step()
         schedule.step()
@@ -160,11 +160,11 @@ def test_sam_on_a_state_space_model_by_hand(method):
     """Up the gradient of all weights together, then the gradient there; the same mixes in both."""
     e = Experiment("d", model="dass", size="nano", method=method, projector=8)
     torch.manual_seed(0)
-    model = models.build(e, 24, 32)
+    model = models.build_model(e, 24, 32)
     models.add_projector(model, e)
     model.double().eval()
     x, y = torch.randn(4, 24, 32, dtype=torch.float64), torch.tensor([0, 1, 2, 3])
-    built = methods.build(e, model, (24, 32), torch.ones(4, dtype=torch.float64))
+    built = methods.build_method(e, model, (24, 32), torch.ones(4, dtype=torch.float64))
     drawn = built.draw(np.random.default_rng(1), 4)
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
 
@@ -220,7 +220,7 @@ def test_frozen_and_unused_weights_stay_where_they_are():
     model.unused = nn.Linear(2, 2)
     model.forward = lambda x: model[3](model[2](model[1](model[0](x))))
     before = copy.deepcopy(model.state_dict())
-    optimizer = optim.build(model, Experiment("x", optimizer="sgd", lr=0.1))
+    optimizer = optim.build_optimizer(model, Experiment("x", optimizer="sgd", lr=0.1))
     x, y = torch.randn(4, 6, dtype=torch.float64), torch.tensor([0, 1, 2, 0])
     take(model, optimizer, x, y, rho=0.1)
     for key in ("0.weight", "unused.weight"):
@@ -232,21 +232,21 @@ def test_a_loss_scale_drops_out_and_an_overflow_climbs_nowhere():
     weights = [torch.tensor([1.0, -2.0]), torch.tensor([[3.0]])]
     gradients = [torch.tensor([0.5, 1.0]), torch.tensor([[2.0]])]
     for adaptive in (False, True):
-        once = optim.ascent(weights, gradients, 0.05, adaptive)
-        scaled = optim.ascent(weights, [65536 * g for g in gradients], 0.05, adaptive)
+        once = optim.ascent_step(weights, gradients, 0.05, adaptive)
+        scaled = optim.ascent_step(weights, [65536 * g for g in gradients], 0.05, adaptive)
         for a, b in zip(once, scaled, strict=True):
             torch.testing.assert_close(a, b)
         for bad in (math.inf, math.nan):
             broken = [torch.tensor([bad, 1.0]), gradients[1]]
-            assert all((e == 0).all() for e in optim.ascent(weights, broken, 0.05, adaptive))
-    still = optim.ascent(weights, [torch.zeros(2), torch.zeros(1, 1)], 0.05, False)
+            assert all((e == 0).all() for e in optim.ascent_step(weights, broken, 0.05, adaptive))
+    still = optim.ascent_step(weights, [torch.zeros(2), torch.zeros(1, 1)], 0.05, False)
     assert all((e == 0).all() for e in still)
 
 
 def test_adamw_is_torchs():
     ours, theirs = network(), network()
     x, y = torch.randn(5, 6, dtype=torch.float64), torch.tensor([0, 1, 2, 0, 1])
-    built = optim.build(
+    built = optim.build_optimizer(
         ours, Experiment("x", optimizer="adamw", lr=0.1, weight_decay=0.3, moving_average=0.0)
     )
     for model, optimizer in (
@@ -264,12 +264,12 @@ def test_a_projector_that_is_not_trained_stays_and_hands_gradients_on():
         "x", size="nano", patch=8, stride=8, method="dual_axis_cl", train_projector=False
     )
     torch.manual_seed(0)
-    model = models.build(asked, 40, 32)
+    model = models.build_model(asked, 40, 32)
     models.add_projector(model, asked)
-    optimizer = optim.build(model, asked)
+    optimizer = optim.build_optimizer(model, asked)
     held = {id(w) for group in optimizer.param_groups for w in group["params"]}
     before = {name: value.clone() for name, value in model.named_parameters()}
-    method = methods.build(asked, model, (40, 32), None)
+    method = methods.build_method(asked, model, (40, 32), None)
     drawn = method.draw(np.random.default_rng(0), 4)
     x, y = torch.randn(4, 40, 32), torch.arange(4)
     loss, logs = method.loss(model, (x, y), drawn)
@@ -280,7 +280,7 @@ def test_a_projector_that_is_not_trained_stays_and_hands_gradients_on():
         moved = not torch.equal(value, before[name])
         assert (id(value) in held) != name.startswith("projector."), name
         assert not moved or not name.startswith("projector."), name
-    trained = models.build(asked, 40, 32)
+    trained = models.build_model(asked, 40, 32)
     models.add_projector(trained, Experiment("x", size="nano", method="dual_axis_cl"))
     assert all(value.requires_grad for value in trained.parameters())
 

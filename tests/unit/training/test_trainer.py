@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from small_runs import write_store
+from small_runs import write_cache
 
 from lib import files, paths
 from lib.config import Experiment, override
@@ -45,27 +45,27 @@ def make(folder, store, experiment=SMALL, seed=1):
 
 def same(one, other):
     texts = all((one / name).read_bytes() == (other / name).read_bytes() for name in COMPARED)
-    a, b = runs_folder.predictions(one), runs_folder.predictions(other)
+    a, b = runs_folder.read_predictions(one), runs_folder.read_predictions(other)
     return texts and a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
 
 
 @pytest.fixture
-def stored(small_store, tmp_path):
+def stored(small_cache, tmp_path):
     """The small store as a folder on disk, for a process of its own."""
-    return write_store(tmp_path / "store", small_store)
+    return write_cache(tmp_path / "store", small_cache)
 
 
-def test_same_seed_same_bytes_and_other_seed_other_result(small_store, tmp_path):
-    first = make(tmp_path / "a", small_store)
-    assert same(first, make(tmp_path / "b", small_store))
-    assert not same(first, make(tmp_path / "c", small_store, seed=2))
+def test_same_seed_same_bytes_and_other_seed_other_result(small_cache, tmp_path):
+    first = make(tmp_path / "a", small_cache)
+    assert same(first, make(tmp_path / "b", small_cache))
+    assert not same(first, make(tmp_path / "c", small_cache, seed=2))
 
 
-def test_what_a_run_leaves_behind(small_store, tmp_path):
-    folder = make(tmp_path / "a", small_store)
+def test_what_a_run_leaves_behind(small_cache, tmp_path):
+    folder = make(tmp_path / "a", small_cache)
     history = pd.read_csv(folder / "history.csv")
     assert history.epoch.tolist() == [1, 2, 3]
-    arrays = runs_folder.predictions(folder)
+    arrays = runs_folder.read_predictions(folder)
     assert arrays["last/test/logits"].shape == (16, 4)
     embedded = sorted(key for key in arrays if key.endswith("embedding"))
     chosen = embedded[0].split("/")[0]
@@ -83,9 +83,9 @@ def test_what_a_run_leaves_behind(small_store, tmp_path):
     assert list((folder / "events").iterdir())
 
 
-def test_it_learns_what_can_be_learnt(small_store, tmp_path):
+def test_it_learns_what_can_be_learnt(small_cache, tmp_path):
     experiment = override(SMALL, method="ce", epochs=40, validation_split=0.0)
-    result = files.read_json(make(tmp_path / "a", small_store, experiment) / "result.json")
+    result = files.read_json(make(tmp_path / "a", small_cache, experiment) / "result.json")
     assert result["selections"]["last"]["test"]["score"] > 70
 
 
@@ -115,8 +115,8 @@ def test_killed_anywhere_it_ends_with_the_same_bytes(stored, tmp_path, changes):
     assert same(whole, killed)
 
 
-def test_a_broken_checkpoint_goes_back_by_one(small_store, tmp_path, monkeypatch, capsys):
-    whole = make(tmp_path / "whole", small_store)
+def test_a_broken_checkpoint_goes_back_by_one(small_cache, tmp_path, monkeypatch, capsys):
+    whole = make(tmp_path / "whole", small_cache)
     folder = tmp_path / "broken"
 
     def stop_after_two(run, history, kept):
@@ -127,17 +127,17 @@ def test_a_broken_checkpoint_goes_back_by_one(small_store, tmp_path, monkeypatch
     save = trainer._save
     monkeypatch.setattr(trainer, "_save", stop_after_two)
     with pytest.raises(KeyboardInterrupt):
-        make(folder, small_store)
+        make(folder, small_cache)
     monkeypatch.undo()
     (folder / "epoch-0002.pt").write_bytes((folder / "epoch-0002.pt").read_bytes()[:1000])
-    make(folder, small_store)
+    make(folder, small_cache)
     assert "epoch-0002.pt: cannot be read" in capsys.readouterr().err
     assert same(whole, folder)
 
 
-def test_a_full_disk_loses_nothing(small_store, tmp_path, monkeypatch):
+def test_a_full_disk_loses_nothing(small_cache, tmp_path, monkeypatch):
     """The disk fills while the second checkpoint is written; with space again the run goes on."""
-    whole = make(tmp_path / "whole", small_store)
+    whole = make(tmp_path / "whole", small_cache)
     folder, calls = tmp_path / "full", []
 
     def full(path, content):
@@ -149,26 +149,26 @@ def test_a_full_disk_loses_nothing(small_store, tmp_path, monkeypatch):
     write = Path.write_bytes
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(UserError, match="epoch-0002.pt: no space left on the disk"):
-        make(folder, small_store)
+        make(folder, small_cache)
     assert {p.name for p in folder.glob("*.pt*")} == {"epoch-0001.pt"}
-    make(folder, small_store)
+    make(folder, small_cache)
     assert same(whole, folder)
 
 
-def test_fewer_clips_than_a_batch_are_told(small_store, tmp_path):
+def test_fewer_clips_than_a_batch_are_told(small_cache, tmp_path):
     with pytest.raises(UserError, match="24 training clips do not fill one batch of 64"):
-        make(tmp_path / "a", small_store, override(SMALL, batch_size=64))
+        make(tmp_path / "a", small_cache, override(SMALL, batch_size=64))
 
 
-def test_a_loss_that_is_not_finite_ends_the_run_with_a_reason(small_store, tmp_path):
+def test_a_loss_that_is_not_finite_ends_the_run_with_a_reason(small_cache, tmp_path):
     with pytest.raises(UserError, match="the loss is nan in epoch 1"):
-        make(tmp_path / "a", small_store, override(SMALL, lr=float("inf")))
+        make(tmp_path / "a", small_cache, override(SMALL, lr=float("inf")))
 
 
-def test_training_answers_are_kept_where_asked_for(small_store, tmp_path):
-    folder = make(tmp_path / "a", small_store, override(SMALL, save_train_predictions=True))
-    plain = make(tmp_path / "b", small_store)
-    arrays, fewer = runs_folder.predictions(folder), runs_folder.predictions(plain)
+def test_training_answers_are_kept_where_asked_for(small_cache, tmp_path):
+    folder = make(tmp_path / "a", small_cache, override(SMALL, save_train_predictions=True))
+    plain = make(tmp_path / "b", small_cache)
+    arrays, fewer = runs_folder.read_predictions(folder), runs_folder.read_predictions(plain)
     assert set(arrays) - set(fewer) == {
         *(f"train/{key}" for key in ("label", "cycle", "patient", "device")),
         *(
@@ -192,19 +192,19 @@ METHODS = {
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_sam_works_with_every_method_and_changes_what_is_learnt(small_store, tmp_path, method):
+def test_sam_works_with_every_method_and_changes_what_is_learnt(small_cache, tmp_path, method):
     plain = override(SMALL, method=method, epochs=1, save_embeddings=False, **METHODS[method])
     sam = override(plain, rho=0.05)
-    first, second = (make(tmp_path / str(e.rho), small_store, e) for e in (plain, sam))
+    first, second = (make(tmp_path / str(e.rho), small_cache, e) for e in (plain, sam))
     one, other = (pd.read_csv(folder / "history.csv") for folder in (first, second))
     assert "rise" not in one and np.isfinite(other.rise).all()
     assert one.loss.item() != other.loss.item()
 
 
-def test_fp16_with_sam_is_what_it_is_in_fp32_within_its_precision(small_store, tmp_path):
+def test_fp16_with_sam_is_what_it_is_in_fp32_within_its_precision(small_cache, tmp_path):
     found = []
     for precision in ("fp32", "fp16"):
         sam = override(SMALL, method="ce", epochs=1, rho=0.05, precision=precision)
-        history = pd.read_csv(make(tmp_path / precision, small_store, sam) / "history.csv")
+        history = pd.read_csv(make(tmp_path / precision, small_cache, sam) / "history.csv")
         found.append(history.loss.item())
     assert found[0] == pytest.approx(found[1], rel=0.01)

@@ -12,8 +12,8 @@ from lib import files, models, rows
 from lib.config import SELECTIONS, Experiment, override
 from lib.errors import UserError
 from lib.evaluation import bootstrap, metrics
-from lib.evaluation.tasks import get
-from lib.features.cache import Store
+from lib.evaluation.tasks import get_task
+from lib.features.cache import FeatureCache
 from lib.runs import folder as runs_folder
 from lib.runs import predictions
 from lib.runs.results import COLUMNS, from_record
@@ -42,40 +42,40 @@ AWAY = override(HOME, name="small/ce@icbhi/on=sprsound", init_from=HOME.name, me
 
 
 def start(experiment, data, weights=""):
-    wanted = runs_folder.Wanted(experiment, 1, data, weights)
-    return wanted, runs_folder.start(wanted, {"name": data, "note": ""}, "none")
+    wanted = runs_folder.RunSpec(experiment, 1, data, weights)
+    return wanted, runs_folder.start_run(wanted, {"name": data, "note": ""}, "none")
 
 
 @pytest.fixture
-def other_store(small_store):
+def other_store(small_cache):
     """The small store, half of it lost in noise, of other patients, with a test in two parts."""
-    cycles = small_store.cycles.assign(dataset="sprsound", patient="c" + small_store.cycles.patient)
+    cycles = small_cache.cycles.assign(dataset="sprsound", patient="c" + small_cache.cycles.patient)
     part = np.where(
         cycles.split == "train", "train", np.where(cycles.index % 8 < 4, "inter", "intra")
     )
     rng = np.random.default_rng(1)
     heard = rng.integers(0, 2, size=(len(cycles), 1, 1))  # half of the clips are noise alone
-    noise = rng.normal(size=small_store.features.shape)
-    loud = (heard * small_store.features + noise).astype(np.float16)
-    return Store(Path("other"), cycles.assign(part=part), loud, small_store.meta)
+    noise = rng.normal(size=small_cache.features.shape)
+    loud = (heard * small_cache.features + noise).astype(np.float16)
+    return FeatureCache(Path("other"), cycles.assign(part=part), loud, small_cache.meta)
 
 
 @pytest.fixture
-def made(small_store, other_store):
+def made(small_cache, other_store):
     """A trained run, and the same model's answers on the other store."""
     wanted, home = start(HOME, "icbhi")
-    trainer.fit(HOME, 1, small_store, 40, home)
-    _, away = start(AWAY, "sprsound", runs_folder.fingerprint(wanted))
+    trainer.fit(HOME, 1, small_cache, 40, home)
+    _, away = start(AWAY, "sprsound", runs_folder.weights_fingerprint(wanted))
     transfer.fit(AWAY, 1, other_store, 40, away)
     return home, away
 
 
 def test_the_record_holds_the_kept_weights_answers_to_every_test_clip(made, other_store):
     home, away = made
-    found = runs_folder.predictions(away)
+    found = runs_folder.read_predictions(away)
     test = other_store.cycles[other_store.cycles.split == "test"]
     assert found["test/patient"].tolist() == test.patient.tolist()
-    model = models.build(HOME, 40, 32, 4).eval()
+    model = models.build_model(HOME, 40, 32, 4).eval()
     state = load_file(home / runs_folder.WEIGHTS)
     assert any(key.startswith("projector.") for key in state)
     model.load_state_dict({k: v for k, v in state.items() if not k.startswith("projector.")})
@@ -87,31 +87,33 @@ def test_the_record_holds_the_kept_weights_answers_to_every_test_clip(made, othe
         np.testing.assert_allclose(found["validation/test/logits"][at], alone, atol=2e-4)
 
 
-def test_at_home_it_answers_as_the_run_did(made, small_store):
+def test_at_home_it_answers_as_the_run_did(made, small_cache):
     """The very weights of the epoch that the run kept, also at the first data set."""
     home, _ = made
     record = files.read_json(home / "result.json")["selections"]
     kept = "validation" if record["validation"] else "last"
-    test = small_store.cycles[small_store.cycles.split == "test"].index.to_numpy()
-    logits = transfer.answer(HOME, home / runs_folder.WEIGHTS, small_store, 40, test)
-    said = runs_folder.predictions(home)[f"{kept}/test/logits"]
+    test = small_cache.cycles[small_cache.cycles.split == "test"].index.to_numpy()
+    logits = transfer.answer(HOME, home / runs_folder.WEIGHTS, small_cache, 40, test)
+    said = runs_folder.read_predictions(home)[f"{kept}/test/logits"]
     np.testing.assert_allclose(logits, said, atol=1e-4)
 
 
-def test_where_no_epoch_qualifies_the_last_one_s_weights_are_kept(small_store, monkeypatch):
+def test_where_no_epoch_qualifies_the_last_one_s_weights_are_kept(small_cache, monkeypatch):
     monkeypatch.setattr(metrics, "LOWEST_SE", 101.0)
     _, home = start(override(HOME, epochs=2), "icbhi")
-    trainer.fit(override(HOME, epochs=2), 1, small_store, 40, home)
+    trainer.fit(override(HOME, epochs=2), 1, small_cache, 40, home)
     assert files.read_json(home / "result.json")["selections"]["validation"] is None
-    test = small_store.cycles[small_store.cycles.split == "test"].index.to_numpy()
-    logits = transfer.answer(HOME, home / runs_folder.WEIGHTS, small_store, 40, test)
-    np.testing.assert_allclose(logits, runs_folder.predictions(home)["last/test/logits"], atol=1e-4)
+    test = small_cache.cycles[small_cache.cycles.split == "test"].index.to_numpy()
+    logits = transfer.answer(HOME, home / runs_folder.WEIGHTS, small_cache, 40, test)
+    np.testing.assert_allclose(
+        logits, runs_folder.read_predictions(home)["last/test/logits"], atol=1e-4
+    )
 
 
 def test_its_score_is_the_mean_of_the_parts_and_has_an_interval(made):
-    away = runs_folder.read(made[1])["selections"]
+    away = runs_folder.read_record(made[1])["selections"]
     assert away["test"] is away["last"] is None and away["validation"]["epoch"] == 0
-    found = runs_folder.predictions(made[1])
+    found = runs_folder.read_predictions(made[1])
     said = found["validation/test/logits"].argmax(1)
     halves = []
     for part in ("inter", "intra"):
@@ -121,7 +123,7 @@ def test_its_score_is_the_mean_of_the_parts_and_has_an_interval(made):
         halves.append(50 * right[normal].mean() + 50 * right[~normal].mean())
     assert away["validation"]["test"]["score"] == pytest.approx(np.mean(halves), abs=1e-3)
     low, high = bootstrap.patient_bootstrap(
-        found["test/label"], said, found["test/patient"], labelling=get("label"),
+        found["test/label"], said, found["test/patient"], labelling=get_task("label"),
         part=found["test/part"],
     )["score"]  # fmt: skip
     assert low < np.mean(halves) < high
@@ -136,7 +138,7 @@ def test_weights_of_another_model_are_refused(made, other_store, tmp_path):
 
 def test_it_verifies_and_is_found_like_any_run(made):
     runs_folder.publish(list(made))
-    assert runs_folder.verify() == []
+    assert runs_folder.verify_records() == []
     path = runs_folder.published_root() / made[1].name / "predictions.npz"
     assert path.exists() and not (path.parent / runs_folder.WEIGHTS).exists()
 
@@ -145,7 +147,7 @@ def lines(experiment, folder, selections=SELECTIONS):
     for selection in selections:
         row = {"experiment": experiment, "seed": 1, "selection": selection, "setting": "small"}
         row |= {"run": folder.name, "path": str(folder)}
-        yield row | from_record(runs_folder.read(folder), selection)
+        yield row | from_record(runs_folder.read_record(folder), selection)
 
 
 @pytest.fixture
@@ -173,8 +175,8 @@ def test_the_table_says_what_is_lost_on_the_way(results):
     assert other.Score == "not run" and other.Change == "–"
     assert table.iloc[-1].Score == "50.00"
     low, high = map(float, row["95% interval"].split(" to "))
-    one = predictions.of(results, "mn04_as/ce@icbhi/on=sprsound", "validation")
-    assert (low, high) == pytest.approx(predictions.interval(one), abs=0.006)
+    one = predictions.load_predictions(results, "mn04_as/ce@icbhi/on=sprsound", "validation")
+    assert (low, high) == pytest.approx(predictions.score_interval(one), abs=0.006)
 
 
 def test_the_methods_on_sprsound_stand_beside_fine_tuning(results):
@@ -191,14 +193,14 @@ def test_the_methods_on_sprsound_stand_beside_fine_tuning(results):
 
 
 def test_points_for_the_figure_are_the_finished_rows(results):
-    points = tables_transfer.points(results)
+    points = tables_transfer.interval_points(results)
     assert points.name.tolist() == [
         "Fine-tuning: ICBHI → SPRSound",
         "Fine-tuning: SPRSound → SPRSound",
     ]
     rounded = points.round(3)
     assert ((rounded.low <= rounded.value) & (rounded.value <= rounded.high)).all()
-    assert tables_transfer.points(results.iloc[:0]).empty
+    assert tables_transfer.interval_points(results.iloc[:0]).empty
 
 
 def test_every_row_of_the_table_has_its_experiment():
