@@ -1,1 +1,1 @@
-"""From labels and predictions to scores and intervals."""
+"""Scores and intervals of predictions."""

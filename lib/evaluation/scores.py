@@ -1,86 +1,76 @@
-"""The clips of a scored set, who they are of, and every number that a run's answers give."""
-
-from functools import partial
+"""The arrays of a scored set, and all scores of a run from its predictions."""
 
 import numpy as np
 import pandas as pd
 
 from lib.config import SELECTIONS
 from lib.data import icbhi
-from lib.evaluation import tasks
-from lib.evaluation.tasks import Labelling
+from lib.evaluation.tasks import ICBHI4, Task, scored_mask
 
-ICBHI = tasks.get("icbhi4")
-
-
-def parts(cycles: pd.DataFrame) -> np.ndarray:
-    """The part of a scored set that each clip is of: SPRSound's inter, intra or 2023, else one."""
-    return cycles.part.to_numpy(dtype=str) if "part" in cycles else np.zeros(len(cycles), dtype=str)
+Arrays = dict[str, np.ndarray]
 
 
-def kept_parts(arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
-    """`parts` of a set whose answers were kept."""
-    return arrays.get(f"{name}/part", np.zeros(len(arrays[f"{name}/label"]), dtype=str))
+def subset_names(cycles: pd.DataFrame) -> np.ndarray:
+    """The subset (N,) of a scored set that each clip is in: inter, intra, test2023, or ""."""
+    return cycles.get("subset", pd.Series("", cycles.index)).to_numpy(dtype=str)
 
 
 def cycle_ids(cycles: pd.DataFrame) -> np.ndarray:
-    """The name of each cycle: recording:cycle."""
+    """The name of each cycle (N,): recording:cycle."""
     return (cycles.recording + ":" + cycles.cycle.astype(str)).to_numpy(dtype=str)
 
 
-def describe_set(name: str, cycles: pd.DataFrame, label: np.ndarray) -> dict[str, np.ndarray]:
-    """Who is who in a scored set: label, cycle id, patient and device, in the logits' order."""
-    known = {f"{name}/part": parts(cycles)} if "part" in cycles else {}
-    return known | {
+def describe_set(name: str, cycles: pd.DataFrame, label: np.ndarray) -> Arrays:
+    """Label, cycle id, patient, device and subset of a scored set, in the order of its logits.
+
+    label: class indices of all clips; `cycles.index` selects those of the set.
+    """
+    return {
         f"{name}/label": label[cycles.index].astype(np.int8),
         f"{name}/cycle": cycle_ids(cycles),
         f"{name}/patient": cycles.patient.to_numpy(dtype=str),
         f"{name}/device": cycles.device.to_numpy(dtype=str),
+        f"{name}/subset": subset_names(cycles),
     }
 
 
-def score_selections(
-    arrays: dict[str, np.ndarray], epochs: dict[str, int | None], labelling: Labelling = ICBHI
-) -> dict:
-    """Every number of a result, from predictions alone; None where no epoch qualifies."""
-    result = {}
-    for selection in SELECTIONS:
-        if f"{selection}/test/logits" not in arrays:
-            result[selection] = None
-            continue
-        test = partial(_score, arrays, labelling, selection, "test")
-        clean = ~np.isin(arrays["test/patient"], icbhi.OVERLAPPING_PATIENTS)
-        result[selection] = {
-            "epoch": epochs[selection],
-            "test": test(),
-            "test_patient_disjoint": test(clean),
-        }
-        for name in ("train", "validation"):
-            if f"{selection}/{name}/logits" in arrays:
-                result[selection][name] = _score(arrays, labelling, selection, name)
+def read_subset(arrays: Arrays, name: str) -> np.ndarray:
+    """The same of a saved set; older records of ICBHI have none."""
+    return arrays.get(f"{name}/subset", np.full(len(arrays[f"{name}/label"]), ""))
+
+
+def score_selections(arrays: Arrays, epochs: dict[str, int | None], task: Task = ICBHI4) -> dict:
+    """All scores of a run, from its predictions alone; None for a rule that selects no epoch.
+
+    arrays: those of `describe_set` and <selection>/<set>/logits (N, n). For each selection: epoch,
+    the scores of every set, and test_patient_disjoint, without the patients who are on both sides
+    of ICBHI's official split.
+    """
+    result = dict.fromkeys(SELECTIONS)
+    for selection, name in (key.split("/")[:2] for key in arrays if key.endswith("/logits")):
+        scores = result[selection] = result[selection] or {"epoch": epochs[selection]}
+        scores[name] = _score_set(arrays, task, selection, name)
+        if name == "test":
+            disjoint = ~np.isin(arrays["test/patient"], icbhi.OVERLAPPING_PATIENTS)
+            scores["test_patient_disjoint"] = _score_set(arrays, task, selection, name, disjoint)
     return result
 
 
-def _score(
-    arrays: dict[str, np.ndarray],
-    labelling: Labelling,
-    selection: str,
-    name: str,
-    kept: np.ndarray | slice = slice(None),
+def _score_set(
+    arrays: Arrays, task: Task, selection: str, name: str, mask: np.ndarray | slice = slice(None)
 ) -> dict:
-    label = arrays[f"{name}/label"][kept]
-    part = kept_parts(arrays, name)[kept]
-    predicted = arrays[f"{selection}/{name}/logits"][kept].argmax(1)
-    matrices = labelling.matrices(label, predicted, part)
-    names = np.unique(part)
-    own = matrices[tasks.counted(names)]
-    found = _rounded(own.sum(0), tasks.mean_over_parts(labelling.scores(own)))
+    """Confusion matrix and scores of one set, and of each of its subsets if there are several."""
+    label, subset = arrays[f"{name}/label"][mask], read_subset(arrays, name)[mask]
+    predicted = arrays[f"{selection}/{name}/logits"][mask].argmax(1)
+    names, matrices = np.unique(subset), task.matrices(label, predicted, subset)
+    total = matrices[scored_mask(names)].sum(0)
+    result = _rounded(total, task.mean_scores(label, predicted, subset))
     if len(names) > 1:
         pairs = zip(names, matrices, strict=True)
-        found["parts"] = {str(one): _rounded(m, labelling.scores(m)) for one, m in pairs}
-    return found
+        result["subsets"] = {str(key): _rounded(m, task.scores(m)) for key, m in pairs}
+    return result
 
 
-def _rounded(matrix: np.ndarray, numbers: dict[str, np.ndarray]) -> dict:
-    rounded = {key: round(float(value), 4) for key, value in numbers.items()}
+def _rounded(matrix: np.ndarray, scores: dict[str, np.ndarray]) -> dict:
+    rounded = {metric: round(float(value), 4) for metric, value in scores.items()}
     return {"confusion": matrix.tolist(), **rounded}

@@ -1,83 +1,87 @@
-"""Labellings: which classes a column of labels holds, and how their confusion matrix is scored.
-
-Every number comes from one confusion matrix, rows are the truth, class 0 is normal.
-"""
+"""Tasks: the classes of a label column, and how predictions of them are scored."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy import ndarray
 
 from lib.data import icbhi, sprsound
 from lib.errors import unknown
 from lib.evaluation import metrics
+from lib.evaluation.metrics import Scores
 
-SCORED = ("inter", "intra")  # the parts of SPRSound's test2022, averaged to one Score
+SCORED_SUBSETS = ("inter", "intra")  # of SPRSound's test set: their scores are averaged
 
 
 @dataclass(frozen=True)
-class Labelling:
-    """The classes of a column of labels; `neutral` ones count on neither side of a Score."""
+class Task:
+    """The classes of a label column; class 0 is normal.
+
+    ignored: classes whose clips count neither for Sp nor for Se. challenge: scored as in the BioCAS
+    challenge (`metrics.challenge_scores`).
+    """
 
     classes: tuple[str, ...]
-    neutral: tuple[str, ...] = ()
-    challenge: bool = False  # SPRSound's Score, which takes the harmonic mean in too
+    ignored: tuple[str, ...] = ()
+    challenge: bool = False
 
-    def codes(self, names: pd.Series) -> np.ndarray:
-        """Places among the classes of a column of their names (N,), free to be written to."""
+    def encode(self, names: pd.Series) -> ndarray:
+        """Class indices (N,) of a column of class names, as a new writable array."""
         return names.map(self.classes.index).to_numpy(copy=True)
 
-    def scores(self, matrix: np.ndarray) -> dict[str, np.ndarray]:
-        """Percent of confusion matrices (..., n, n) -> (...); see `lib.evaluation.metrics`."""
-        neutral = [self.classes.index(name) for name in self.neutral]
-        found = metrics.scores(matrix, neutral)
-        return metrics.challenge(found) if self.challenge else found
+    def matrices(self, label: ndarray, predicted: ndarray, *groups: ndarray) -> ndarray:
+        """Confusion matrix (n, n) of class indices (N,), rows are the truth.
 
-    def mean_scores(
-        self, label: np.ndarray, predicted: np.ndarray, part: np.ndarray
-    ) -> dict[str, np.ndarray]:
-        """Scores of answers (clips,), the mean over the parts that count (`counted`)."""
-        part = np.asarray(part)
-        at = counted(part)
-        return mean_over_parts(self.scores(self.matrices(label[at], predicted[at], part[at])))
+        Each of groups (N,) adds an axis of its sorted values in front: (values, ..., n, n).
+        """
+        index = [np.unique(group, return_inverse=True)[1] for group in groups]
+        shape = [values.max() + 1 for values in index] + 2 * [len(self.classes)]
+        matrices = np.zeros(shape, dtype=np.int64)
+        np.add.at(matrices, (*index, label, predicted), 1)
+        return matrices
 
-    def matrices(self, label: np.ndarray, predicted: np.ndarray, part: np.ndarray) -> np.ndarray:
-        """Confusion matrices (parts, n, n), parts in sorted order."""
-        n, found = len(self.classes), [np.asarray(part) == one for one in np.unique(part)]
-        return np.stack([metrics.confusion(label[at], predicted[at], n) for at in found])
+    def scores(self, matrix: ndarray) -> Scores:
+        """Scores in percent of confusion matrices (..., n, n) -> (...); see `metrics.scores`."""
+        scores = metrics.scores(matrix, [self.classes.index(name) for name in self.ignored])
+        return metrics.challenge_scores(scores) if self.challenge else scores
+
+    def mean_scores(self, label: ndarray, predicted: ndarray, subset: ndarray) -> Scores:
+        """Scores in percent of predictions (N,), the mean over the subsets that are scored."""
+        mask = scored_mask(subset)
+        matrices = self.matrices(label[mask], predicted[mask], np.asarray(subset)[mask])
+        return mean_over_subsets(self.scores(matrices))
 
 
-def counted(part: np.ndarray) -> np.ndarray:
-    """Which clips make the Score of a scored set, (clips,): those of inter and intra.
+def scored_mask(subset: ndarray) -> ndarray:
+    """Which clips (or names of subsets) count for the Score of a set, (N,) bool.
 
-    SPRSound's third part, the final test 2023, stands by itself: it chooses no epoch and moves no
-    Score. Where neither inter nor intra is there, every clip counts. Takes names of parts as well.
+    These are the clips of inter and intra. SPRSound's third subset, test2023, is reported apart: it
+    selects no epoch and changes no Score. If there is neither inter nor intra, all clips count.
     """
-    inside = np.isin(part, SCORED)
-    return inside if inside.any() else np.ones(len(part), dtype=bool)
+    mask = np.isin(subset, SCORED_SUBSETS)
+    return mask if mask.any() else np.ones(len(subset), dtype=bool)
 
 
-def mean_over_parts(numbers: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Numbers (parts, ...) -> (...): SPRSound scores inter and intra separately, then averages."""
-    return {key: values.mean(axis=0) for key, values in numbers.items()}
+def mean_over_subsets(scores: Scores) -> Scores:
+    """Mean of scores (subsets, ...) -> (...): SPRSound averages the scores of inter and intra."""
+    return {metric: values.mean(axis=0) for metric, values in scores.items()}
 
 
-LABELLINGS = {
-    "icbhi4": Labelling(icbhi.CLASSES),
-    **{
-        task: Labelling(classes, tuple({sprsound.POOR} & set(classes)), challenge=True)
-        for task, classes in (sprsound.TASKS | sprsound.WINDOWS).items()
-    },
+ICBHI4 = Task(icbhi.CLASSES)
+TASKS = {"icbhi4": ICBHI4} | {
+    name: Task(classes, tuple({sprsound.POOR} & set(classes)), challenge=True)
+    for name, classes in (sprsound.TASKS | sprsound.WINDOWS).items()
 }
 
 
-def get(name: str) -> Labelling:
-    """A labelling by its column; an unknown one is an error with the nearest names."""
-    if name not in LABELLINGS:
-        raise unknown("task", name, LABELLINGS)
-    return LABELLINGS[name]
+def get_task(name: str) -> Task:
+    """The task of a name; raises `UserError` with the nearest names if it is unknown."""
+    if name not in TASKS:
+        raise unknown("task", name, TASKS)
+    return TASKS[name]
 
 
-def column(name: str) -> str:
+def label_column(name: str) -> str:
     """The column of a cycle table that holds a task's labels."""
     return "label" if name == "icbhi4" else name

@@ -1,10 +1,10 @@
-"""What the kept predictions of finished runs say: intervals, paired differences, confusions.
+"""Saved predictions of finished runs: intervals, paired differences and confusion matrices.
 
-`results` is the table of `lib.runs.results.of`: one row per (experiment, seed, selection).
+`results` is the table of `lib.runs.results.collect_results`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,99 +12,137 @@ import pandas as pd
 
 from lib.errors import UserError
 from lib.evaluation import bootstrap, scores, tasks
-from lib.evaluation.metrics import confusion
-from lib.evaluation.tasks import Labelling
-from lib.row import Row
+from lib.evaluation.tasks import Task
+from lib.papers.table_row import TableRow
 from lib.runs import folder
+
+CLIP_ARRAYS = ("label", "patient", "device", "cycle", "subset")
 
 
 @dataclass(frozen=True)
-class Answers:
-    """One experiment's answers on a scored set; every seed answers the same clips."""
+class Predictions:
+    """Predicted classes of an experiment's runs on the same clips of one scored set."""
 
-    label: np.ndarray  # (clips,)
+    task: Task
     seeds: tuple[int, ...]
-    predicted: np.ndarray  # (seeds, clips)
-    patient: np.ndarray  # (clips,)
-    device: np.ndarray  # (clips,)
-    cycle: np.ndarray  # (clips,) "recording:cycle"
-    part: np.ndarray  # (clips,) SPRSound's inter, intra or 2023, else one
-    labelling: Labelling
+    predicted: np.ndarray  # (seeds, N) class indices
+    label: np.ndarray  # (N,) class indices
+    patient: np.ndarray  # (N,)
+    device: np.ndarray  # (N,)
+    cycle: np.ndarray  # (N,) "recording:cycle"
+    subset: np.ndarray  # (N,) inter, intra, test2023 of SPRSound, else ""
+
+    def of_seeds(self, seeds: Sequence[int]) -> np.ndarray:
+        """The predictions of these seeds, (len(seeds), N)."""
+        return self.predicted[[self.seeds.index(seed) for seed in seeds]]
+
+    def of_clips(self, mask: np.ndarray) -> "Predictions":
+        """The predictions of the clips in a mask (N,)."""
+        arrays = {name: getattr(self, name)[mask] for name in CLIP_ARRAYS}
+        return replace(self, predicted=self.predicted[:, mask], **arrays)
 
 
-def of(results: pd.DataFrame, experiment: str, selection: str = "test") -> Answers | None:
-    """Test answers of an experiment's finished runs, seeds in order; None if there are none.
+def load_predictions(
+    results: pd.DataFrame, experiment: str | None, selection: str = "test", test_set: str = "test"
+) -> Predictions | None:
+    """Predictions of an experiment's finished runs on one set, seeds in order; None if not saved.
 
-    Raises `UserError` where two runs did not answer the same clips.
+    test_set: test, another dataset that the runs were tested on, or validation (see
+    `predictions_of_runs`). Raises `UserError` if two runs predicted different test clips.
     """
-    at = (results.experiment == experiment) & (results.selection == selection)
-    return of_runs(results[at & (results.status == "done")].sort_values("seed"))
+    return predictions_of_runs(_finished(results, experiment, selection), test_set)
 
 
-def of_runs(done: pd.DataFrame) -> Answers | None:
-    """As `of`, of finished rows of `results`, one for each seed, each at its own selection."""
-    if done.empty:
+def predictions_of_runs(done: pd.DataFrame, test_set: str = "test") -> Predictions | None:
+    """The same for finished rows of `results`, one for each seed, each at its own selection.
+
+    On validation, each seed holds out other patients: the clips of all seeds are one after another,
+    `predicted` is (1, N) and `seeds` is (0,).
+    """
+    loaded = _load(done, test_set)
+    if not loaded:
         return None
-    kept = [folder.predictions(Path(path)) for path in done.path]
-    first = {key: kept[0][f"test/{key}"] for key in ("label", "patient", "device", "cycle")}
-    part = scores.kept_parts(kept[0], "test")
-    labelling = tasks.get(folder.read_started(Path(done.path.iloc[0]))["experiment"]["task"])
-    for path, arrays in zip(done.path, kept, strict=True):
-        if not np.array_equal(arrays["test/cycle"], first["cycle"]):
-            raise UserError(f"{path}: answers other clips than {done.path.iloc[0]}; delete one")
-    pairs = zip(done.selection, kept, strict=True)
-    predicted = np.stack([arrays[f"{one}/test/logits"].argmax(1) for one, arrays in pairs])
-    seeds = tuple(done.seed.astype(int))
-    return Answers(seeds=seeds, predicted=predicted, part=part, labelling=labelling, **first)
+    runs, first_path = list(loaded.values()), next(iter(loaded))
+    if test_set == "validation":
+        arrays = {key: np.concatenate([getattr(run, key) for run in runs]) for key in CLIP_ARRAYS}
+        predicted = np.concatenate([run.predicted for run in runs], axis=1)
+        return replace(runs[0], seeds=(0,), predicted=predicted, **arrays)
+    for path, run in loaded.items():
+        if not np.array_equal(run.cycle, runs[0].cycle):
+            raise UserError(f"{path}: predicted other clips than {first_path}; delete one")
+    seeds = tuple(run.seeds[0] for run in runs)
+    return replace(runs[0], seeds=seeds, predicted=np.concatenate([run.predicted for run in runs]))
 
 
-def interval(answers: Answers, metric: str = "score") -> tuple[float, float]:
+def _finished(results: pd.DataFrame, experiment: str | None, selection: str) -> pd.DataFrame:
+    same = (results.experiment == experiment) & (results.selection == selection)
+    return results[same & (results.status == "done")].sort_values("seed")
+
+
+def _load(done: pd.DataFrame, name: str) -> dict[Path, Predictions]:
+    """Predictions of each run, one seed, on one set; runs that have not saved it are left out."""
+    runs = {}
+    for row in done.itertuples():
+        path = Path(row.path)
+        arrays, logits = folder.read_predictions(path), f"{row.selection}/{name}/logits"
+        if logits in arrays:
+            runs[path] = Predictions(
+                task=tasks.get_task(folder.read_spec(path).experiment.task),
+                seeds=(int(row.seed),),
+                predicted=arrays[logits].argmax(1)[None],
+                subset=scores.read_subset(arrays, name),
+                **{key: arrays[f"{name}/{key}"] for key in CLIP_ARRAYS[:-1]},
+            )
+    return runs
+
+
+def score_interval(predictions: Predictions, metric: str = "score") -> tuple[float, float]:
     """95% patient-bootstrap interval of the mean over seeds, in percent."""
-    a = answers
-    how = {"labelling": a.labelling, "part": a.part}
-    return bootstrap.patient_bootstrap(a.label, a.predicted, a.patient, **how)[metric]
+    p = predictions
+    return bootstrap.patient_bootstrap(p.label, p.predicted, p.patient, p.task, p.subset)[metric]
 
 
-def difference(a: Answers, b: Answers, metric: str = "score") -> tuple[float, float, float]:
+def paired_difference(
+    a: Predictions, b: Predictions, metric: str = "score"
+) -> tuple[float, float, float]:
     """a - b in points with its 95% paired patient-bootstrap interval: difference, low, high.
 
-    Of the seeds that both have. Raises `UserError` where that is none, or where the two did not
-    answer the same clips.
+    Compares the seeds that both have; raises `UserError` if there are none, or if a and b are
+    predictions of different clips.
     """
     if not np.array_equal(a.cycle, b.cycle):
-        raise UserError("a paired comparison needs the same test clips; run both on one store")
-    both = [seed for seed in a.seeds if seed in b.seeds]
-    if not both:
+        raise UserError("a paired comparison needs the same test clips; run both on one cache")
+    seeds = [seed for seed in a.seeds if seed in b.seeds]
+    if not seeds:
         raise UserError("a paired comparison needs the same seeds; run both with one")
-    said = [one.predicted[[one.seeds.index(seed) for seed in both]] for one in (a, b)]
-    how = {"metric": metric, "labelling": a.labelling, "part": a.part}
-    return bootstrap.paired_bootstrap(a.label, *said, a.patient, **how)
+    pair = a.of_seeds(seeds), b.of_seeds(seeds)
+    return bootstrap.paired_bootstrap(a.label, *pair, a.patient, a.task, a.subset, metric)
 
 
-def comparable(a: Answers | None, b: Answers | None) -> bool:
-    """Whether `difference` can compare the two."""
+def can_compare(a: Predictions | None, b: Predictions | None) -> bool:
+    """Whether a and b exist and share a seed, as `paired_difference` needs."""
     return a is not None and b is not None and bool(set(a.seeds) & set(b.seeds))
 
 
-def confusions(answers: Answers) -> np.ndarray:
-    """Confusion matrix summed over the seeds, (n, n), rows are the truth; of clips that count."""
-    n, at = len(answers.labelling.classes), tasks.counted(answers.part)
-    return sum(confusion(answers.label[at], seed[at], n) for seed in answers.predicted)
+def confusion_of(predictions: Predictions) -> np.ndarray:
+    """Confusion matrix of the scored clips, summed over seeds: (n, n), rows are the truth."""
+    mask = tasks.scored_mask(predictions.subset)
+    label = predictions.label[mask]
+    return sum(predictions.task.matrices(label, p[mask]) for p in predictions.predicted)
 
 
-def sweep(
-    rows: Sequence[Row], results: pd.DataFrame, chosen: str, metric: str = "score"
+def sweep_points(
+    rows: Sequence[TableRow], results: pd.DataFrame, chosen: str, metric: str = "score"
 ) -> pd.DataFrame:
-    """Points of a sweep: setting, value, chosen, seed and metric of every finished "test" run.
+    """Points of a sweep: setting, value, chosen, seed and metric of every test-selected run.
 
-    rows: labelled with parameter and value (as printed, in order); chosen: the experiment that has
-    the chosen values.
+    rows: labelled with parameter and value (as printed, in order); chosen: the experiment with the
+    chosen values.
     """
-    done = results[(results.selection == "test") & (results.status == "done")]
     points = []
     for row in rows:
-        for run in done[done.experiment == row.experiment].itertuples():
+        name = row.experiment.name
+        for run in _finished(results, name, "test").itertuples():
             setting, value = row.label["parameter"], row.label["value"]
-            number = getattr(run, metric)
-            points.append((setting, value, row.experiment == chosen, run.seed, number))
+            points.append((setting, value, name == chosen, run.seed, getattr(run, metric)))
     return pd.DataFrame(points, columns=["setting", "value", "chosen", "seed", metric])

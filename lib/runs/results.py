@@ -1,4 +1,4 @@
-"""What the runs of tables gave, or why they gave nothing: one row a run and selection."""
+"""Results of a profile's runs as one table: numbers, or why there are none."""
 
 from pathlib import Path
 
@@ -13,103 +13,89 @@ METRICS = ("sp", "se", "score", "se_binary", "score_binary")
 COLUMNS = [
     *("experiment", "seed", "selection", "status", "reason", "epoch"),
     *METRICS,
-    *(f"{metric}_patient_disjoint" for metric in METRICS),  # without patients 156 and 218
-    *("gap", "gap_binary"),  # what choosing on the test set adds to this selection, in the same run
+    *(f"{metric}_patient_disjoint" for metric in METRICS),
+    *("gap", "gap_binary"),  # test-selected minus this selection, same run
     *("data", "weights", "setting", "run", "path"),
 ]
 
 
-def of(profile: str, *tables: str) -> pd.DataFrame:
-    """What the runs of these tables gave: one row for each experiment, seed and selection.
+def collect_results(profile: str, *groups: str) -> pd.DataFrame:
+    """Results of the runs of some groups: one row for each experiment, seed and selection.
 
-    Status is done, not run, failed or none qualifies, with a reason; the numbers are percent of the
-    test set, `*_clean` without the two patients who stand on both sides of the official split. What
-    a labelling does not have (SPRSound's: se_binary, score_binary, gap_binary) is nan.
+    Status is done, not run, failed or none qualifies, with a reason; numbers are percent of the
+    test set, `*_patient_disjoint` without the patients on both sides of ICBHI's official split.
+    Metrics that a task does not have (SPRSound's: *_binary) are nan.
     """
-    found = []
-    for planned in plan(open_study(profile), *tables):
-        found += [_result(planned, selection) for selection in planned.selections]
-    return pd.DataFrame(found, columns=COLUMNS)
+    runs = plan(open_study(profile), *groups)
+    lines = [_result(run, selection) for run in runs for selection in run.selections]
+    return pd.DataFrame(lines, columns=COLUMNS)
 
 
 def overview(profile: str) -> pd.DataFrame:
-    """How far each table of the first paper is: runs wanted, done, failed, why others were not."""
+    """How many runs of each table of the main paper are done, failed or not run, and why."""
     lines = []
     for table in rows.DEFAULT_TABLES:
-        found = of(profile, table).drop_duplicates(["experiment", "seed", "run"])
-        stood = found[found.status == "not run"]
-        why = stood.reason.value_counts(sort=False)
+        runs = collect_results(profile, table).drop_duplicates(["experiment", "seed", "run"])
+        not_run = runs[runs.status == "not run"]
+        reasons = not_run.reason.value_counts(sort=False)
         lines.append(
             {
                 "table": table,
-                "runs wanted": len(found),
-                "done": int(found.status.isin(["done", "none qualifies"]).sum()),
-                "failed": int((found.status == "failed").sum()),
-                "not run": len(stood),
-                "why not": "; ".join(f"{count} × {reason}" for reason, count in why.items()),
+                "runs": len(runs),
+                "done": int(runs.status.isin(["done", "none qualifies"]).sum()),
+                "failed": int((runs.status == "failed").sum()),
+                "not run": len(not_run),
+                "reasons": "; ".join(f"{count} × {reason}" for reason, count in reasons.items()),
             }
         )
     return pd.DataFrame(lines)
 
 
 def histories(results: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Experiment -> history (one row an epoch) of the first finished seed."""
-    found = results[results.path.notna()].sort_values("seed", kind="stable")
-    first = found.drop_duplicates("experiment").sort_values("experiment")
+    """Experiment -> history (one row an epoch) of its first finished seed."""
+    finished = results[results.path.notna()].sort_values("seed", kind="stable")
+    first = finished.drop_duplicates("experiment").sort_values("experiment")
     return {
-        row.experiment: pd.read_csv(Path(row.path) / "history.csv") for row in first.itertuples()
+        run.experiment: pd.read_csv(Path(run.path) / "history.csv") for run in first.itertuples()
     }
 
 
-def _result(planned: Planned, selection: str) -> dict:
-    row = {"experiment": planned.name, "seed": planned.seed, "selection": selection}
-    row["setting"] = _setting(planned)
-    if planned.record is None:
-        status = "failed" if planned.failed else "not run"
-        reason = planned.failed or planned.reason or "not yet run"
-        return {**row, "status": status, "reason": reason}
-    record = folder.read(planned.record)
-    row |= {"run": planned.record.name, "path": str(planned.record)}
-    return {**row, **from_record(record, selection)}
+def _result(run: Planned, selection: str) -> dict:
+    line = {"experiment": run.name, "seed": run.seed, "selection": selection}
+    line["setting"] = _setting(run)
+    if run.record is None:
+        status = "failed" if run.failed else "not run"
+        return {**line, "status": status, "reason": run.failed or run.reason or "not yet run"}
+    record = folder.read_record(run.record)
+    line |= {"run": run.record.name, "path": str(run.record)}
+    return {**line, **from_record(record, selection)}
 
 
-def _setting(planned: Planned) -> str:
-    """What was trained: the run itself and the one it starts from, that one alone of a transfer."""
-    own, parent = describe_settings(planned.experiment), planned.parent
-    if parent is None:
-        return own
-    before = _setting(parent)
-    known = planned.experiment.method == "none"
-    return before if known else f"{own}; on {parent.experiment.method} of {before}"
+def _setting(run: Planned) -> str:
+    """The settings of a run and of the runs that it starts from."""
+    setting = describe_settings(run.experiment)
+    if run.parent is None:
+        return setting
+    return f"{setting}; on {run.parent.experiment.method} of {_setting(run.parent)}"
 
 
 def from_record(record: dict, selection: str) -> dict:
-    """What a complete record says of one selection: status, epoch, numbers, data and weights."""
-    known = {"data": record["data"]["name"], "weights": record["weights"]["name"]}
-    chosen = record["selections"][selection]
-    if chosen is None:
-        return {**known, "status": "none qualifies", "reason": _why_none(selection)}
-    clean = chosen["test_patient_disjoint"]
-    return {
-        **known,
-        "status": "done",
-        "epoch": chosen["epoch"],
-        **{key: chosen["test"][key] for key in METRICS if key in chosen["test"]},
-        **{f"{key}_patient_disjoint": clean[key] for key in METRICS if key in clean},
-        **_gaps(record["selections"], chosen),
-    }
-
-
-def _why_none(selection: str) -> str:
-    if selection == "last":  # a transferred model has no epochs, but its weights are those of one
-        return "the weights that were kept are of another epoch"
-    return "no epoch has Se > 5"
-
-
-def _gaps(selections: dict, chosen: dict) -> dict[str, float]:
-    best = selections["test"]
-    if best is None:
-        return {}
+    """What a complete record gives for one selection: status, numbers, data and weights."""
+    names = {"data": record["data"]["name"], "weights": record["weights"]["name"]}
+    selected, best = (record["selections"][name] for name in (selection, "test"))
+    if selected is None:
+        return {**names, "status": "none qualifies", "reason": "no epoch has Se > 5"}
+    test, disjoint = selected["test"], selected["test_patient_disjoint"]
     pairs = (("gap", "score"), ("gap_binary", "score_binary"))
-    test = chosen["test"]  # SPRSound has no 2-class Score
-    return {gap: round(best["test"][key] - test[key], 4) for gap, key in pairs if key in test}
+    return {
+        **names,
+        "status": "done",
+        "epoch": selected["epoch"],
+        **{key: test[key] for key in METRICS if key in test},
+        **{f"{key}_patient_disjoint": disjoint[key] for key in METRICS if key in disjoint},
+        **{
+            gap: round(best["test"][key] - test[key], 4)
+            for gap, key in pairs
+            if best and key in test
+        },
+    }

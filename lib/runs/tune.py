@@ -1,112 +1,296 @@
-"""Tuning: Optuna suggests settings, Ray Tune makes trials side by side, each a run like any other.
+"""Hyperparameter search: Optuna suggests settings, Ray Tune trains trials side by side.
 
-`python -m lib.runs.tune 1-1 cnn2/ce --trials 8`. Hu et al. 2023, III.B, "Bayesian optimization": here
-Optuna's tree-structured Parzen estimator. A trial is one run, or two where the model starts from a
-SupCon run, made by `lib.worker` and found again by its hash. What Optuna knows stands in study.db
-below the runs: killed at any moment, the same command takes up what was under way at its last
-checkpoint, and no finished trial is made again.
+As Hu et al. 2023, III.B ("Bayesian optimization", here Optuna's tree-structured Parzen estimator):
+frontend, learning rates and layer sizes are tuned on the Score of validation patients. A trial is a
+run like any other, or two if the model starts from a SupCon run. study.db in the search's folder
+survives a kill: the same command resumes trials at their last checkpoint and trains none twice.
 """
 
-import argparse
+import json
 import os
 import shutil
-import sys
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import optuna
 import pandas as pd
-from optuna.trial import TrialState
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.trial import TrialState, create_trial
 
-from lib import files
+from lib import files, paths, profiles, registry
+from lib.config import Experiment, hashed_settings, override
+from lib.data import Source
 from lib.errors import UserError
-from lib.runs import local, tune_trials
+from lib.features.cache import FeatureCache, cache_for
+from lib.features.cache_build import fingerprint
+from lib.features.frontends import clip_frames, frontend_for
+from lib.models import weights
+from lib.paper_sprsound import TASKS
+from lib.runs import folder, local, plan
 from lib.runs import ray as runs_ray
-from lib.runs.tune_trials import Search
-
-AT_RANDOM = 4  # trials before the estimator has something to go by
+from lib.runs.folder import RunSpec
 
 
-def run(search: Search, wanted: int = 8) -> pd.DataFrame:
-    """Make trials until there are so many; returns `trials.results`, also kept as trials.csv.
+def _choices(**values: tuple[int, ...]) -> dict[str, BaseDistribution]:
+    return {name: CategoricalDistribution(choices) for name, choices in values.items()}
 
-    Expect of the quick profile on two cores 8 trials of the small CNN in ten minutes or so: each
-    new front end computes its features first (a minute, 10 to 300 MB).
+
+# Ranges of the published code; powers of two in between, as the paper says. It names no range of
+# the FFT's length: ours. c1, c2, l1, l2: filters and hidden widths of the small CNN.
+LR = {"lr": FloatDistribution(1e-4, 1e-1, log=True)}
+FRONTEND = _choices(hop=(64, 128, 256, 512), n_mfcc=(8, 16, 32, 64), n_fft=(256, 512, 1024))
+LAYERS = _choices(c1=(2, 4, 6, 8), c2=(8, 16, 32, 64), l1=(64, 128, 256, 512), l2=(8, 16, 32, 64))
+SUPCON = {
+    "supcon_lr": FloatDistribution(1e-4, 1e-2, log=True),
+    "tau": FloatDistribution(0.1, 0.9),
+}
+SETTINGS = (*LR, *FRONTEND, *LAYERS, *SUPCON)
+SCORES = ("score", "inter", "intra", "test")  # of validation patients; of the test set
+COLUMNS = [*("search", "task", "model", "profile", "trial"), *SETTINGS, *SCORES, "run"]
+TRIALS = "sprsound_trials"  # table of the trials of all searches
+TUNED = "resnet18_supcon/mixup"
+SEARCHES = (("1-1", "cnn2/ce"), *((task, TUNED) for task in TASKS))  # task, model
+STUDY = "study"
+RANDOM_TRIALS = 4  # before the estimator has something to go by
+UNSAVED = {"save_embeddings": False, "save_train_predictions": False, "save_weights": False}
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is tuned, on which recordings, and within which ranges."""
+
+    experiment: Experiment
+    pretraining: Experiment | None  # the SupCon run that it starts from, tuned with it
+    source: Source
+    space: dict[str, BaseDistribution]
+    seed: int = 1
+
+    @property
+    def folder(self) -> Path:
+        """The search's folder, named by all that decides what its trials are."""
+        stages = [self.experiment, *([self.pretraining] if self.pretraining else [])]
+        settings = [hashed_settings(stage) for stage in stages]
+        ranges = {name: repr(distribution) for name, distribution in self.space.items()}
+        data = fingerprint(self.source, frontend_for(self.experiment))
+        hash8 = files.digest([settings, ranges, self.seed, data])[:8]
+        return paths.runs_root() / "search" / f"{folder.slug(self.experiment.name)}-{hash8}"
+
+    def default_settings(self) -> dict:
+        """The settings of the experiment itself: a trial with them is the experiment's own run."""
+        settings = {name: getattr(self.experiment, name) for name in (*LR, *FRONTEND)}
+        if "c1" in self.space:
+            settings |= zip(LAYERS, map(int, self.experiment.size.split("-")), strict=True)
+        if self.pretraining:
+            settings |= {"supcon_lr": self.pretraining.lr, "tau": self.pretraining.tau}
+        return settings
+
+    def specs(self, settings: dict) -> list[RunSpec]:
+        """The runs of a trial in training order; the last one is scored."""
+        frontend = {name: settings[name] for name in FRONTEND if name in settings}
+        layers = "-".join(str(settings[name]) for name in LAYERS if name in settings)
+        size = {"size": layers} if layers else {}
+        stages = [override(self.experiment, lr=settings["lr"], **frontend, **size)]
+        if self.pretraining:
+            supcon = {"lr": settings["supcon_lr"], "tau": settings["tau"], "save_weights": True}
+            stages.insert(0, override(self.pretraining, **frontend, **supcon))
+        data, specs = fingerprint(self.source, frontend_for(stages[-1])), []
+        for stage in stages:
+            initial = folder.weights_fingerprint(specs[-1]) if specs else weights.fingerprint(stage)
+            specs.append(RunSpec(stage, self.seed, data, initial))
+        return specs
+
+    def storage(self) -> optuna.storages.RDBStorage:
+        """The database of the study."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return optuna.storages.RDBStorage(f"sqlite:///{self.folder.absolute()}/study.db")
+
+    def study(self) -> optuna.Study:
+        """All trials of the search."""
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        return optuna.create_study(
+            storage=self.storage(), study_name=STUDY, direction="maximize", load_if_exists=True
+        )
+
+    def trials(self) -> pd.DataFrame:
+        """The finished trials: trial (from 1), each setting, score (percent), run (its hash)."""
+        exists = (self.folder / "study.db").exists()
+        finished = self.study().get_trials(states=(TrialState.COMPLETE,)) if exists else []
+        lines = [
+            {"trial": number, **trial.params, "score": round(trial.value, 4)}
+            | {"run": self.specs(trial.params)[-1].hash8}
+            for number, trial in enumerate(finished, 1)
+        ]
+        return pd.DataFrame(lines, columns=["trial", *self.space, "score", "run"])
+
+
+def plan_search(task: str, model: str, profile: str = "laptop") -> Search:
+    """The search for an experiment, such as 1-1 and cnn2/ce, with a profile's settings.
+
+    Besides frontend and learning rate, it tunes the small CNN's layers, and SupCon's learning rate
+    and temperature if the experiment starts from such a run.
     """
+    chosen = profiles.get(profile)
+    experiment = profiles.apply(chosen, registry.get(f"{model}@{task}"))
+    if experiment.frontend != "mfcc" or not experiment.validation_split:
+        raise UserError(f"{model}@{task}: only SPRSound's experiments with validation patients")
+    pretraining = None
+    if experiment.init_from:
+        pretraining = profiles.apply(chosen, registry.get(experiment.init_from))
+        pretraining = override(pretraining, validation_split=experiment.validation_split)
+    layers = LAYERS if experiment.model == "cnn2" else {}
+    space = LR | FRONTEND | layers | (SUPCON if pretraining else {})
+    return Search(override(experiment, **UNSAVED), pretraining, plan.sprsound_source(chosen), space)
+
+
+def run(task: str, model: str, trials: int = 8, profile: str = "laptop") -> pd.DataFrame:
+    """Train until a search has so many finished trials; returns them, the best first.
+
+    Expect 8 trials of the small CNN on two cores in about ten minutes with the laptop profile: each
+    new frontend computes its features first (a minute, 10 to 300 MB).
+    """
+    table = run_search(plan_search(task, model, profile), trials)
+    return table.sort_values("score", ascending=False)
+
+
+def run_search(search: Search, trials: int) -> pd.DataFrame:
+    """The same for a search; returns `Search.trials`, or raises `UserError` if some stopped."""
     with files.file_lock(search.folder / ".lock"):
-        study = tune_trials.open_study(search)
-        _ask_again(study)
-        left = wanted - len(study.get_trials(states=(TrialState.COMPLETE,)))
-        faults = _make(search, study, left) if left > 0 else []
-        found = tune_trials.results(search)
-        text = found.to_csv(index=False, lineterminator="\n")
-        files.write_text(search.folder / "trials.csv", text)
-    if faults:
-        raise UserError(f"{len(faults)} trials stopped, the same command goes on: {faults[0]}")
-    return found
+        study = search.study()
+        enqueue_unfinished(study)
+        missing = trials - len(study.get_trials(states=(TrialState.COMPLETE,)))
+        problems = _train_trials(search, len(study.trials), missing) if missing > 0 else []
+    if problems:
+        text = "trials stopped, the same command resumes them"
+        raise UserError(f"{len(problems)} {text}: {problems[0]}")
+    return search.trials()
 
 
-def _ask_again(study: optuna.Study) -> None:
-    """Put what a killed search had under way first in line: its runs go on where they stopped."""
-    for one in study.get_trials(states=(TrialState.RUNNING,)):
-        study.tell(one.number, state=TrialState.FAIL)
-        study.enqueue_trial(one.params)
+def enqueue_unfinished(study: optuna.Study) -> None:
+    """Suggest the trials that a killed search was training again, before any other."""
+    for trial in study.get_trials(states=(TrialState.RUNNING,)):
+        study.tell(trial.number, state=TrialState.FAIL)
+        study.enqueue_trial(trial.params)
 
 
-def _make(search: Search, study: optuna.Study, count: int) -> list[str]:
-    """Let Ray Tune make so many trials more; returns why some stopped."""
-    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # the runs write their own
+def _train_trials(search: Search, known: int, count: int) -> list[str]:
+    """Let Ray Tune train `count` more trials; returns why some stopped."""
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # the runs write their own logs
     ray = runs_ray.connect()
     from ray import tune
     from ray.tune.search import ConcurrencyLimiter
     from ray.tune.search.optuna import OptunaSearch
 
-    resources, gpus = {"cpu": 1}, ray.cluster_resources().get("GPU", 0)
-    if gpus:
+    available, resources = ray.cluster_resources(), {"cpu": 1}
+    if available.get("GPU", 0):
         resources["gpu"] = local.gpu_share(search.experiment)
-    # With the same seed again, a search that goes on would draw its first trials once more.
-    draws = 1000 * search.seed + len(study.trials)
-    suggest = OptunaSearch(
-        search.space,
-        metric="score",
-        mode="max",
-        sampler=optuna.samplers.TPESampler(n_startup_trials=AT_RANDOM, seed=draws),
-        storage=tune_trials.storage(search),
-        study_name=tune_trials.STUDY,
-    )
-    side_by_side = int(ray.cluster_resources()["CPU"])
-    shutil.rmtree(search.folder / "ray", ignore_errors=True)
-    places = {name: os.environ[name] for name in runs_ray.HANDED_ON if os.environ.get(name)}
+    seed = 1000 * search.seed + known  # else a resumed search would sample its first trials again
+    sampler = optuna.samplers.TPESampler(n_startup_trials=RANDOM_TRIALS, seed=seed)
+    stored = {"storage": search.storage(), "study_name": STUDY}
+    suggest = OptunaSearch(search.space, metric="score", mode="max", sampler=sampler, **stored)
+    limited = ConcurrencyLimiter(suggest, max_concurrent=int(available["CPU"]))
+    environment = {name: os.environ[name] for name in runs_ray.HANDED_ON if os.environ.get(name)}
+    trainable = partial(train_trial, search=search, environment=environment)
+    ray_folder = search.folder.absolute() / "ray"
+    shutil.rmtree(ray_folder, ignore_errors=True)
     try:
-        found = tune.Tuner(
-            tune.with_resources(partial(tune_trials.make, search=search, places=places), resources),
-            tune_config=tune.TuneConfig(
-                search_alg=ConcurrencyLimiter(suggest, max_concurrent=side_by_side),
-                num_samples=count,
-            ),
-            run_config=tune.RunConfig(
-                storage_path=str((search.folder / "ray").absolute()), verbose=0
-            ),
+        results = tune.Tuner(
+            tune.with_resources(trainable, resources),
+            tune_config=tune.TuneConfig(search_alg=limited, num_samples=count),
+            run_config=tune.RunConfig(storage_path=str(ray_folder), verbose=0),
         ).fit()
-        return [str(error).strip().splitlines()[-1] for error in found.errors]
+        return [str(error).strip().splitlines()[-1] for error in results.errors]
     finally:
         ray.shutdown()
 
 
-def main(argv: list[str]) -> None:
-    """`python -m lib.runs.tune 1-1 cnn2/ce --trials 8`: make the trials, print the table."""
-    parser = argparse.ArgumentParser(prog="python -m lib.runs.tune", description=__doc__)
-    parser.add_argument("task", help="1-1, 1-2, 2-1, 2-2")
-    parser.add_argument("model", help="cnn2/ce, resnet18/ce, resnet18_supcon/mixup, ...")
-    parser.add_argument("--trials", type=int, default=8, help="finished ones count")
-    parser.add_argument("--profile", default="quick", help="its price: quick, cpu or paper")
-    options = parser.parse_args(argv)
-    search = tune_trials.plan(options.task, options.model, options.profile)
-    print(run(search, options.trials).sort_values("score", ascending=False).to_string(index=False))
-    print(f"kept in {search.folder}")
+def train_trial(settings: dict, search: Search, environment: dict[str, str]) -> dict[str, float]:
+    """Train the runs of a trial, on features that are computed if they are new; {"score": percent}.
+
+    environment: where the folders are, for a worker on another machine. The score is 0 if a run
+    failed by itself or no epoch qualifies.
+    """
+    os.environ.update(environment)
+    specs = search.specs(settings)
+    cache = cache_for(search.source, frontend_for(specs[-1].experiment), progress=False)
+    for spec in specs:
+        _train_run(spec, cache)
+        if folder.failure_reason(spec):
+            return {"score": 0.0}
+    return {"score": trial_scores(folder.read_record(specs[-1].folder)).get("score", 0.0)}
 
 
-if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except UserError as error:
-        sys.exit(f"error: {error}")
+def _train_run(spec: RunSpec, cache: FeatureCache) -> None:
+    """Train a run unless it is finished or failed by itself; raises `UserError` if it stopped."""
+    record = folder.find_run(spec)
+    finished = record and (not spec.experiment.save_weights or (record / folder.WEIGHTS).exists())
+    if finished or folder.failure_reason(spec):
+        return
+    data = {"name": cache.meta["name"], "note": cache.meta.get("note", "")}
+    initial = f"the run {spec.experiment.init_from}" if spec.experiment.init_from else "none"
+    path = folder.start_run(spec, data, initial).absolute()
+    words = ["-m", "lib.worker", str(path), str(cache.path.absolute())]
+    words += [str(clip_frames(spec.experiment)), "--with-parent"]
+    environment = {} if os.environ.get("CUDA_VISIBLE_DEVICES") else local.ONE_THREAD
+    code = local.process(words, path / "log.txt", environment).wait()
+    if code and not folder.failure_reason(spec):
+        raise UserError(f"{path.name}: stopped; see its log.txt")
+
+
+def trial_scores(record: dict) -> dict[str, float]:
+    """`SCORES` (percent) of a record's validation-selected epoch; {} if none qualifies."""
+    selected = record["selections"]["validation"]
+    if selected is None:
+        return {}
+    scores = {"score": selected["validation"], **selected["test"].get("subsets", {})}
+    scores["test"] = selected["test"]
+    return {name: scores[name]["score"] for name in SCORES if name in scores}
+
+
+def collect_trials(profile: str) -> pd.DataFrame:
+    """One row for each finished trial of each of `SEARCHES`; trial 0 has the default settings.
+
+    All is text (`COLUMNS`), as in the file that this saves in tables/ for `lib.tables.verify`. If
+    more trials of a search were published than exist locally, the published ones are used.
+    """
+    tables = [_trials_table(task, model, profile) for task, model in SEARCHES]
+    table = pd.concat(tables, ignore_index=True)
+    path = plan.open_study(profile).folder / "tables" / f"{TRIALS}.csv"
+    files.write_text(path, table.to_csv(index=False))
+    return table
+
+
+def published_trials() -> pd.DataFrame:
+    """The published table of trials; no rows if none were published."""
+    path = paths.reports_root() / "tables" / f"{TRIALS}.csv"
+    if not path.exists():
+        return pd.DataFrame(columns=COLUMNS)
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def _trials_table(task: str, model: str, profile: str) -> pd.DataFrame:
+    search = plan_search(task, model, profile)
+    about = {"search": search.folder.name, "task": task, "model": model, "profile": profile}
+    trials = search.trials().drop(columns="run").to_dict("records")
+    lines = []
+    for settings in ({"trial": 0, **search.default_settings()}, *trials):
+        line = about | settings
+        if path := folder.find_run(search.specs(settings)[-1]):
+            line |= trial_scores(folder.read_record(path)) | {"run": path.name}
+        lines.append(line)
+    table = pd.DataFrame(lines, columns=COLUMNS).astype(object)
+    table = table.where(table.notna(), "").astype(str)
+    published = published_trials()
+    return max(table, published[published.search == search.folder.name], key=len)
+
+
+def study_of(trials: pd.DataFrame, task: str, model: str) -> optuna.Study:
+    """The finished trials of one search in `collect_trials`, as a study for Optuna's plots."""
+    study = optuna.create_study(direction="maximize")
+    trials = trials[(trials.task == task) & (trials.model == model) & (trials.trial != "0")]
+    for row in trials.to_dict("records"):
+        space = plan_search(task, model, row["profile"]).space
+        params = {name: json.loads(row[name]) for name in space}
+        trial = create_trial(params=params, distributions=space, value=float(row["score"]))
+        study.add_trial(trial)
+    return study

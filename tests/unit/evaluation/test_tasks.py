@@ -1,79 +1,92 @@
-"""Labellings: which classes a column holds, and how their answers are scored by parts."""
+"""Tasks: classes, confusion matrices and scores by subset."""
 
 import numpy as np
+import pandas as pd
 import pytest
-from sklearn.metrics import recall_score
+from sklearn.metrics import confusion_matrix, recall_score
 
 from lib.data import icbhi, sprsound
 from lib.errors import UserError
-from lib.evaluation import tasks
+from lib.evaluation.tasks import get_task, scored_mask
 
 
-def answers(classes, n=400):
+def example(classes: int, n: int = 400) -> tuple[np.ndarray, ...]:
     rng = np.random.default_rng(0)
-    part = rng.choice(["inter", "intra"], n, p=[0.3, 0.7])
+    subset = rng.choice(["inter", "intra"], n, p=[0.3, 0.7])
     label = rng.integers(0, classes, n)
-    return label, np.where(rng.random(n) < 0.5, label, rng.integers(0, classes, n)), part
+    return label, np.where(rng.random(n) < 0.5, label, rng.integers(0, classes, n)), subset
 
 
-@pytest.mark.parametrize("task", sprsound.TASKS | sprsound.WINDOWS)
-def test_scores_are_the_mean_over_inter_and_intra(task):
-    labelling = tasks.get(task)
-    label, predicted, part = answers(len(labelling.classes))
-    sides = [i for i, name in enumerate(labelling.classes) if name not in ("Normal", sprsound.POOR)]
-    found = []
-    for one in ("inter", "intra"):
-        truth, said = label[part == one], predicted[part == one]
-        sp = recall_score(truth == 0, said == 0)
-        se = recall_score(truth, said, labels=sides, average="micro")
-        found.append(((sp + se) / 2 + 2 * sp * se / (sp + se)) / 2)
-    got = labelling.mean_scores(label, predicted, part)
-    assert got["score"] == pytest.approx(100 * np.mean(found))
+def test_matrices_equal_sklearn():
+    task = get_task("1-2")
+    label, predicted, subset = example(7)
+    group = np.arange(len(label)) % 3
+    matrices = task.matrices(label.astype(np.int8), predicted, subset, group)
+    assert matrices.shape == (2, 3, 7, 7)
+    for i, name in enumerate(("inter", "intra")):
+        at = (subset == name) & (group == 2)
+        expected = confusion_matrix(label[at], predicted[at], labels=range(7))
+        assert (matrices[i, 2] == expected).all()
+    assert (task.matrices(label, predicted) == matrices.sum((0, 1))).all()
 
 
-def test_icbhi_has_one_part_and_its_own_score():
-    label, predicted, _ = answers(4)
-    got = tasks.get("icbhi4").mean_scores(label, predicted, np.zeros(len(label), str))
+@pytest.mark.parametrize("name", sprsound.TASKS | sprsound.WINDOWS)
+def test_scores_are_the_mean_over_inter_and_intra(name):
+    task = get_task(name)
+    label, predicted, subset = example(len(task.classes))
+    abnormal = [i for i, c in enumerate(task.classes) if c not in ("Normal", sprsound.POOR)]
+    expected = []
+    for at in (subset == "inter", subset == "intra"):
+        sp = recall_score(label[at] == 0, predicted[at] == 0)
+        se = recall_score(label[at], predicted[at], labels=abnormal, average="micro")
+        expected.append(((sp + se) / 2 + 2 * sp * se / (sp + se)) / 2)
+    computed = task.mean_scores(label, predicted, subset)["score"]
+    assert computed == pytest.approx(100 * np.mean(expected))
+
+
+def test_icbhi_has_no_subsets_and_its_own_score():
+    label, predicted, _ = example(4)
+    computed = get_task("icbhi4").mean_scores(label, predicted, np.zeros(len(label), str))
     sp = recall_score(label == 0, predicted == 0)
     se = recall_score(label, predicted, labels=[1, 2, 3], average="micro")
-    assert got["score"] == pytest.approx(50 * (sp + se)) and "score_binary" in got
+    assert computed["score"] == pytest.approx(50 * (sp + se)) and "score_binary" in computed
 
 
-# Two classes of task 11; of each part: truth, answer.
-HAND = {
-    "inter": ([0, 0, 0, 0, 1, 1], [0, 0, 0, 1, 1, 0]),  # SP 3/4, SE 1/2
-    "intra": ([0, 0, 1, 1, 1, 1], [0, 0, 1, 0, 0, 0]),  # SP 2/2, SE 1/4
-    "2023": ([0, 1, 1, 1], [1, 1, 1, 1]),  # SP 0/1, SE 3/3
+# Two classes of task 1-1; truth and prediction of each subset.
+BY_HAND = {
+    "inter": ([0, 0, 0, 0, 1, 1], [0, 0, 0, 1, 1, 0]),  # Sp 3/4, Se 1/2: as .625, hs .6
+    "intra": ([0, 0, 1, 1, 1, 1], [0, 0, 1, 0, 0, 0]),  # Sp 2/2, Se 1/4: as .625, hs .4
+    "test2023": ([0, 1, 1, 1], [1, 1, 1, 1]),  # Sp 0/1, Se 3/3: as .5, hs 0
 }
 
 
-def by_hand(*names):
-    """Label, predicted, part of some parts of HAND, one after another."""
-    both = [np.concatenate([HAND[name][i] for name in names]) for i in (0, 1)]
-    return *both, np.repeat(names, [len(HAND[name][0]) for name in names])
+@pytest.mark.parametrize(
+    ("names", "sp", "se", "score"),
+    [
+        (["inter", "intra"], 87.5, 37.5, 56.25),
+        (["inter", "test2023", "intra"], 87.5, 37.5, 56.25),
+        (["test2023", "inter"], 75, 50, 61.25),
+        (["test2023"], 0, 100, 25),
+    ],
+)
+def test_test2023_changes_no_score(names, sp, se, score):
+    label, predicted = (np.concatenate([BY_HAND[name][i] for name in names]) for i in (0, 1))
+    subset = np.repeat(names, [len(BY_HAND[name][0]) for name in names])
+    computed = get_task("1-1").mean_scores(label, predicted, subset)
+    expected = {"sp": sp, "se": se, "score": score}
+    assert {key: computed[key] for key in expected} == pytest.approx(expected)
 
 
-def test_the_final_test_moves_no_score():
-    """inter: AS .625, HS .6, Score .6125; intra: AS .625, HS .4, Score .5125; mean .5625."""
-    labelling = tasks.get("1-1")
-    for names in (("inter", "intra"), ("inter", "2023", "intra")):
-        got = labelling.mean_scores(*by_hand(*names))
-        assert got["score"] == pytest.approx(56.25) and got["sp"] == pytest.approx(87.5)
-        assert got["se"] == pytest.approx(37.5)
-    alone = labelling.mean_scores(*by_hand("2023"))  # SP 0, SE 1: AS .5, HS 0
-    assert (alone["sp"], alone["se"], alone["score"]) == (0, 100, 25)
-    one = labelling.mean_scores(*by_hand("2023", "inter"))
-    assert one["score"] == pytest.approx(61.25)
-
-
-def test_which_parts_count():
-    assert tasks.counted(np.array(["2023", "intra", "inter"])).tolist() == [False, True, True]
-    assert tasks.counted(np.array(["2023", "2023"])).all()
-    assert tasks.counted(np.array(["", ""])).all() and tasks.counted(np.zeros(2, int)).all()
+def test_which_subsets_are_scored():
+    assert scored_mask(np.array(["test2023", "intra", "inter"])).tolist() == [False, True, True]
+    for subset in (["test2023", "test2023"], ["", ""], [0, 0]):
+        assert scored_mask(np.array(subset)).all()
 
 
 def test_names():
-    assert tasks.get("icbhi4").classes == icbhi.CLASSES
-    assert [tasks.get(task).neutral for task in ("1-1", "2-2")] == [(), (sprsound.POOR,)]
+    assert get_task("icbhi4").classes == icbhi.CLASSES
+    assert [get_task(name).ignored for name in ("1-1", "2-2")] == [(), (sprsound.POOR,)]
+    codes = get_task("icbhi4").encode(pd.Series(["both", "normal"]))
+    assert codes.tolist() == [3, 0] and codes.flags.writeable
     with pytest.raises(UserError, match="unknown task '1-3': did you mean"):
-        tasks.get("1-3")
+        get_task("1-3")
