@@ -20,7 +20,8 @@ class Experiment:
     validation_split: float = 0.0  # share of training patients held out
     split_by: str = "patient"  # patient | clip: the published leak, same patient on both sides
     validation_resampled: bool = False  # validation scored on a resampled set, as published
-    train_clips: int = 0  # 0 = all; else this many, class shares kept
+    train_clips: int = 0  # 0 = all; else this many, class shares unchanged
+    test_sets: tuple[str, ...] = ()  # further datasets that are scored at the selected epochs
     # front end
     frontend: str = "fbank"  # fbank | mfcc
     clip_seconds: float = 8.0
@@ -53,7 +54,7 @@ class Experiment:
     blur_at: str = "before"  # before | after: the scan along the four paths
     blur_when: str = "always"  # always | training
     # method
-    method: str = "ce"  # and those of CHOICES; with "none" nothing is learnt
+    method: str = "ce"  # see CHOICES
     class_weights: bool = True  # 1/n weights of the cross-entropy on clean clips
     label_smoothing: float = 0.0
     mix: str = "patch"  # patch | t_patch | f_patch: columns or rows of the grid
@@ -85,14 +86,18 @@ class Experiment:
     epochs: int = 50
     moving_average: float = 0.5
     precision: str = "fp32"  # fp32 | bf16 | fp16
-    # what is kept beside the numbers; changes none of them
+    # what is saved beside the numbers; changes none of them
     save_embeddings: bool = False
-    save_train_predictions: bool = False  # answers on the training clips too
-    save_weights: bool = False  # of the epoch chosen on validation, else of the last one
-    save_landscape: bool = False  # sharpness, slices of the loss and attention after the last epoch
-    save_frequency_response: bool = False  # spectral response of every block after the last epoch
+    save_train_predictions: bool = False
+    save_weights: bool = False  # of the epoch selected on validation, else of the last one
+    save_landscape: bool = False  # sharpness, slices of the loss, attention after the last epoch
+    save_frequency_response: bool = False  # of every block after the last epoch
+    # who runs it; changes no number either
+    budget: str = "laptop"  # smoke | synthetic | laptop | long | gpu: see `lib.papers.profiles`
+    laptop_seeds: int = 0  # seeds in the profile laptop, whatever is asked for; 0 = as asked
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "test_sets", tuple(self.test_sets))  # a list in JSON
         for key, allowed in CHOICES.items():
             if getattr(self, key) not in allowed:
                 raise unknown(key, getattr(self, key), allowed)
@@ -126,16 +131,18 @@ CHOICES = {
     "head": ("norm", "linear"),
     "blur_at": ("before", "after"),
     "blur_when": ("always", "training"),
-    "method": ("ce", "patchmix_ce", "patchmix_cl", "dual_axis_cl", "mixup", "supcon", "none"),
+    "method": ("ce", "patchmix_ce", "patchmix_cl", "dual_axis_cl", "mixup", "supcon"),
     "mix": ("patch", "t_patch", "f_patch"),
     "mix_at": ("tokens", "input"),
     "negatives": ("all", "diff_y"),
     "target": ("stop(z)", "z", "stop(h(z))", "h(z)"),
     "precision": ("fp32", "bf16", "fp16"),
+    "budget": ("smoke", "synthetic", "laptop", "long", "gpu"),
 }
-# What a parent was is in the hash all the same, as the fingerprint of the weights (`lib.runs.folder`).
+# The run that `init_from` names is in a run's hash as the fingerprint of its weights.
 NOT_HASHED = (
-    *("name", "init_from", "save_embeddings", "save_train_predictions", "save_weights"),
+    *("name", "init_from", "budget", "laptop_seeds"),
+    *("save_embeddings", "save_train_predictions", "save_weights"),
     *("save_landscape", "save_frequency_response"),
 )
 
@@ -163,14 +170,24 @@ def hashed_settings(experiment: Experiment) -> dict:
     }
 
 
-# What is published: by Bae et al. 2023 for filter banks, by Hu et al. 2023 for MFCC.
-PUBLISHED = {
-    "fbank": Experiment("published"),
-    "mfcc": Experiment(
-        "published", lr=1e-3, batch_size=32, validation_split=0.2, normalise="zscore",
-        moving_average=0.0,
-    ),
-}  # fmt: skip
+def variant(
+    experiments: dict[str, Experiment], base: Experiment, name: str, **changes: object
+) -> Experiment:
+    """A new experiment: `base` with a name and some settings changed; added to `experiments`."""
+    experiments[name] = override(base, name=name, **changes)
+    return experiments[name]
+
+
+# The published settings: Bae et al. 2023 for filter banks, Hu et al. 2023 for MFCC.
+MFCC_PUBLISHED = Experiment(
+    "published",
+    lr=1e-3,
+    batch_size=32,
+    validation_split=0.2,
+    normalise="zscore",
+    moving_average=0.0,
+)
+PUBLISHED = {"fbank": Experiment("published"), "mfcc": MFCC_PUBLISHED}
 
 # How a setting that differs from the published one is named beside a number.
 NAMED = {

@@ -1,0 +1,64 @@
+"""The papers, one file each: facts, published numbers, experiments, tables and claims.
+
+This module merges them into one registry. Start with `lib.papers.patchmix`.
+"""
+
+from lib.config import Experiment
+from lib.errors import unknown
+from lib.papers import lung_srad, patchmix, sam, sprsound, transfer
+from lib.papers.published import Published
+from lib.papers.table_row import Table, TableRow
+
+PAPERS = {
+    "Patch-Mix": patchmix,
+    "SPRSound": sprsound,
+    "Transfer": transfer,
+    "SAM": sam,
+    "Lung-SRAD": lung_srad,
+}
+EXPERIMENTS: dict[str, Experiment] = {}
+PUBLISHED: dict[str, Published] = {}
+GROUPS: dict[str, list[TableRow]] = {}  # runs that are trained together -> the rows they make
+TABLES: dict[str, Table] = {}  # by the name of their files
+NOTEBOOKS: dict[str, tuple[str, ...]] = {}  # number -> the groups that it shows
+CLAIMS: tuple[tuple[str, TableRow, TableRow], ...] = ()
+for _paper in PAPERS.values():
+    EXPERIMENTS |= _paper.EXPERIMENTS
+    PUBLISHED |= _paper.PUBLISHED
+    GROUPS |= _paper.GROUPS
+    TABLES |= _paper.TABLES
+    NOTEBOOKS |= _paper.NOTEBOOKS
+    CLAIMS += _paper.CLAIMS
+TABLES["claims"] = Table("claims", (), "claims", "")
+
+DEFAULT_NOTEBOOKS = tuple(patchmix.NOTEBOOKS)  # trained if none is named
+DATASETS = {"08": ("sprsound",), "09": ("icbhi", "sprsound"), "10": ("icbhi", "sprsound")}
+# The datasets of a notebook; every other one reads ICBHI alone.
+
+# Rows whose validation-selected epoch the profile `paper` trains a second run for.
+MAIN = frozenset({
+    *("ast_in_as/ce", "ast_in_as/patchmix_cl"),
+    *("ast_geo/wrs", "ast_geo/wrs_sam"),
+    *("ast_in_as/ce/rho=0.05", "ast_in_as/patchmix_cl/rho=0.05"),
+    *("dass/ce", "dass/srad"),
+})  # fmt: skip
+
+
+def get_experiment(name: str) -> Experiment:
+    """An experiment by name; an unknown name is a `UserError` with the nearest ones."""
+    if name not in EXPERIMENTS:
+        raise unknown("experiment", name, EXPERIMENTS)
+    return EXPERIMENTS[name]
+
+
+def get_published(key: str) -> Published:
+    """A published row by key; an unknown key is a `UserError` with the nearest ones."""
+    if key not in PUBLISHED:
+        raise unknown("published row", key, PUBLISHED)
+    return PUBLISHED[key]
+
+
+def deviations() -> list[tuple[str, str, str, str]]:
+    """Where this project and a paper or its code differ: paper, published, setting, alternatives."""
+    return [(name, *row) for name, paper in PAPERS.items()
+            for row in getattr(paper, "DEVIATIONS", ())]  # fmt: skip

@@ -1,0 +1,171 @@
+"""Profiles: the same experiments with settings that fit a machine. A profile only sets fields.
+
+smoke: synthetic sounds, tiny models, minutes. laptop: small models on the recordings that are here.
+paper: as published. Rules apply in order; each is (settings to match, settings to change).
+"""
+
+from dataclasses import dataclass
+
+from lib.config import Experiment, override
+from lib.errors import unknown
+from lib.papers import sam
+from lib.papers.sprsound import EVENT_TASKS
+
+Settings = dict[str, object]
+Rules = tuple[tuple[Settings, Settings], ...]
+WITHOUT_BUDGET = {  # budget of an experiment -> why a profile without that budget leaves it out
+    "synthetic": "not part of this profile",
+    "laptop": "not part of this profile",
+    "long": "takes too long for this profile",
+}
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much of the published setting a run of the notebooks pays for."""
+
+    name: str
+    about: str
+    seeds: tuple[int, ...]
+    budgets: tuple[str, ...]  # of the experiments that it runs; "gpu" runs wherever a GPU is
+    rules: Rules
+    verdict: bool = False  # whether our numbers may be judged against the paper's
+    synthetic: bool = False  # whether it never looks for real recordings
+    needs_gpu: bool = False  # whether its runs would take months on a CPU
+
+
+ICBHI = {"dataset": "icbhi"}  # rows on third-party features keep their own settings
+SPRSOUND = {"dataset": "sprsound"}
+SPRSOUND_FBANK = SPRSOUND | {"frontend": "fbank"}  # SPRSound in ICBHI's classes
+TRANSFER = ICBHI | {"normalise": "clip"}  # ICBHI in the transfer experiments
+
+# Mixing methods weight their cross-entropy too: without it such small models always predict normal.
+_SMALL = {"validation_split": 0.2, "clip_seconds": 3.0, "class_weights": True}
+# With the published normalisation and weight averaging, this few steps collapse to one class.
+_STEADY = {"normalise": "clip", "moving_average": 0.0}
+# The geometry-aware recipe has no class weights: its sampler balances, or nothing does. The block
+# of zeros keeps its share of a clip.
+_GEOMETRY: Rules = (
+    (ICBHI | {"optimizer": "adamw"}, {"class_weights": False}),
+    (ICBHI | {"pad_frames": 1024}, {"pad_frames": 382}),
+)
+_LUNG_SRAD: Rules = (
+    (ICBHI | {"model": "dass"}, {"size": "nano", "init": "none", "lr": 1e-3} | _STEADY),
+    (ICBHI | {"interpolated_frames": 1024}, {"interpolated_frames": 382}),
+    (ICBHI | {"name": "dass/srad/normalise=audioset"}, {"normalise": "audioset"}),
+    *(  # a small DASS has one block in these stages, not two
+        (ICBHI | {"name": f"dass/blur/blur_stage={stage}"}, {"blur_blocks": "0"})
+        for stage in (1, 3)
+    ),
+)
+
+SMOKE = Profile(
+    name="smoke",
+    about="tiny models on synthetic sounds; shows only that every part runs",
+    seeds=(1,),
+    budgets=("smoke", "synthetic"),
+    synthetic=True,
+    rules=(
+        (ICBHI, _SMALL | {"clip_seconds": 2.0, "epochs": 1, "time_mask": 40, "train_clips": 96}),
+        (
+            ICBHI | {"model": "ast"},
+            {"size": "nano", "stride": 16, "init": "none", "batch_size": 16, "lr": 1e-3},
+        ),
+        *_GEOMETRY,
+        (ICBHI | {"pad_frames": 382}, {"pad_frames": 254}),
+        *_LUNG_SRAD,
+        (ICBHI | {"name": "ast/ce"}, {"save_embeddings": True}),  # the same run as ast_in_as/ce
+        (ICBHI | {"model": "mn04"}, {"batch_size": 32, "lr": 5e-4}),
+        (TRANSFER | {"model": "mn04"}, {"init": "none"}),
+        (SPRSOUND, {"epochs": 1}),
+        (SPRSOUND | {"model": "resnet18"}, {"train_clips": 64}),
+        (SPRSOUND_FBANK, {"init": "none", "clip_seconds": 2.0, "time_mask": 40, "train_clips": 96}),
+        (SPRSOUND_FBANK | {"model": "mn04"}, {"class_weights": True}),
+        (
+            SPRSOUND_FBANK | {"model": "ast"},
+            {"size": "nano", "stride": 16, "batch_size": 16, "lr": 1e-3},
+        ),
+    ),
+)
+
+LAPTOP = Profile(
+    name="laptop",
+    about="small models on 3 s clips of ICBHI's single-channel recordings and on SPRSound; shows "
+    "the way, not the claims",
+    seeds=(1,),
+    budgets=("smoke", "laptop"),
+    rules=(
+        (ICBHI, _SMALL | {"subset": "sc", "epochs": 4, "time_mask": 60}),
+        # Lung-SRAD's recipe has batches of 16. Its DASS costs four times an AST: fewer epochs.
+        (ICBHI | {"batch_size": 16}, {"epochs": 3}),
+        (
+            ICBHI | {"model": "ast"},
+            {"size": "mini", "stride": 16, "init": "none", "batch_size": 16, "lr": 5e-4} | _STEADY,
+        ),
+        *_GEOMETRY,
+        *_LUNG_SRAD,
+        (ICBHI | {"name": "ast/ce"}, {"save_embeddings": True}),  # the same run as ast_in_as/ce
+        (ICBHI | {"model": "resnet18"}, {"batch_size": 32, "epochs": 2}),
+        (ICBHI | {"model": "mn04"}, {"batch_size": 32, "lr": 5e-4, "epochs": 3}),
+        *(  # sweeps of the clip's length keep it
+            ({"name": f"{sam.NO_ZEROS.name}/clip_seconds={value}"}, {"clip_seconds": value})
+            for value in sam.SWEEPS["clip_seconds"]
+        ),
+        (SPRSOUND | {"model": "cnn2"}, {"epochs": 8}),
+        *((SPRSOUND | {"model": "cnn2", "task": task}, {"epochs": 3}) for task in EVENT_TASKS),
+        (SPRSOUND | {"model": "resnet18"}, {"epochs": 4, "precision": "bf16"}),
+        (SPRSOUND | {"model": "resnet18", "task": "1-1"}, {"epochs": 2}),
+        (SPRSOUND | {"model": "resnet18", "task": "1-1-windows"}, {"epochs": 2}),
+        (SPRSOUND | {"freeze": True}, {"epochs": 3}),
+        ({"name": "cnn2/ce@2-1/epochs=50"}, {"epochs": 50}),
+        (
+            SPRSOUND_FBANK | {"model": "mn04"},
+            {"epochs": 2, "train_clips": 600, "class_weights": True},
+        ),
+        (  # a very small AST from scratch that learns something real in minutes on a CPU
+            SPRSOUND_FBANK | {"model": "ast"},
+            {"size": "nano", "stride": 16, "init": "none", "batch_size": 32, "lr": 1e-3,
+             "epochs": 8} | _STEADY,
+        ),
+    ),
+)  # fmt: skip
+
+PAPER = Profile(
+    name="paper",
+    about="everything as published: official split, AST-base, 5 seeds; needs a GPU",
+    seeds=(1, 2, 3, 4, 5),
+    budgets=("smoke", "synthetic", "laptop", "long"),
+    verdict=True,
+    needs_gpu=True,
+    rules=tuple((ICBHI | {"model": model}, {"precision": "bf16"}) for model in ("ast", "dass")),
+)
+
+PROFILES = {profile.name: profile for profile in (SMOKE, LAPTOP, PAPER)}
+
+
+def get_profile(name: str) -> Profile:
+    """A profile by name; an unknown name is a `UserError` with the nearest ones."""
+    if name not in PROFILES:
+        raise unknown("profile", name, PROFILES)
+    return PROFILES[name]
+
+
+def apply_rules(profile: Profile, experiment: Experiment) -> Experiment:
+    """The experiment with the settings of this profile."""
+    for match, changes in profile.rules:
+        if all(getattr(experiment, key) == value for key, value in match.items()):
+            experiment = override(experiment, **changes)
+    return experiment
+
+
+def seeds_of(profile: Profile, experiment: Experiment) -> tuple[int, ...]:
+    """The seeds that a profile trains an experiment with."""
+    limited = profile.name == LAPTOP.name and experiment.laptop_seeds
+    return tuple(range(1, experiment.laptop_seeds + 1)) if limited else profile.seeds
+
+
+def skip_reason(profile: Profile, experiment: Experiment) -> str:
+    """Why this profile leaves an experiment out, or ""."""
+    if experiment.budget in (*profile.budgets, "gpu"):
+        return ""
+    return WITHOUT_BUDGET[experiment.budget]
