@@ -18,7 +18,7 @@ import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 
-from lib import files, paths, profiles, registry
+from lib import files, papers, paths
 from lib.config import Experiment, hashed_settings, override
 from lib.data import Source
 from lib.errors import UserError
@@ -26,7 +26,8 @@ from lib.features.cache import FeatureCache, cache_for
 from lib.features.cache_build import fingerprint
 from lib.features.frontends import clip_frames, frontend_for
 from lib.models import weights
-from lib.paper_sprsound import TASKS
+from lib.papers import profiles as papers_profiles
+from lib.papers.sprsound import SEARCHES
 from lib.runs import folder, local, plan
 from lib.runs import ray as runs_ray
 from lib.runs.folder import RunSpec
@@ -49,8 +50,6 @@ SETTINGS = (*LR, *FRONTEND, *LAYERS, *SUPCON)
 SCORES = ("score", "inter", "intra", "test")  # of validation patients; of the test set
 COLUMNS = [*("search", "task", "model", "profile", "trial"), *SETTINGS, *SCORES, "run"]
 TRIALS = "sprsound_trials"  # table of the trials of all searches
-TUNED = "resnet18_supcon/mixup"
-SEARCHES = (("1-1", "cnn2/ce"), *((task, TUNED) for task in TASKS))  # task, model
 STUDY = "study"
 RANDOM_TRIALS = 4  # before the estimator has something to go by
 UNSAVED = {"save_embeddings": False, "save_train_predictions": False, "save_weights": False}
@@ -130,13 +129,15 @@ def plan_search(task: str, model: str, profile: str = "laptop") -> Search:
     Besides frontend and learning rate, it tunes the small CNN's layers, and SupCon's learning rate
     and temperature if the experiment starts from such a run.
     """
-    chosen = profiles.get(profile)
-    experiment = profiles.apply(chosen, registry.get(f"{model}@{task}"))
+    chosen = papers_profiles.get_profile(profile)
+    experiment = papers_profiles.apply_rules(chosen, papers.get_experiment(f"{model}@{task}"))
     if experiment.frontend != "mfcc" or not experiment.validation_split:
         raise UserError(f"{model}@{task}: only SPRSound's experiments with validation patients")
     pretraining = None
     if experiment.init_from:
-        pretraining = profiles.apply(chosen, registry.get(experiment.init_from))
+        pretraining = papers_profiles.apply_rules(
+            chosen, papers.get_experiment(experiment.init_from)
+        )
         pretraining = override(pretraining, validation_split=experiment.validation_split)
     layers = LAYERS if experiment.model == "cnn2" else {}
     space = LR | FRONTEND | layers | (SUPCON if pretraining else {})

@@ -1,4 +1,4 @@
-"""Run records: what the hash covers, how records are found, published, verified and refused."""
+"""Run records: what the hash covers, how records are found, verified and refused."""
 
 import json
 import shutil
@@ -11,140 +11,168 @@ from lib.config import Experiment, override
 from lib.errors import UserError
 from lib.evaluation import scores, tasks
 from lib.runs import folder as runs_folder
-from lib.runs.folder import Wanted
+from lib.runs.folder import RunSpec
 
 EXPERIMENT = Experiment("ast/ce", epochs=2)
-WANTED = Wanted(EXPERIMENT, 1, "data", "weights")
+SPEC = RunSpec(EXPERIMENT, 1, "data", "weights")
 LOGITS = np.eye(4, dtype=np.float32)
+RECORD = {"experiment.json", "history.csv", "predictions.npz", "weights.csv", "result.json"}
 
 
 def arrays():
-    """Eight test clips: labels 0..3 twice, the second of each answered "normal"."""
+    """Eight test clips: labels 0..3 twice, the second of each predicted as normal."""
     return {
         "test/label": np.array([0, 1, 2, 3, 0, 1, 2, 3], np.int8),
         "test/cycle": np.array([f"r:{i}" for i in range(8)]),
         "test/patient": np.array(["101"] * 6 + ["156"] * 2),
         "test/device": np.array(["Meditron"] * 8),
         "last/test/logits": np.concatenate([LOGITS, LOGITS[[0, 0, 0, 0]]]),
+        "sprsound/label": np.array([0, 1], np.int8),  # a second test set
+        "last/sprsound/logits": LOGITS[[0, 0]],
     }
 
 
 @pytest.fixture
 def record():
     """A complete local record."""
-    folder = runs_folder.start(WANTED, {"name": "small", "note": ""}, "none")
+    folder = runs_folder.start_run(SPEC, {"name": "small", "note": ""}, "none")
     history = [{"epoch": 1, "loss": 1.0}, {"epoch": 2, "loss": 0.5}]
     files.write_text(folder / "weights.csv", "key,action\n")
     epochs = {"last": 2, "test": None, "validation": None}
     runs_folder.write_record(folder, history, arrays(), epochs, {"parameters": 7})
+    runs_folder.read_record.cache_clear()
     return folder
+
+
+@pytest.fixture
+def published(record):
+    """The record's published copy, beside the local one."""
+    return shutil.copytree(record, runs_folder.published_root() / record.name)
 
 
 def test_hash_covers_settings_seed_and_bytes_and_nothing_else():
     changed = [
-        Wanted(override(EXPERIMENT, lr=1.0), 1, "data", "weights"),
-        Wanted(EXPERIMENT, 2, "data", "weights"),
-        Wanted(EXPERIMENT, 1, "other data", "weights"),
-        Wanted(EXPERIMENT, 1, "data", "other weights"),
+        RunSpec(override(EXPERIMENT, lr=1.0), 1, "data", "weights"),
+        RunSpec(EXPERIMENT, 2, "data", "weights"),
+        RunSpec(EXPERIMENT, 1, "data+other", "weights"),
+        RunSpec(EXPERIMENT, 1, "data", "run-01234567"),
     ]
-    assert len({w.hash8 for w in [WANTED, *changed]}) == 5
-    renamed = override(EXPERIMENT, name="another/name", save_embeddings=True)
-    assert Wanted(renamed, 1, "data", "weights").hash8 == WANTED.hash8
-
-
-def test_a_setting_at_its_default_leaves_the_hash_alone():
-    same = override(EXPERIMENT, tau=Experiment("x").tau)
-    assert Wanted(same, 1, "data", "weights").hash8 == WANTED.hash8
+    assert len({spec.hash8 for spec in [SPEC, *changed]}) == 5
+    same = override(EXPERIMENT, name="other/name", save_embeddings=True, tau=Experiment("x").tau)
+    assert RunSpec(same, 1, "data", "weights").hash8 == SPEC.hash8
 
 
 def test_scores_by_hand(record):
-    result = runs_folder.read(record)["selections"]
-    # normal 2/2; abnormal 3 of 6; without patient 156: abnormal 3 of 4
-    assert result["last"]["test"]["sp"] == 100.0
-    assert result["last"]["test"]["se"] == 50.0
-    assert result["last"]["test"]["score"] == 75.0
+    """Normal 2/2, abnormal 3 of 6; without patient 156 abnormal 3 of 4."""
+    result = runs_folder.read_record(record)["selections"]
+    test = result["last"]["test"]
+    assert (test["sp"], test["se"], test["score"]) == (100.0, 50.0, 75.0)
+    assert test["confusion"][1] == [1, 1, 0, 0] and "subsets" not in test
     assert result["last"]["test_patient_disjoint"]["se"] == 75.0
-    assert result["last"]["test"]["confusion"][1] == [1, 1, 0, 0]
-    assert result["test"] is None
+    assert result["last"]["epoch"] == 2 and result["test"] is None
+    assert result["last"]["sprsound"]["score"] == 50.0
 
 
-def test_the_final_test_stands_apart_from_the_score():
-    """Truth and answers of test_labels.HAND, inter and intra: SP 87.5, SE 37.5, Score 56.25."""
+def test_test2023_stands_apart_from_the_score():
+    """Truth and predictions of test_tasks.BY_HAND: inter and intra give Sp 87.5, Se 37.5."""
     label = np.array([0, 0, 0, 0, 1, 1, 0, 0, 1, 1, 1, 1, 0, 1, 1, 1])
-    said = np.array([0, 0, 0, 1, 1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1, 1])
-    part = np.repeat(["inter", "intra", "2023"], [6, 6, 4])
+    predicted = np.array([0, 0, 0, 1, 1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 1, 1])
+    subset = np.repeat(["inter", "intra", "test2023"], [6, 6, 4])
 
     def score(at):
-        known = {"test/label": label[at], "test/part": part[at]}
-        known["test/patient"] = np.full(len(label[at]), "c1")
-        known["test/test/logits"] = np.eye(2)[said[at]]
-        found = scores.score_selections(known, {"test": 1}, tasks.get("1-1"))
-        return found["test"]["test"]
+        saved = {"test/label": label[at], "test/subset": subset[at]}
+        saved["test/patient"] = np.full(len(label[at]), "c1")
+        saved["test/test/logits"] = np.eye(2)[predicted[at]]
+        return scores.score_selections(saved, {"test": 1}, tasks.get_task("1-1"))["test"]["test"]
 
-    whole, before = score(part != ""), score(part != "2023")
+    whole, without = score(subset != ""), score(subset != "test2023")
     assert (whole["sp"], whole["se"], whole["score"]) == (87.5, 37.5, 56.25)
-    assert whole["confusion"] == before["confusion"] == [[5, 1], [4, 2]]
-    assert whole["parts"]["2023"]["score"] == 25 and whole["parts"]["2023"]["se"] == 100
-    assert before == whole | {"parts": {k: v for k, v in whole["parts"].items() if k != "2023"}}
-    assert score(part == "2023")["score"] == 25 and "parts" not in score(part == "2023")
+    assert whole["confusion"] == without["confusion"] == [[5, 1], [4, 2]]
+    apart = whole["subsets"].pop("test2023")
+    assert (apart["score"], apart["se"]) == (25, 100) and whole == without
+    alone = score(subset == "test2023")
+    assert alone["score"] == 25 and "subsets" not in alone
 
 
-def test_result_json_alone_marks_completion(record):
-    assert runs_folder.find(WANTED) == record
-    (record / "result.json").unlink()
-    assert runs_folder.find(WANTED) is None
-
-
-def test_published_records_are_found_like_local_ones_and_verify(record):
-    (copy,) = runs_folder.publish([record])
-    assert {p.name for p in copy.iterdir()} == set(runs_folder.RECORD) - {
-        "machine.json",
-        runs_folder.GEOMETRY,
+def test_a_saved_set_is_described_in_the_order_of_its_logits(small_cache):
+    cycles = small_cache.cycles[::-3]
+    label = np.arange(len(small_cache.cycles)) % 4
+    described = scores.describe_set("test", cycles.assign(subset="inter"), label)
+    assert set(described) == {
+        f"test/{key}" for key in ("label", "cycle", "patient", "device", "subset")
     }
+    assert (described["test/label"] == label[cycles.index]).all()
+    row = cycles.iloc[0]
+    assert described["test/cycle"][0] == f"{row.recording}:{row.cycle}"
+    assert set(scores.read_subset(described, "test")) == {"inter"}
+    assert set(scores.describe_set("test", cycles, label)["test/subset"]) == {""}
+
+
+def test_result_json_alone_marks_a_complete_record(record, published):
+    assert {path.name for path in record.iterdir()} == RECORD
+    assert runs_folder.find_run(SPEC) == record
+    (record / "result.json").unlink()
+    assert runs_folder.find_run(SPEC) == published
+    (published / "result.json").unlink()
+    assert runs_folder.find_run(SPEC) is None
+
+
+def test_a_run_is_found_without_its_inputs(published, record):
     shutil.rmtree(record)
-    assert runs_folder.find(WANTED) == copy
-    assert runs_folder.find_published(EXPERIMENT, 1, None) == copy
-    assert runs_folder.find_published(EXPERIMENT, 1, "other data") is None
-    assert runs_folder.find_published(EXPERIMENT, 2, None) is None
-    assert runs_folder.verify() == []
+    for data, weights in ((None, None), ("data", None), (None, "weights")):
+        assert runs_folder.find_run(RunSpec(EXPERIMENT, 1, data, weights)) == published
+    others = [
+        RunSpec(EXPERIMENT, 1, "other data", None),
+        RunSpec(EXPERIMENT, 1, None, "other weights"),
+        RunSpec(EXPERIMENT, 2, None, None),
+        RunSpec(override(EXPERIMENT, lr=1.0), 1, None, None),
+    ]
+    assert [runs_folder.find_run(spec) for spec in others] == [None] * 4
+    started = files.read_json(published / "experiment.json")
+    started["experiment"]["setting_of_another_version"] = 1
+    files.write_json(published / "experiment.json", started)
+    assert runs_folder.find_run(RunSpec(EXPERIMENT, 1, None, None)) is None
 
 
-@pytest.mark.parametrize("what", ["number", "prediction", "setting"])
-def test_verify_finds_every_kind_of_difference(record, what):
-    (copy,) = runs_folder.publish([record])
-    if what == "number":
-        result = files.read_json(copy / "result.json")
+def test_a_run_starts_from_the_weights_of_another(record):
+    child = RunSpec(EXPERIMENT, 1, "data", runs_folder.weights_fingerprint(SPEC))
+    folder = runs_folder.start_run(child, {}, "ast/ce")
+    assert runs_folder.read_spec(folder) == child and runs_folder.initial_weights(record) is None
+    with pytest.raises(UserError, match="has no weights.safetensors here"):
+        runs_folder.initial_weights(folder)
+    (record / runs_folder.WEIGHTS).touch()
+    assert runs_folder.initial_weights(folder) == record / runs_folder.WEIGHTS
+
+
+@pytest.mark.parametrize("changed", ["nothing", "number", "prediction", "setting"])
+def test_verify_finds_every_kind_of_difference(published, changed):
+    if changed == "number":
+        result = files.read_json(published / "result.json")
         result["selections"]["last"]["test"]["score"] += 0.01
-        files.write_json(copy / "result.json", result)
-    elif what == "prediction":
-        changed = arrays()
-        changed["last/test/logits"][0] = [0, 9, 0, 0]
-        np.savez_compressed(copy / "predictions.npz", **changed)
-    else:
-        settings = files.read_json(copy / "experiment.json")
-        settings["experiment"]["lr"] = 1.0
-        files.write_json(copy / "experiment.json", settings)
-    runs_folder.read.cache_clear()
-    (difference,) = runs_folder.verify()
-    assert copy.name in difference
+        files.write_json(published / "result.json", result)
+    elif changed == "prediction":
+        saved = arrays()
+        saved["last/test/logits"][0] = [0, 9, 0, 0]
+        np.savez_compressed(published / "predictions.npz", **saved)
+    elif changed == "setting":
+        started = files.read_json(published / "experiment.json")
+        started["experiment"]["lr"] = 1.0
+        files.write_json(published / "experiment.json", started)
+    differences = runs_folder.verify_records()
+    assert len(differences) == (changed != "nothing")
+    assert all(published.name in line for line in differences)
 
 
-@pytest.mark.parametrize("name", ["experiment.json", "result.json"])
-def test_corrupt_json_is_named(record, name):
+@pytest.mark.parametrize("name", ["experiment.json", "result.json", "predictions.npz"])
+def test_a_corrupt_file_is_named(record, name):
     (record / name).write_text('{"half": ')
-    runs_folder.read.cache_clear()
-    with pytest.raises(UserError, match=f"{name}: not valid JSON"):
-        runs_folder.read(record)
-
-
-def test_corrupt_predictions_are_named(record):
-    (record / "predictions.npz").write_bytes(b"PK not a zip")
-    with pytest.raises(UserError, match="predictions.npz: cannot be read"):
-        runs_folder.predictions(record)
+    read = runs_folder.read_predictions if name.endswith("npz") else runs_folder.read_record
+    with pytest.raises(UserError, match=f"{name}: (not valid JSON|cannot be read)"):
+        read(record)
 
 
 def test_progress_is_written_at_most_once_a_second(tmp_path):
-    bar = runs_folder.Progress(tmp_path, epoch=2, steps=10)
-    bar.step(5)
-    bar.step(6)
+    progress = runs_folder.Progress(tmp_path, epoch=2, steps=10)
+    progress.step(5)
+    progress.step(6)
     assert json.loads((tmp_path / "progress.json").read_text()) == {"epochs": 1.5}

@@ -1,121 +1,126 @@
-"""What kept predictions say, on small run folders written by hand."""
+"""Intervals, differences and matrices of saved predictions, on small run folders."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from lib.papers.table_row import TableRow
+from sklearn.metrics import confusion_matrix
 
 from lib import files
+from lib.config import Experiment
 from lib.errors import UserError
 from lib.evaluation import bootstrap
-from lib.row import Row
 from lib.runs import predictions
 
 LABEL = np.array([0, 1, 2, 3, 0, 1] * 8)
 PATIENT = np.repeat(list("abcdefgh"), 6)
+CYCLE = np.arange(48).astype(str)
 
 
-def _run(folder, predicted, cycle=None):
-    folder.mkdir()
-    arrays = {
-        "test/label": LABEL,
-        "test/patient": PATIENT,
-        "test/device": np.full(len(LABEL), "Meditron"),
-        "test/cycle": np.arange(len(LABEL)).astype(str) if cycle is None else cycle,
-        "test/test/logits": np.eye(4, dtype=np.float32)[predicted],
-        "last/test/logits": np.eye(4, dtype=np.float32)[LABEL],
+def write_run(folder, predicted, cycle=CYCLE):
+    """A run that was tested on one set and on a second one, where it is always right."""
+    logits = np.eye(4, dtype=np.float32)
+    saved = {
+        "test/test/logits": logits[predicted],
+        "last/test/logits": logits[LABEL],
+        "test/sprsound/logits": logits[LABEL],
+        "test/validation/logits": logits[predicted[:6]],
     }
-    np.savez(folder / "predictions.npz", **arrays)
-    files.write_json(folder / "experiment.json", {"experiment": {"task": "icbhi4"}})
+    for name, n in (("test", 48), ("sprsound", 48), ("validation", 6)):
+        clips = {"label": LABEL, "patient": PATIENT, "device": np.full(48, "Meditron")}
+        clips |= {"cycle": cycle} | ({"subset": np.full(48, "inter")} if name == "sprsound" else {})
+        saved |= {f"{name}/{key}": value[:n] for key, value in clips.items()}
+    folder.mkdir()
+    np.savez(folder / "predictions.npz", **saved)
+    known = {"data": {"fingerprint": ""}, "weights": {"fingerprint": ""}, "seed": 1}
+    files.write_json(folder / "experiment.json", {"experiment": asdict(Experiment("a")), **known})
     return str(folder)
 
 
 @pytest.fixture
-def study(tmp_path):
-    """Results of two experiments: "a" with two seeds, "b" with one; and what they answered."""
+def example(tmp_path):
+    """Results of two experiments, "a" with two seeds and "b" with one, and their predictions."""
     rng = np.random.default_rng(0)
-    given = [np.where(rng.random(48) < p, LABEL, rng.integers(0, 4, 48)) for p in (0.8, 0.5, 0.2)]
-    paths = [_run(tmp_path / f"{i}", predicted) for i, predicted in enumerate(given)]
+    made = [np.where(rng.random(48) < p, LABEL, rng.integers(0, 4, 48)) for p in (0.8, 0.5, 0.2)]
+    paths = [write_run(tmp_path / f"{i}", predicted) for i, predicted in enumerate(made)]
     rows = [("a", 2, paths[1]), ("a", 1, paths[0]), ("b", 1, paths[2])]
     results = pd.DataFrame(rows, columns=["experiment", "seed", "path"])
-    return results.assign(selection="test", status="done", score=50.0), given
+    return results.assign(selection="test", status="done", score=50.0), made
 
 
-def test_seeds_stand_in_order(study):
-    results, given = study
-    found = predictions.of(results, "a")
-    assert (found.predicted == np.stack(given[:2])).all()
-    assert (found.label == LABEL).all() and (found.patient == PATIENT).all()
+def test_predictions_of_seeds_selections_and_sets(example):
+    results, made = example
+    loaded = predictions.load_predictions(results, "a")
+    assert loaded.seeds == (1, 2) and (loaded.predicted == np.stack(made[:2])).all()
+    assert (loaded.label == LABEL).all() and (loaded.patient == PATIENT).all()
+    last = predictions.load_predictions(results.assign(selection="last"), "a", "last")
+    other = predictions.load_predictions(results, "a", test_set="sprsound")
+    assert (last.predicted == LABEL).all() and (other.predicted == LABEL).all()
+    assert set(last.subset) == {""} and set(other.subset) == {"inter"}
+    validation = predictions.load_predictions(results, "a", test_set="validation")
+    assert validation.predicted.tolist() == [[*made[0][:6], *made[1][:6]]]
+    assert validation.seeds == (0,) and validation.cycle.tolist() == 2 * CYCLE[:6].tolist()
 
 
-def test_selections_have_their_own_answers(study):
-    results, _ = study
-    last = predictions.of(results.assign(selection="last"), "a", "last")
-    assert (last.predicted == LABEL).all()
+@pytest.mark.parametrize(
+    ("changes", "name", "test_set"),
+    [({"status": "not run"}, "a", "test"), ({}, "c", "test"), ({}, None, "test"), ({}, "a", "x")],
+)
+def test_no_finished_run_gives_no_predictions(example, changes, name, test_set):
+    results = example[0].assign(**changes)
+    assert predictions.load_predictions(results, name, test_set=test_set) is None
 
 
-def test_no_finished_run_no_answers(study):
-    results, _ = study
-    assert predictions.of(results.assign(status="not run"), "a") is None
-    assert predictions.of(results, "c") is None
-
-
-def test_runs_on_other_clips_are_named(study, tmp_path):
-    results, given = study
-    path = _run(tmp_path / "other", given[0], np.arange(48)[::-1].astype(str))
+def test_runs_on_other_clips_are_named(example, tmp_path):
+    results, made = example
+    path = write_run(tmp_path / "other", made[0], CYCLE[::-1])
     results.loc[0, "path"] = path
-    with pytest.raises(UserError, match="other clips"):
-        predictions.of(results, "a")
+    with pytest.raises(UserError, match="other: predicted other clips than .*0; delete one"):
+        predictions.load_predictions(results, "a")
+    a, b = (predictions.load_predictions(results.iloc[[0, 2]], name) for name in "ab")
     with pytest.raises(UserError, match="same test clips"):
-        predictions.difference(predictions.of(results.iloc[:1], "a"), predictions.of(results, "b"))
+        predictions.paired_difference(a, b)
 
 
-def test_interval_and_difference_draw_patients(study):
-    results, given = study
-    a, b = predictions.of(results, "a"), predictions.of(results, "b")
-    expected = bootstrap.patient_bootstrap(LABEL, np.stack(given[:2]), PATIENT)
-    assert predictions.interval(a, "score_binary") == expected["score_binary"]
-    (both,) = set(a.seeds) & set(b.seeds)  # seed by seed: a has one more
-    pair = bootstrap.paired_bootstrap(LABEL, a.predicted[a.seeds.index(both)], given[2], PATIENT)
-    assert predictions.difference(a, b) == pair and predictions.comparable(a, b)
+def test_intervals_and_differences_are_over_patients(example):
+    results, made = example
+    a, b = (predictions.load_predictions(results, name) for name in "ab")
+    expected = bootstrap.patient_bootstrap(LABEL, np.stack(made[:2]), PATIENT)
+    assert predictions.score_interval(a, "score_binary") == expected["score_binary"]
+    pair = bootstrap.paired_bootstrap(LABEL, made[0], made[2], PATIENT)  # seed 1: a has one more
+    assert predictions.paired_difference(a, b) == pair and predictions.can_compare(a, b)
     other = replace(b, seeds=(9,))
-    assert not predictions.comparable(a, other) and not predictions.comparable(a, None)
+    assert not predictions.can_compare(a, other) and not predictions.can_compare(a, None)
     with pytest.raises(UserError, match="same seeds"):
-        predictions.difference(a, other)
+        predictions.paired_difference(a, other)
 
 
-def test_confusions_sum_over_seeds(study):
-    results, given = study
-    expected = np.zeros((4, 4), dtype=int)
-    for predicted in given[:2]:
-        for truth, answer in zip(LABEL, predicted, strict=True):
-            expected[truth, answer] += 1
-    assert (predictions.confusions(predictions.of(results, "a")) == expected).all()
-
-
-def test_confusions_and_intervals_leave_the_final_test_out(study):
-    results, _ = study
-    found = predictions.of(results, "a")
-    named = replace(found, part=np.where(PATIENT == "h", "2023", np.where(LABEL, "inter", "intra")))
-    kept = PATIENT != "h"
-    names = ("label", "patient", "device", "cycle", "part")
-    fewer = {name: getattr(named, name)[kept] for name in names}
-    fewer = replace(named, predicted=named.predicted[:, kept], **fewer)
-    assert (predictions.confusions(named) == predictions.confusions(fewer)).all()
-    assert predictions.confusions(named).sum() == 2 * kept.sum()
-    assert predictions.interval(named, "sp") == predictions.interval(fewer, "sp")
+def test_confusions_and_intervals_leave_test2023_out(example):
+    results, made = example
+    loaded = predictions.load_predictions(results, "a")
+    expected = sum(confusion_matrix(LABEL, predicted) for predicted in made[:2])
+    assert (predictions.confusion_of(loaded) == expected).all()
+    names = np.where(PATIENT == "h", "test2023", np.where(LABEL, "inter", "intra"))
+    subsets = replace(loaded, subset=names)
+    scored = subsets.of_clips(PATIENT != "h")
+    assert scored.predicted.shape == (2, 42) and "h" not in scored.patient
+    assert (predictions.confusion_of(subsets) == predictions.confusion_of(scored)).all()
+    assert predictions.confusion_of(subsets).sum() == 2 * 42
+    assert predictions.score_interval(subsets, "sp") == predictions.score_interval(scored, "sp")
 
 
 def test_sweep_points_hold_the_chosen_value_once_per_seed():
+    names = {"cl/tau=0.02": ("tau", "0.02"), "cl": ("tau", "0.06"), "cl ": ("alpha", "1")}
     rows = [
-        Row("f2/tau=0.02", {"parameter": "tau", "value": "0.02"}, "cl/tau=0.02"),
-        Row("f2/tau=0.06", {"parameter": "tau", "value": "0.06"}, "cl"),
-        Row("f2/alpha=1", {"parameter": "alpha", "value": "1"}, "cl"),
-    ]
+        TableRow(f"f2/{name}", dict(zip(("parameter", "value"), label, strict=True)),
+                 Experiment(name.strip()))
+        for name, label in names.items()
+    ]  # fmt: skip
     runs = [("cl", 1, 60.0), ("cl", 2, 61.0), ("cl/tau=0.02", 1, 55.0)]
     results = pd.DataFrame(runs, columns=["experiment", "seed", "score"])
-    points = predictions.sweep(rows, results.assign(selection="test", status="done"), "cl")
+    points = predictions.sweep_points(rows, results.assign(selection="test", status="done"), "cl")
     assert points.values.tolist() == [
         ["tau", "0.02", False, 1, 55.0],
         ["tau", "0.06", True, 1, 60.0],
