@@ -64,7 +64,7 @@ def prepare(e: Experiment, cache: Path) -> trainer.Run:
     """Return a training run of the library on a feature cache, before its first step."""
     opened = open_cache(cache)
     folder = Path(tempfile.mkdtemp(dir=cache.parent))
-    run = trainer._prepare(e, 1, opened, opened.features.shape[1], folder)
+    run = trainer.prepare_run(e, 1, opened, opened.features.shape[1], folder)
     run.model.train()
     return run
 
@@ -72,7 +72,7 @@ def prepare(e: Experiment, cache: Path) -> trainer.Run:
 def sampled_steps(run: trainer.Run) -> Iterator[dict]:
     """Yield what is random in each step, sampled an epoch ahead as in training, without end."""
     for epoch in itertools.count(1):
-        sampled = trainer._draw(run, epoch)
+        sampled = trainer.sample_epoch(run, epoch)
         for step in range(len(sampled["rows"])):
             yield tree_map(lambda values, step=step: values[step], sampled)
 
@@ -81,7 +81,7 @@ def training_steps(e: Experiment, cache: Path) -> Work:
     """Return a function that takes one training step of the library."""
     run = prepare(e, cache)
     steps = sampled_steps(run)
-    return lambda: trainer._step(run, next(steps))
+    return lambda: trainer.training_step(run, next(steps))
 
 
 def scoring(e: Experiment, cache: Path, batch: int, clips: int) -> Work:
@@ -91,7 +91,7 @@ def scoring(e: Experiment, cache: Path, batch: int, clips: int) -> Work:
 
     def score() -> None:
         trainer.EVALUATION_BATCH = dict.fromkeys(trainer.EVALUATION_BATCH, batch)
-        trainer._evaluate(run, "test")
+        trainer.predict(run, "test")
 
     return score
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks import common
 from benchmarks.common import Variant, Work, compare, experiment, random_cache
-from lib import registry
+from lib import papers
 from lib.analysis import streaming
 
 STREAMS = {"CNN": "cnn2/mixup@1-2-windows", "ResNet 18": "resnet18_supcon/mixup@1-2-windows"}
@@ -44,7 +44,7 @@ def stream(folder: Path, rounds: int) -> list[dict]:
     rows = []
     for name, row in STREAMS.items():
         measured = streaming.measure_stream(
-            _noise(), streaming.untrained_classifier(registry.get(row))
+            _noise(), streaming.untrained_classifier(papers.get_experiment(row))
         )
         note = f"real-time factor {measured['real_time_factor']:.4f}; "
         note += f"95% of windows within {1000 * measured['seconds_95']:.1f} ms"
@@ -55,7 +55,7 @@ def stream(folder: Path, rounds: int) -> list[dict]:
 
 def windows(row: str) -> Work:
     """Return a function that classifies all windows of the noise."""
-    classify = streaming.untrained_classifier(registry.get(row))
+    classify = streaming.untrained_classifier(papers.get_experiment(row))
     return lambda: list(streaming.stream(_noise(), classify))
 
 

@@ -45,9 +45,9 @@ def error_row(e: Experiment, cache: Path) -> dict:
     """Row: relative error of a step's loss and gradients against float64 on the CPU."""
     run = prepare(e, cache)
     sampled = next(common.sampled_steps(run))
-    batch = trainer._seen(run, sampled)
+    batch = trainer.augmented_batch(run, sampled)
     exact = copy.deepcopy(run.model).cpu().double()
-    method = methods.build(e, exact, run.clips.shape, None)
+    method = methods.build_method(e, exact, run.clips.shape, None)
     with trainer._autocast(run):
         loss, _ = run.method.loss(run.model, batch, sampled)
     found = _loss_and_gradients(loss, run.model)
@@ -75,11 +75,11 @@ def waiting_row(e: Experiment, cache: Path) -> dict:
     run = prepare(e, cache)
     steps = common.sampled_steps(run)
     sampled = [next(steps) for _ in range(4)]
-    trainer._step(run, sampled[0])  # compiles, and creates the optimiser's state
+    trainer.training_step(run, sampled[0])  # compiles, and creates the optimiser's state
     if torch.cuda.is_available():
         torch.cuda.set_sync_debug_mode("error")
     for one in sampled[1:]:
-        trainer._step(run, one)
+        trainer.training_step(run, one)
     if torch.cuda.is_available():
         torch.cuda.set_sync_debug_mode("default")
     note = "right" if torch.cuda.is_available() else "dry run: not watched"

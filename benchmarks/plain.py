@@ -23,7 +23,7 @@ from lib.data.icbhi import CLASSES
 from lib.features.cache import open_cache
 from lib.models import ast
 from lib.training import augment, losses
-from lib.training.augment import INPUT_PATCH, Mix
+from lib.training.augment import INPUT_PATCH, PatchMix
 
 Batch = tuple[Tensor, Tensor]  # clips (B, frames, mels) and labels (B,)
 
@@ -37,7 +37,7 @@ def plain_model(model: nn.Module) -> nn.Module:
     return model
 
 
-def features(model: nn.Module, x: Tensor, mix: Mix | None = None) -> Tensor:
+def features(model: nn.Module, x: Tensor, mix: PatchMix | None = None) -> Tensor:
     """z (B, width) of clips (B, frames, mels), from the picture on; AST's patches may be mixed."""
     if mix is None:
         return model.features(x)
@@ -52,7 +52,7 @@ def features(model: nn.Module, x: Tensor, mix: Mix | None = None) -> Tensor:
 
 
 def loss(
-    model: nn.Module, batch: Batch, mix: Mix | None, e: Experiment, weight: Tensor | None
+    model: nn.Module, batch: Batch, mix: PatchMix | None, e: Experiment, weight: Tensor | None
 ) -> Tensor:
     """The loss of a step: cross-entropy, and with Patch-Mix CL L_CE + alpha L_CL."""
     x, y = batch
@@ -64,7 +64,7 @@ def loss(
     return loss_ce + e.alpha * contrastive(h_mix, z.detach(), mix, e.tau)
 
 
-def _mixed(model: nn.Module, x: Tensor, mix: Mix, mix_at: str) -> Tensor:
+def _mixed(model: nn.Module, x: Tensor, mix: PatchMix, mix_at: str) -> Tensor:
     """z (B, D) of mixed clips, in a pass of its own."""
     if mix_at == "tokens":
         return features(model, x, mix)
@@ -76,7 +76,7 @@ def _mixed(model: nn.Module, x: Tensor, mix: Mix, mix_at: str) -> Tensor:
     return features(model, mixed)
 
 
-def contrastive(h_mix: Tensor, z: Tensor, mix: Mix, tau: float) -> Tensor:
+def contrastive(h_mix: Tensor, z: Tensor, mix: PatchMix, tau: float) -> Tensor:
     """Eq. 2 of Bae et al. 2023, all negatives: mean of lse_i - lam s_ii - (1 - lam) s_im."""
     h_mix, z = (
         F.normalize(v if v.dtype == torch.float64 else v.float(), dim=1) for v in (h_mix, z)
@@ -127,7 +127,7 @@ class Clips(torch.utils.data.Dataset):
         x = (x - meta["mean"]) / (2 * meta["std"])
         rng = np.random.default_rng(int(torch.randint(2**31, ()).item()))
         widths = e.spec_augment, e.frequency_mask, e.time_mask
-        masks = augment.draw_spans(rng, 1, self.shape, *widths)
+        masks = augment.sample_spec_augment(rng, 1, self.shape, *widths)
         return augment.spec_augment(x[None], masks)[0], int(self.labels[i])
 
 
@@ -139,7 +139,7 @@ def training_steps(experiment: Experiment, cache: Path, device: str = "cpu") -> 
     """
     clips, cuda = Clips(cache, experiment), device == "cuda"
     torch.manual_seed(1)
-    model = models.build(experiment, *clips.shape)
+    model = models.build_model(experiment, *clips.shape)
     models.add_projector(model, experiment)
     model = plain_model(model).to(device).train()
     half = experiment.precision == "fp16"
@@ -162,8 +162,10 @@ def training_steps(experiment: Experiment, cache: Path, device: str = "cpu") -> 
         batch = tuple(value.to(device, non_blocking=True) for value in next(batches))
         mix = None
         if experiment.method != "ce":
-            mix = augment.draw_mix(rng, len(batch[0]), grid, experiment.mix, experiment.beta)
-            mix = Mix(*(value.to(device) for value in mix))
+            mix = augment.sample_patch_mix(
+                rng, len(batch[0]), grid, experiment.mix, experiment.beta
+            )
+            mix = PatchMix(*(value.to(device) for value in mix))
 
         def compute() -> Tensor:
             with torch.autocast(device, torch.float16, enabled=half):

@@ -37,7 +37,7 @@ def two_models(model, size, method):
     """
     e = common.experiment(model, size, method, batch_size=BATCH, class_weights=True, lr=1e-3)
     torch.manual_seed(0)
-    ours = models.build(e, FRAMES, MELS)
+    ours = models.build_model(e, FRAMES, MELS)
     models.add_projector(ours, e)
     for name, p in ours.named_parameters():
         if "token" in name or "pos_embed" in name:
@@ -61,7 +61,7 @@ def test_a_plain_step_has_our_loss_and_gradients(model, method):
         for each in (ours, reference):
             each.classifier[2].p = 0.0
     weight = torch.tensor([0.1, 0.2, 0.3, 0.4]).double()
-    our_method = methods.build(e, ours, (FRAMES, MELS), weight)
+    our_method = methods.build_method(e, ours, (FRAMES, MELS), weight)
     batch, sampled = sample(our_method, np.random.default_rng(1))
     loss, _ = our_method.loss(ours, batch, sampled)
     expected = plain.loss(reference, batch, sampled.get("mix"), e, weight)
@@ -79,7 +79,7 @@ def test_a_plain_step_has_our_loss_and_gradients(model, method):
 def test_four_plain_steps_and_averages_are_ours(method):
     e, ours, reference = two_models("ast", "nano", method)
     start = copy.deepcopy(ours.state_dict())
-    our_method = methods.build(e, ours, (FRAMES, MELS), None)
+    our_method = methods.build_method(e, ours, (FRAMES, MELS), None)
     our_adam = optim.adam(ours, e.lr, e.weight_decay, e.moving_average)
     plain_adam = torch.optim.Adam(reference.parameters(), e.lr, weight_decay=e.weight_decay)
     unscaled = torch.amp.GradScaler("cpu", enabled=False)

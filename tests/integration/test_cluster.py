@@ -13,9 +13,10 @@ import pytest
 from ray.cluster_utils import Cluster as Nodes
 from small_runs import BASE, write_cache
 
-from lib import data, paths, registry, rows
+from lib import data, papers, paths
 from lib.config import override
 from lib.errors import UserError
+from lib.papers import table_row
 from lib.runs import execute, local, plan, ray
 
 EPOCHS = 60
@@ -27,9 +28,9 @@ def table(small_cache, tmp_path, monkeypatch):
     folder = write_cache(tmp_path / "given", small_cache, name=plan.MEL_STORE)
     monkeypatch.setenv("STORE", str(folder))
     experiments = [override(BASE, name=f"small/{n}", lr=n * 1e-4, epochs=EPOCHS) for n in (1, 2)]
-    monkeypatch.setattr(registry, "EXPERIMENTS", {e.name: e for e in experiments})
+    monkeypatch.setattr(papers, "EXPERIMENTS", {e.name: e for e in experiments})
     monkeypatch.setattr(
-        rows, "TABLES", {"small": [rows.Row(e.name, {}, e.name) for e in experiments]}
+        papers, "GROUPS", {"small": [table_row.TableRow(e.name, {}, e.name) for e in experiments]}
     )
     source = data.Source("icbhi", tmp_path, "synthetic", "")
     monkeypatch.setattr(data, "synthetic_source", lambda: source)

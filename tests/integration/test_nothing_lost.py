@@ -19,7 +19,7 @@ from bs4 import BeautifulSoup
 from small_notebooks import CARD, write
 from small_runs import BASE, write_cache
 
-from lib import data, files, paths, registry, rows
+from lib import data, files, papers, paths, rows
 from lib.config import override
 from lib.data import synthetic
 from lib.errors import UserError
@@ -27,6 +27,7 @@ from lib.evaluation import scores
 from lib.features import cache_build
 from lib.features.cache import cache_for
 from lib.features.frontends import Fbank
+from lib.papers import table_row
 from lib.reports import build, format, metadata
 from lib.runs import execute, plan
 from lib.runs import folder as runs_folder
@@ -53,9 +54,9 @@ def small(given, tmp_path, monkeypatch):
     monkeypatch.setattr(data, "synthetic_source", lambda: source)
 
     def choose(*experiments):
-        monkeypatch.setattr(registry, "EXPERIMENTS", {e.name: e for e in experiments})
-        made = [rows.Row(e.name, {"row": e.name}, e.name) for e in experiments]
-        monkeypatch.setattr(rows, "TABLES", {"small": made})
+        monkeypatch.setattr(papers, "EXPERIMENTS", {e.name: e for e in experiments})
+        made = [table_row.TableRow(e.name, {"row": e.name}, e.name) for e in experiments]
+        monkeypatch.setattr(papers, "GROUPS", {"small": made})
         plan.open_study.cache_clear()
 
     yield choose

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
-from lib import paths, rows
+from lib import papers, paths
 
-PAGES = ["00", "01", "02", *rows.NOTEBOOKS]  # all but the benchmarks, which no run makes
+PAGES = ["00", "01", "02", *papers.NOTEBOOKS]  # all but the benchmarks, which no run makes
 
 
 def command(folder: Path, *words: str) -> subprocess.CompletedProcess:
