@@ -178,7 +178,7 @@ def untrained_classifier(experiment: Experiment) -> WindowClassifier:
             f"this is {experiment.normalise} and {experiment.method}"
         )
     classes = len(tasks.get_task(experiment.task).classes)
-    model = models.build(experiment, clip_frames(experiment), frontend.n_mfcc, classes)
+    model = models.build_model(experiment, clip_frames(experiment), frontend.n_mfcc, classes)
     return WindowClassifier(experiment, model.eval())
 
 

@@ -125,21 +125,21 @@ def test_a_pixel_is_the_mean_of_its_patches(stride):
             assert spectrogram[frame, mel].item() == pytest.approx(expected, rel=1e-5, nan_ok=True)
 
 
-METHODS = {"plain": "ast_geo/wrs", "SAM": "ast_geo/wrs_sam"}
+SETTINGS = {"pad_frames": 64, "patch": 16, "stride": 16}
+METHODS = {name: Experiment(name, **SETTINGS) for name in ("plain", "SAM")}
 
 
 @pytest.fixture
-def results(small_store, monkeypatch):
+def results(small_cache, monkeypatch):
     """Two runs that saved attention to a cycle of 40 frames, padded to 64: 2 x 4 patches."""
     monkeypatch.setattr(attention, "clip_frames", lambda experiment: 40)
     rows = []
-    for name in METHODS.values():
-        settings = {"pad_frames": 64, "patch": 16, "stride": 16}
-        run = folder.start_run(RunSpec(Experiment(name, **settings), 1, "f", ""), {"name": "x"}, "")
+    for name, experiment in METHODS.items():
+        run = folder.start_run(RunSpec(experiment, 1, "f", ""), {"name": "x"}, "")
         rollout = np.zeros((1, 2, 4))
         rollout[0, 1, 3] = 1  # high mels, at the end: nothing but zeros
         arrays = {
-            "attention/cycle": cycle_ids(small_store.cycles)[-2:-1],
+            "attention/cycle": cycle_ids(small_cache.cycles)[-2:-1],
             "attention/last": np.full((1, 2, 4), 1 / 8),
             "attention/rollout": rollout,
         }
@@ -149,11 +149,11 @@ def results(small_store, monkeypatch):
     return pd.DataFrame(rows)
 
 
-def test_maps_lie_over_the_spectrogram_and_its_padding(results, small_store):
-    (example,) = attention.load_examples(results, METHODS, small_store)
+def test_maps_lie_over_the_spectrogram_and_its_padding(results, small_cache):
+    (example,) = attention.load_examples(results, METHODS, small_cache)
     assert example.label == "wheeze" and example.cycle.endswith(":2")
     assert example.spectrogram.shape == (64, 32) and example.frames == 40
-    np.testing.assert_array_equal(example.spectrogram[:40], small_store.features[-2])
+    np.testing.assert_array_equal(example.spectrogram[:40], small_cache.features[-2])
     assert not example.spectrogram[40:].any()
     assert list(example.maps) == ["plain: last", "plain: rollout", "SAM: last", "SAM: rollout"]
     rollout = example.maps["SAM: rollout"]
@@ -165,10 +165,10 @@ def test_shares_of_attention_on_padding(results):
     assert table.iloc[0].tolist() == ["plain", "25.0", "25.0", "100.0"]  # of 0 16 32 48: 48 >= 40
 
 
-def test_without_saved_attention_or_features_there_is_no_example(results, small_store):
+def test_without_saved_attention_or_features_there_is_no_example(results, small_cache):
     assert attention.load_examples(results, METHODS, None) == []
     nothing = results.assign(path=None)
-    assert attention.load_examples(nothing, METHODS, small_store) == []
+    assert attention.load_examples(nothing, METHODS, small_cache) == []
     assert attention.attention_on_padding(nothing, METHODS).empty
 
 

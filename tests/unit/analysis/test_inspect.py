@@ -22,7 +22,7 @@ def few(monkeypatch):
         monkeypatch.setattr(inspect, name, value)
 
 
-def test_a_run_saves_its_analyses_and_its_numbers_stay_the_same(small_store, tmp_path):
+def test_a_run_saves_its_analyses_and_its_numbers_stay_the_same(small_cache, tmp_path):
     runs = {}
     saving = {"save_landscape": True, "save_frequency_response": True}
     for name, settings in {"plain": {}, "saved": saving}.items():
@@ -30,7 +30,7 @@ def test_a_run_saves_its_analyses_and_its_numbers_stay_the_same(small_store, tmp
         files.write_json(runs[name] / "experiment.json", {"seed": 1})
         experiment = override(SMALL, **settings)
         hook = {"on_train_end": inspect.inspect_model}
-        trainer.fit(experiment, 1, small_store, 40, runs[name], **hook)
+        trainer.fit(experiment, 1, small_cache, 40, runs[name], **hook)
     assert inspect.read_analysis(runs["plain"]) == {}
     for name in ("history.csv", "result.json"):
         assert (runs["plain"] / name).read_bytes() == (runs["saved"] / name).read_bytes()
@@ -50,40 +50,40 @@ def test_a_run_saves_its_analyses_and_its_numbers_stay_the_same(small_store, tmp
 
 
 @pytest.fixture
-def trained(small_store):
+def trained(small_cache):
     """A model in training mode, the small cache as a dataset, and its labels."""
     torch.manual_seed(0)
     labels = np.tile(np.arange(4), 12)
-    clips = dataset.load_dataset(small_store, labels, 40, "dataset", torch.device("cpu"))
-    return models.build(SMALL, 40, 32).train(), clips, labels
+    clips = dataset.load_dataset(small_cache, labels, 40, "dataset", torch.device("cpu"))
+    return models.build_model(SMALL, 40, 32).train(), clips, labels
 
 
-def inputs(small_store, rows):
-    return torch.from_numpy(small_store.features[rows].astype(np.float32)) / 2  # mean 0, std 1
+def inputs(small_cache, rows):
+    return torch.from_numpy(small_cache.features[rows].astype(np.float32)) / 2  # mean 0, std 1
 
 
-def test_the_loss_is_that_of_the_same_training_clips_in_eval_mode(small_store, trained):
+def test_the_loss_is_that_of_the_same_training_clips_in_eval_mode(small_cache, trained):
     model, clips, labels = trained
     splits = {"train": np.arange(32), "test": np.arange(32, 48)}
     experiment = override(SMALL, save_landscape=True)
-    saved = inspect.inspect_model(model, clips, small_store.cycles, splits, experiment)
+    saved = inspect.inspect_model(model, clips, small_cache.cycles, splits, experiment)
     rows = np.sort(np.random.default_rng(0).permutation(32)[:6])
     with torch.no_grad():
-        logits = model.eval()(inputs(small_store, rows))
+        logits = model.eval()(inputs(small_cache, rows))
     expected = cross_entropy(logits, torch.from_numpy(labels[rows]))
     assert saved["loss"] == pytest.approx(expected.item(), rel=1e-4)
 
 
-def test_responses_are_those_of_the_same_test_clips(small_store, trained):
+def test_responses_are_those_of_the_same_test_clips(small_cache, trained):
     """Park and Kim's curve of a block by NumPy, on test clips sampled alike for every run."""
     model, clips, _ = trained
     experiment = override(SMALL, save_frequency_response=True)
     splits = {"test": np.arange(10, 48)}
-    saved = inspect.inspect_model(model, clips, small_store.cycles, splits, experiment)
+    saved = inspect.inspect_model(model, clips, small_cache.cycles, splits, experiment)
     assert not model.training
     rows = 10 + np.sort(np.random.default_rng(0).permutation(38)[:16])
     with torch.no_grad():
-        tokens = model.embed(inputs(small_store, rows)).flatten(2).transpose(1, 2)
+        tokens = model.embed(inputs(small_cache, rows)).flatten(2).transpose(1, 2)
         special = torch.cat([model.vit.cls_token, model.vit.dist_token], 1).expand(16, -1, -1)
         tokens = model.vit.blocks[0](torch.cat([special, tokens], 1) + model.vit.pos_embed)
     maps = tokens[:, 2:].reshape(16, 4, 5, -1).numpy()  # 4 x 5 patches
