@@ -1,273 +1,315 @@
-"""A study: one profile on the data that is here, and which runs its tables want."""
+"""The plan: which training runs the tables of a profile need, given the data and weights here."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass, field
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from statistics import median
 
-from lib import data, paths, profiles, registry, rows
+from lib import data, papers, paths
 from lib.config import SELECTIONS, Experiment, override
 from lib.errors import UserError
-from lib.features import cache as features_cache
-from lib.features.frontends import Front, FrontEnd, front_end
+from lib.features.cache import FeatureCache, cache_for, open_cache, require_frontend
+from lib.features.frontends import frontend_for
 from lib.models import weights
-from lib.profiles import Profile
-from lib.row import Row
-from lib.runs import folder as runs_folder
+from lib.papers.profiles import Profile, apply_rules, get_profile, seeds_of, skip_reason
+from lib.papers.table_row import TableRow
 from lib.runs import local, ray
-from lib.runs.folder import Wanted
+from lib.runs.folder import RunSpec, failure_reason, find_run, weights_fingerprint
 
-MEL_STORE = "icbhi-mel-pictures"  # the name such a store carries in its meta.json
-HOLD_OUT = 0.2
-LEAN = dict.fromkeys(("save_embeddings", "save_landscape", "save_frequency_response"), False)
+MEL_CACHE = "icbhi-mel-pictures"  # the name that such a feature cache has in its meta.json
+HELD_OUT = 0.2
+UNSAVED = dict.fromkeys(("save_embeddings", "save_landscape", "save_frequency_response"), False)
+LIKE = ("dataset", "frontend", "clip_seconds", "model", "size", "method")  # runs that cost the same
 
 
 @dataclass(frozen=True)
-class Study:
-    """A profile, where the recordings are, and stores that came from elsewhere."""
+class Context:
+    """A profile with its recordings, feature caches made elsewhere, and the output folder."""
 
     profile: Profile
-    source: data.Source
-    given: tuple[features_cache.Store, ...] = ()
-    _stores: dict[tuple, features_cache.Store] = field(default_factory=dict, repr=False)
+    source: data.Source  # ICBHI
+    given: tuple[FeatureCache, ...] = ()
+    _caches: dict[tuple, FeatureCache] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
-        """Names the folder of local reports: profile, data set, how complete."""
+        """Profile, dataset and how complete it is: names the folder of local reports."""
         return f"{self.profile.name}-{self.source.dataset}-{self.source.kind}"
 
     @property
     def folder(self) -> Path:
-        """Where this study's pages, tables and figures go (REPORT_DIR, else local reports)."""
-        given = os.environ.get("REPORT_DIR")
-        return Path(given) if given else paths.reports_root() / "local" / self.name
+        """Where pages, tables and figures go: `OUT`, else reports/local/<name>."""
+        return Path(os.environ.get("OUT") or paths.reports_root() / "local" / self.name)
 
-    def data_name(self, experiment: Experiment) -> dict[str, str]:
-        """What the numbers stand on: a short name for tables and the note for banners."""
-        found = self.store(experiment)
-        return {"name": _name(found), "note": found.meta.get("note", "")}
+    def sprsound(self) -> data.Source:
+        """SPRSound's recordings, or synthetic ones if none are here or none may be used."""
+        return data.synthetic_sprsound_source() if self.profile.synthetic else data.find_sprsound()
 
-    def store(self, experiment: Experiment) -> features_cache.Store | None:
-        """The features an experiment reads; built when needed; None if they can't be had here."""
-        front = front_end(experiment)
-        if experiment.dataset == "icbhi_mel":
-            return next((s for s in self.given if _is_mel(s, front)), None)
-        if experiment.dataset == "sprsound":
-            return self._built(sprsound_source(self.profile), front)
+    def cache(self, experiment: Experiment, dataset: str = "") -> FeatureCache | None:
+        """The features an experiment reads, computed if needed; None if they can't be had here.
+
+        dataset: one of its further test sets, instead of its own dataset.
+        """
+        frontend, dataset = frontend_for(experiment), dataset or experiment.dataset
+        if dataset == "icbhi_mel":
+            return next((one for one in self.given if _is_mel(one, frontend.frames)), None)
+        if dataset == "sprsound":
+            return self._computed(self.sprsound(), frontend)
         self.check_icbhi()
         own = [one for one in self.given if "front_end" in one.meta]
         for one in own:
-            if one.meta["front_end"] == asdict(front):
+            if one.meta["front_end"] == asdict(frontend):
                 return one
         if own:
-            features_cache.require(own[0], front)  # raises: none fits
-        return None if self.source.kind == "none" else self._built(self.source, front)
+            require_frontend(own[0], frontend)  # raises: none fits
+        return None if self.source.kind == "none" else self._computed(self.source, frontend)
 
     def check_icbhi(self) -> None:
-        """Refuse numbers that are to be judged on less than all of ICBHI."""
+        """Raise `UserError` if numbers are to be judged on less than all of ICBHI."""
         if self.profile.verdict:
             data.require_official(self.source, self.profile.name)
 
-    def _built(self, source: data.Source, front: Front) -> features_cache.Store:
-        if (source, front) not in self._stores:
-            self._stores[source, front] = features_cache.store_for(source, front)
-        return self._stores[source, front]
+    def _computed(self, source: data.Source, frontend: object) -> FeatureCache:
+        if (source, frontend) not in self._caches:
+            self._caches[source, frontend] = cache_for(source, frontend)
+        return self._caches[source, frontend]
 
 
 @dataclass(frozen=True)
-class Planned:
-    """One run that a table wants: whose row, which selections it gives, and how it stands."""
+class PlannedRun:
+    """One run that tables need: its selections, its specification, its record if there is one."""
 
-    name: str  # the registry's name of the experiment
-    experiment: Experiment
+    name: str  # of the experiment, as the paper's file has it
+    experiment: Experiment  # with the profile's settings
     seed: int
-    selections: tuple[str, ...]
-    wanted: Wanted | None  # None: can't be made here
+    selections: tuple[str, ...]  # that its rows show; none for a run that others start from
+    spec: RunSpec | None  # None: it can't be trained here
     record: Path | None  # a complete record, local or published
-    reason: str = ""  # why it can't be made
-    parent: Planned | None = None  # the run whose weights this one starts from
+    reason: str = ""  # why it can't be trained
+    pretraining: PlannedRun | None = None  # the run whose weights this one starts from
 
     @property
     def failed(self) -> str:
-        """Why the run failed, or the one that it starts from, or ""."""
-        own = runs_folder.failure(self.wanted) if self.wanted else ""
-        if own or not self.parent or not self.parent.failed:
+        """Why the run failed, or the run that it starts from, or ""."""
+        own = failure_reason(self.spec) if self.spec else ""
+        if own or not self.pretraining or not self.pretraining.failed:
             return own
-        return f"the run {self.parent.name} that it starts from: {self.parent.failed}"
-
-
-def weights_name(experiment: Experiment) -> str:
-    """What the weights were before training, for tables: the initialisation and its file."""
-    if experiment.init_from:
-        return f"the run {experiment.init_from}"
-    if experiment.init == "none":
-        return "none"
-    return f"{experiment.init} ({weights.find(experiment).name})"
-
-
-def sprsound_source(profile: Profile) -> data.Source:
-    """SPRSound's recordings, or the synthetic ones where none are here or none may be used."""
-    return data.synthetic_sprsound_source() if profile.synthetic else data.find_sprsound()
+        return f"the run {self.pretraining.name} that it starts from: {self.pretraining.failed}"
 
 
 @cache
-def open_study(profile: str) -> Study:
-    """The study of a profile on the data named by DATA_ROOT and STORE (see `lib.data.find`)."""
-    chosen = profiles.get(profile)
-    folders = [Path(p) for p in os.environ.get("STORE", "").split(os.pathsep) if p]
-    given = tuple(features_cache.open_store(folder) for folder in folders)
+def open_context(profile: str) -> Context:
+    """The context of a profile, from the environment: DATA_ROOT, FEATURES, SEEDS, OUT.
+
+    Raises `UserError` for a feature cache that no experiment reads.
+    """
+    chosen = get_profile(profile)
+    if os.environ.get("SEEDS"):
+        chosen = replace(chosen, seeds=tuple(range(1, int(os.environ["SEEDS"]) + 1)))
+    folders = [Path(name) for name in os.environ.get("FEATURES", "").split(os.pathsep) if name]
+    given = tuple(map(open_cache, folders))
     for one in given:
-        if "front_end" not in one.meta and _name(one) != MEL_STORE:
+        if "front_end" not in one.meta and cache_name(one) != MEL_CACHE:
             raise UserError(
                 f"{one.path}: no experiment reads it: its meta.json names neither a front_end nor "
-                f"{MEL_STORE}"
+                f"{MEL_CACHE}"
             )
     if chosen.synthetic:
-        return Study(chosen, data.synthetic_source(), given)
-    return Study(chosen, data.find(_stand_in(given)), given)
+        return Context(chosen, data.synthetic_source(), given)
+    return Context(chosen, data.find_icbhi(_stand_in(given)), given)
 
 
-def _stand_in(given: tuple[features_cache.Store, ...]) -> data.Source | None:
-    """What stands for recordings where only stores are given: what the store says of its own."""
+def _stand_in(given: tuple[FeatureCache, ...]) -> data.Source | None:
+    """What stands for ICBHI's recordings if only feature caches are given."""
     for one in given:
         if "front_end" in one.meta:
             kind, note = one.meta.get("kind", "partial"), one.meta.get("note", "")
             return data.Source("icbhi", one.path, kind, note)
     if given:
-        banner = "No ICBHI recordings here: only rows on given feature stores can be run."
+        banner = "No ICBHI recordings here: only rows on given feature caches can be trained."
         return data.Source("icbhi", given[0].path, "none", banner)
     return None
 
 
-def _name(one: features_cache.Store) -> str:
+def cache_name(one: FeatureCache) -> str:
+    """The name of the data in a feature cache, for tables."""
     return one.meta.get("name", one.path.name)
 
 
-def _is_mel(one: features_cache.Store, front: FrontEnd) -> bool:
-    """Whether this is the store of mel pictures; one with shorter clips than wanted: UserError."""
-    if _name(one) != MEL_STORE:
+def _is_mel(one: FeatureCache, frames: int) -> bool:
+    """Whether this is the cache of mel pictures; clips that are too short are a `UserError`."""
+    if cache_name(one) != MEL_CACHE:
         return False
-    if one.features.shape[1] < front.frames:
+    if one.features.shape[1] < frames:
         raise UserError(
-            f"{one.path}: clips of {one.features.shape[1]} frames, but {front.frames} are wanted; "
-            "build it again, longer"
+            f"{one.path}: clips of {one.features.shape[1]} frames, but {frames} are needed; "
+            "build it again with longer clips"
         )
     return True
 
 
-def plan(study: Study, *tables: str) -> list[Planned]:
-    """Every run these tables want, each once, in the tables' order."""
-    found: dict[tuple, Planned] = {}
-    for row in (row for table in tables for row in rows.table(table)):
-        if row.experiment is None:
-            continue
-        for experiment, selections in _variants(study.profile, row):
-            seeds = profiles.seeds(study.profile, registry.get(row.experiment))
+def initial_weights_name(experiment: Experiment) -> str:
+    """The name of the weights before training, for tables."""
+    if experiment.init_from:
+        return f"the run {experiment.init_from}"
+    if experiment.init == "none":
+        return "none"
+    return f"{experiment.init} ({weights.find_file(experiment).name})"
+
+
+def plan_runs(context: Context, *groups: str) -> list[PlannedRun]:
+    """Every run that these groups of rows need, each once; a run follows the one it starts from."""
+    runs: dict[tuple, PlannedRun] = {}
+    for row in (row for group in groups for row in papers.GROUPS[group] if row.experiment):
+        for experiment, selections in _variants(context.profile, row.experiment):
+            seeds = seeds_of(context.profile, row.experiment)
             for seed in seeds:
-                drawn = experiment.save_embeddings and seed == seeds[0]  # the t-SNE shows one seed
-                asked = override(experiment, save_embeddings=drawn)
-                key = (row.experiment, row.needs, selections, seed)
-                if key not in found:
-                    found[key] = _planned(study, row, asked, seed, selections)
-    return list(found.values())
+                # One seed's embeddings are enough for a t-SNE.
+                saved = experiment.save_embeddings and seed == seeds[0]
+                key = (row.experiment.name, row.needs, selections, seed)
+                if key not in runs:
+                    own = override(experiment, save_embeddings=saved)
+                    runs[key] = _plan_run(context, row, own, seed, selections)
+    return list(_topological(runs.values()))
 
 
-def _variants(profile: Profile, row: Row) -> list[tuple[Experiment, tuple[str, ...]]]:
-    """The experiments that give a row's three selections (spec: holding out is a setting)."""
-    experiment = profiles.apply(profile, registry.get(row.experiment))
-    if experiment.method == "none":  # what is transferred is one epoch
-        return [(experiment, ("validation", "last"))]
+def _topological(runs: Iterable[PlannedRun]) -> Iterator[PlannedRun]:
+    """The runs, each after the run that it starts from; those too, once each."""
+    listed = set()
+    for run in runs:
+        first = run.pretraining
+        if first and first.spec and first.spec.hash8 not in listed:
+            listed.add(first.spec.hash8)
+            yield first
+        yield run
+
+
+def _variants(profile: Profile, experiment: Experiment) -> list[tuple[Experiment, tuple[str, ...]]]:
+    """The experiments that give a row's three selections: holding patients out is a setting."""
+    experiment = apply_rules(profile, experiment)
     if experiment.validation_split:
         return [(experiment, SELECTIONS)]
     variants = [(experiment, ("test", "last"))]
-    if row.experiment in registry.MAIN:
-        held_out = override(experiment, validation_split=HOLD_OUT, **LEAN)
+    if experiment.name in papers.MAIN:
+        held_out = override(experiment, validation_split=HELD_OUT, **UNSAVED)
         variants.append((held_out, ("validation",)))
     return variants
 
 
-def _planned(
-    study: Study, row: Row, experiment: Experiment, seed: int, selections: tuple[str, ...]
-) -> Planned:
-    known = (row.experiment, experiment, seed, selections)
-    if reason := _left_out(study, row, experiment):
-        return Planned(*known, None, None, reason)
-    missing = _missing(study, experiment)
-    if not missing:
-        wanted, parent = _wanted(study, experiment, seed)
-        record = runs_folder.find(wanted)
-        gpu_wanted = study.profile.needs_gpu or row.experiment in registry.GPU
-        if record or not gpu_wanted or has_gpu():
-            return Planned(*known, wanted, record, parent=parent)
-        missing = "needs a GPU"
-    record = _published(study, experiment, seed)
-    return Planned(*known, None, record, missing, _unmade(study, experiment, seed))
+def _plan_run(
+    context: Context, row: TableRow, experiment: Experiment, seed: int, selections: tuple[str, ...]
+) -> PlannedRun:
+    own = (row.experiment.name, experiment, seed, selections)
+    if reason := _left_out(context.profile, row, experiment):
+        return PlannedRun(*own, None, None, reason)
+    pretraining = _pretraining(context, experiment, seed)
+    spec, reason = _specify(context, experiment, seed, pretraining)
+    if not reason:
+        record = find_run(spec)
+        if record or not _needs_gpu(context.profile, experiment) or has_gpu():
+            return PlannedRun(*own, spec, record, pretraining=pretraining)
+        reason = "needs a GPU"
+    return PlannedRun(*own, None, find_run(spec), reason, pretraining)
 
 
-def _unmade(study: Study, experiment: Experiment, seed: int) -> Planned | None:
-    """The parent of a run that can't be made here: what it is, not how it stands."""
+def _left_out(profile: Profile, row: TableRow, experiment: Experiment) -> str:
+    """Why a row is not trained although it could be, or ""."""
+    for key in row.needs:
+        if getattr(experiment, key) != getattr(row.experiment, key):
+            return f"not applicable: the {profile.name} profile has no pretrained AST"
+    return skip_reason(profile, experiment)
+
+
+def _specify(
+    context: Context, experiment: Experiment, seed: int, pretraining: PlannedRun | None
+) -> tuple[RunSpec, str]:
+    """A run's specification, and why it can't be trained here, or "".
+
+    A fingerprint is None if its input is not here: a published record may have any.
+    """
+    caches = [context.cache(experiment, name) for name in ("", *experiment.test_sets)]
+    if None in caches:
+        data_print, reason = None, "its features were not given (--features)"
+    else:
+        data_print = "+".join(one.meta["fingerprint"] for one in caches)
+        reason = weights.missing_reason(experiment)
+    if pretraining is None:
+        initial = None if reason else weights.fingerprint(experiment)
+    else:
+        reason = reason or pretraining.reason
+        initial = None if pretraining.spec is None else weights_fingerprint(pretraining.spec)
+    if reason and not (experiment.init_from or experiment.init != "none"):
+        initial = ""
+    return RunSpec(experiment, seed, data_print, initial), reason
+
+
+def _pretraining(context: Context, experiment: Experiment, seed: int) -> PlannedRun | None:
+    """The run that an experiment starts from, with the profile's settings."""
     if not experiment.init_from:
         return None
-    parent = _parent(study, experiment)
-    above = _unmade(study, parent, seed)
-    return Planned(experiment.init_from, parent, seed, (), None, None, parent=above)
-
-
-def _missing(study: Study, experiment: Experiment) -> str:
-    """What a run, or the run that it starts from, would need and is not here; "" if nothing."""
-    if study.store(experiment) is None:
-        return "its feature store was not given (README, Data: --store)"
-    missing = weights.missing(experiment)
-    if missing or not experiment.init_from:
-        return missing
-    return _missing(study, _parent(study, experiment))
-
-
-def _published(study: Study, experiment: Experiment, seed: int) -> Path | None:
-    """A published record, for when the inputs are not here; of a child, that of its own parent."""
-    features, mark = study.store(experiment), None
-    if experiment.init_from:
-        parent = _published(study, _parent(study, experiment), seed)
-        if parent is None:
-            return None
-        mark = runs_folder.fingerprint(runs_folder.of_record(parent))
-    data = features.meta["fingerprint"] if features else None
-    return runs_folder.find_published(experiment, seed, data, mark)
-
-
-def _wanted(study: Study, experiment: Experiment, seed: int) -> tuple[Wanted, Planned | None]:
-    """A run by all it depends on; with a parent, that is all that the parent depends on too."""
-    features = study.store(experiment).meta["fingerprint"]
-    if not experiment.init_from:
-        return Wanted(experiment, seed, features, weights.fingerprint(experiment)), None
-    asked = _parent(study, experiment)
-    wanted, parent = _wanted(study, asked, seed)
-    planned = Planned(
-        experiment.init_from, asked, seed, (), wanted, runs_folder.find(wanted), parent=parent
-    )
-    return Wanted(experiment, seed, features, runs_folder.fingerprint(wanted)), planned
-
-
-def _parent(study: Study, experiment: Experiment) -> Experiment:
-    """What an experiment starts from, at the profile's price."""
-    return override(
-        profiles.apply(study.profile, registry.get(experiment.init_from)),
-        validation_split=experiment.validation_split,  # the parent must not see them either
+    first = override(
+        apply_rules(context.profile, papers.get_experiment(experiment.init_from)),
+        validation_split=experiment.validation_split,  # it must not see these patients either
         save_weights=True,
     )
+    own = (experiment.init_from, first, seed, ())
+    spec, reason = _specify(context, first, seed, _pretraining(context, first, seed))
+    if reason:
+        return PlannedRun(*own, None, None, reason)
+    return PlannedRun(*own, spec, find_run(spec))
 
 
-def _left_out(study: Study, row: Row, experiment: Experiment) -> str:
-    """Why a row is not run even where it could be: its cost, or because it would mean nothing."""
-    published = registry.get(row.experiment)
-    for key in row.needs:
-        if getattr(experiment, key) != getattr(published, key):
-            return f"not applicable: the {study.profile.name} profile has no pretrained AST"
-    return profiles.why_not(study.profile, experiment)
+def _needs_gpu(profile: Profile, experiment: Experiment) -> bool:
+    return profile.needs_gpu or experiment.budget == "gpu"
 
 
 def has_gpu() -> bool:
     """Whether the executor has a GPU: this machine's, or one of the Ray cluster."""
-    return ray.has_gpu() if local.executor() == "ray" else bool(local.gpus())
+    return ray.has_gpu() if local.executor_name() == "ray" else bool(local.visible_gpus())
+
+
+def status(profile: str, notebooks: Iterable[str]) -> list[dict[str, object]]:
+    """One row for each run that these notebooks need.
+
+    Keys: experiment, seed, status (cached | to train | failed | not run), reason, minutes (what it
+    would cost on this machine; None if unknown), record (the folder's name).
+    """
+    groups = dict.fromkeys(name for one in notebooks for name in papers.NOTEBOOKS.get(one, ()))
+    seconds = epoch_seconds()
+    rows = []
+    for run in plan_runs(open_context(profile), *groups):
+        state = "cached" if run.record else "failed" if run.failed else "to train"
+        state = "not run" if not run.record and not run.spec else state
+        cost = seconds.get(cost_key(run.experiment)) if state == "to train" else None
+        rows.append({
+            "experiment": run.name,
+            "seed": run.seed,
+            "status": state,
+            "reason": run.failed or ("" if run.record else run.reason),
+            "minutes": cost and round(cost * run.experiment.epochs / 60, 1),
+            "record": run.record.name if run.record else "",
+        })  # fmt: skip
+    return rows
+
+
+def cost_key(experiment: Experiment) -> tuple:
+    """The settings by which the cost of an epoch is estimated."""
+    return tuple(getattr(experiment, key) for key in LIKE)
+
+
+def epoch_seconds() -> dict[tuple, float]:
+    """`cost_key` -> median seconds of an epoch in the logs of this machine's local runs."""
+    from lib.runs.folder import read_spec
+
+    times: dict[tuple, list[float]] = {}
+    for log in sorted(paths.runs_root().glob("*/log.txt")):
+        epochs = re.findall(r"^epoch \d+ took ([\d.]+) s$", log.read_text(errors="replace"), re.M)
+        if epochs and (log.parent / "experiment.json").exists():
+            key = cost_key(read_spec(log.parent).experiment)
+            times.setdefault(key, []).extend(map(float, epochs))
+    return {key: median(values) for key, values in times.items()}
