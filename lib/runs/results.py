@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib import rows
+from lib import papers
 from lib.config import describe_settings
 from lib.runs import folder
-from lib.runs.plan import Planned, open_study, plan
+from lib.runs.plan import PlannedRun, open_context, plan_runs
 
 METRICS = ("sp", "se", "score", "se_binary", "score_binary")
 COLUMNS = [
@@ -26,21 +26,21 @@ def collect_results(profile: str, *groups: str) -> pd.DataFrame:
     test set, `*_patient_disjoint` without the patients on both sides of ICBHI's official split.
     Metrics that a task does not have (SPRSound's: *_binary) are nan.
     """
-    runs = plan(open_study(profile), *groups)
+    runs = plan_runs(open_context(profile), *groups)
     lines = [_result(run, selection) for run in runs for selection in run.selections]
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
 def overview(profile: str) -> pd.DataFrame:
-    """How many runs of each table of the main paper are done, failed or not run, and why."""
+    """How many runs of each group of the main paper are done, failed or not run, and why."""
     lines = []
-    for table in rows.DEFAULT_TABLES:
-        runs = collect_results(profile, table).drop_duplicates(["experiment", "seed", "run"])
+    for group in (name for n in papers.DEFAULT_NOTEBOOKS for name in papers.NOTEBOOKS[n]):
+        runs = collect_results(profile, group).drop_duplicates(["experiment", "seed", "run"])
         not_run = runs[runs.status == "not run"]
         reasons = not_run.reason.value_counts(sort=False)
         lines.append(
             {
-                "table": table,
+                "group": group,
                 "runs": len(runs),
                 "done": int(runs.status.isin(["done", "none qualifies"]).sum()),
                 "failed": int((runs.status == "failed").sum()),
@@ -60,7 +60,7 @@ def histories(results: pd.DataFrame) -> dict[str, pd.DataFrame]:
     }
 
 
-def _result(run: Planned, selection: str) -> dict:
+def _result(run: PlannedRun, selection: str) -> dict:
     line = {"experiment": run.name, "seed": run.seed, "selection": selection}
     line["setting"] = _setting(run)
     if run.record is None:
@@ -71,12 +71,11 @@ def _result(run: Planned, selection: str) -> dict:
     return {**line, **from_record(record, selection)}
 
 
-def _setting(run: Planned) -> str:
+def _setting(run: PlannedRun) -> str:
     """The settings of a run and of the runs that it starts from."""
     setting = describe_settings(run.experiment)
-    if run.parent is None:
-        return setting
-    return f"{setting}; on {run.parent.experiment.method} of {_setting(run.parent)}"
+    first = run.pretraining
+    return f"{setting}; on {first.experiment.method} of {_setting(first)}" if first else setting
 
 
 def from_record(record: dict, selection: str) -> dict:

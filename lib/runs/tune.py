@@ -18,7 +18,7 @@ import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 
-from lib import files, papers, paths
+from lib import files, paths
 from lib.config import Experiment, hashed_settings, override
 from lib.data import Source
 from lib.errors import UserError
@@ -26,11 +26,13 @@ from lib.features.cache import FeatureCache, cache_for
 from lib.features.cache_build import fingerprint
 from lib.features.frontends import clip_frames, frontend_for
 from lib.models import weights
-from lib.papers import profiles as papers_profiles
+from lib.papers import get_experiment
+from lib.papers.profiles import apply_rules
 from lib.papers.sprsound import SEARCHES
-from lib.runs import folder, local, plan
+from lib.runs import folder, local
 from lib.runs import ray as runs_ray
 from lib.runs.folder import RunSpec
+from lib.runs.plan import open_context
 
 
 def _choices(**values: tuple[int, ...]) -> dict[str, BaseDistribution]:
@@ -129,19 +131,17 @@ def plan_search(task: str, model: str, profile: str = "laptop") -> Search:
     Besides frontend and learning rate, it tunes the small CNN's layers, and SupCon's learning rate
     and temperature if the experiment starts from such a run.
     """
-    chosen = papers_profiles.get_profile(profile)
-    experiment = papers_profiles.apply_rules(chosen, papers.get_experiment(f"{model}@{task}"))
+    context = open_context(profile)
+    experiment = apply_rules(context.profile, get_experiment(f"{model}@{task}"))
     if experiment.frontend != "mfcc" or not experiment.validation_split:
         raise UserError(f"{model}@{task}: only SPRSound's experiments with validation patients")
     pretraining = None
     if experiment.init_from:
-        pretraining = papers_profiles.apply_rules(
-            chosen, papers.get_experiment(experiment.init_from)
-        )
+        pretraining = apply_rules(context.profile, get_experiment(experiment.init_from))
         pretraining = override(pretraining, validation_split=experiment.validation_split)
     layers = LAYERS if experiment.model == "cnn2" else {}
     space = LR | FRONTEND | layers | (SUPCON if pretraining else {})
-    return Search(override(experiment, **UNSAVED), pretraining, plan.sprsound_source(chosen), space)
+    return Search(override(experiment, **UNSAVED), pretraining, context.sprsound(), space)
 
 
 def run(task: str, model: str, trials: int = 8, profile: str = "laptop") -> pd.DataFrame:
@@ -233,7 +233,7 @@ def _train_run(spec: RunSpec, cache: FeatureCache) -> None:
     words = ["-m", "lib.worker", str(path), str(cache.path.absolute())]
     words += [str(clip_frames(spec.experiment)), "--with-parent"]
     environment = {} if os.environ.get("CUDA_VISIBLE_DEVICES") else local.ONE_THREAD
-    code = local.process(words, path / "log.txt", environment).wait()
+    code = local.start_process(words, path / "log.txt", environment).wait()
     if code and not folder.failure_reason(spec):
         raise UserError(f"{path.name}: stopped; see its log.txt")
 
@@ -256,7 +256,7 @@ def collect_trials(profile: str) -> pd.DataFrame:
     """
     tables = [_trials_table(task, model, profile) for task, model in SEARCHES]
     table = pd.concat(tables, ignore_index=True)
-    path = plan.open_study(profile).folder / "tables" / f"{TRIALS}.csv"
+    path = open_context(profile).folder / "tables" / f"{TRIALS}.csv"
     files.write_text(path, table.to_csv(index=False))
     return table
 

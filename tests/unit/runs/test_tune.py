@@ -15,14 +15,15 @@ import pytest
 from optuna.trial import create_trial
 from ray.cluster_utils import Cluster as Nodes
 
-from lib import files, papers, paths
+from lib import files, paths
 from lib.config import hashed_settings, override
 from lib.data import Source
 from lib.data.synthetic_sprsound import write
 from lib.errors import UserError
 from lib.features import cache
 from lib.features.frontends import frontend_for
-from lib.runs import folder, plan, tune
+from lib.papers import get_experiment, profiles
+from lib.runs import folder, tune
 from lib.runs.folder import RunSpec
 
 # Three ranges of the real search; the frontend is fixed, so that one cache serves all trials.
@@ -74,10 +75,13 @@ def small(tmp_path, monkeypatch):
 def plan_search(monkeypatch, tmp_path):
     """`tune.plan_search` without recordings: data are only a name."""
     source = Source("sprsound", tmp_path, "x", "")
-    monkeypatch.setattr(plan, "sprsound_source", lambda profile: source)
     monkeypatch.setattr(tune, "fingerprint", lambda source, frontend: f"data-{frontend.hop}")
-    context = SimpleNamespace(folder=tmp_path / "pages")
-    monkeypatch.setattr(plan, "open_study", lambda profile: context)
+
+    def open_context(profile: str) -> SimpleNamespace:
+        profile = profiles.get_profile(profile)
+        return SimpleNamespace(folder=tmp_path / "pages", sprsound=lambda: source, profile=profile)
+
+    monkeypatch.setattr(tune, "open_context", open_context)
     return tune.plan_search
 
 
@@ -168,7 +172,7 @@ def test_ranges_are_the_published_ones(plan_search):
 def test_the_runs_of_a_trial(plan_search):
     search = plan_search("1-2", "cnn2/mixup", "paper")
     changes = SETTINGS | {"size": "4-32-128-16", "save_weights": False}
-    expected = override(papers.get_experiment("cnn2/mixup@1-2"), **changes)
+    expected = override(get_experiment("cnn2/mixup@1-2"), **changes)
     assert search.specs(CNN) == [RunSpec(expected, 1, "data-256", "")]
     search = plan_search("2-1", "resnet18_supcon/mixup", "paper")
     first, last = search.specs(SUPCON)
