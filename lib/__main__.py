@@ -93,12 +93,12 @@ def verify(_: argparse.Namespace) -> int:
 @command("[PROFILE] TASK MODEL", *INPUTS, "--address", "--trials", example="laptop 1-1 cnn2/ce")
 def tune(options: argparse.Namespace) -> int:
     """Search settings with Ray Tune and Optuna; resumable."""
-    from lib.runs.tune import tune
+    from lib.runs.tune import run
 
     profile, words = _split_profile(options.words)
     if len(words) != 2:
         raise UserError("tune: give a task and a model, such as 1-1 cnn2/ce")
-    print(tune(profile, *words, options.trials or 8).to_string(index=False))
+    print(run(*words, options.trials or 8, profile).to_string(index=False))
     return 0
 
 
@@ -248,7 +248,7 @@ def _profile_and_notebooks(options: argparse.Namespace) -> tuple[str, list[str]]
     from lib.reports import build
     from lib.runs import local
 
-    if local.executor() != "ray" and options.address:
+    if local.executor_name() != "ray" and options.address:
         raise UserError("--address: add --executor ray, which it belongs to")
     profile, names = _split_profile(options.words)
     return profile, [path.name[:2] for path in build.select_notebooks(names)]
