@@ -114,15 +114,19 @@ class Search:
         )
 
     def trials(self) -> pd.DataFrame:
-        """The finished trials: trial (from 1), each setting, score (percent), run (its hash)."""
-        exists = (self.folder / "study.db").exists()
-        finished = self.study().get_trials(states=(TrialState.COMPLETE,)) if exists else []
-        lines = [
-            {"trial": number, **trial.params, "score": round(trial.value, 4)}
-            | {"run": self.specs(trial.params)[-1].hash8}
-            for number, trial in enumerate(finished, 1)
-        ]
-        return pd.DataFrame(lines, columns=["trial", *self.space, "score", "run"])
+        """The finished trials: trial, each setting, `SCORES` (percent) and run, nan if unknown.
+
+        Trials count from 1; trial 0 has the default settings, and a run only if it was trained.
+        """
+        lines = [{"trial": 0, **self.default_settings()}]
+        if (self.folder / "study.db").exists():
+            finished = self.study().get_trials(states=(TrialState.COMPLETE,))
+            for number, trial in enumerate(finished, 1):
+                lines.append({"trial": number, **trial.params, "score": round(trial.value, 4)})
+        for line in lines:
+            if path := folder.find_run(self.specs(line)[-1]):
+                line |= trial_scores(folder.read_record(path)) | {"run": path.name}
+        return pd.DataFrame(lines, columns=["trial", *self.space, *SCORES, "run"])
 
 
 def plan_search(task: str, model: str, profile: str = "laptop") -> Search:
@@ -145,7 +149,7 @@ def plan_search(task: str, model: str, profile: str = "laptop") -> Search:
 
 
 def run(task: str, model: str, trials: int = 8, profile: str = "laptop") -> pd.DataFrame:
-    """Train until a search has so many finished trials; returns them, the best first.
+    """Train until a search has so many finished trials; returns `Search.trials`, best first.
 
     Expect 8 trials of the small CNN on two cores in about ten minutes with the laptop profile: each
     new frontend computes its features first (a minute, 10 to 300 MB).
@@ -272,14 +276,7 @@ def published_trials() -> pd.DataFrame:
 def _trials_table(task: str, model: str, profile: str) -> pd.DataFrame:
     search = plan_search(task, model, profile)
     about = {"search": search.folder.name, "task": task, "model": model, "profile": profile}
-    trials = search.trials().drop(columns="run").to_dict("records")
-    lines = []
-    for settings in ({"trial": 0, **search.default_settings()}, *trials):
-        line = about | settings
-        if path := folder.find_run(search.specs(settings)[-1]):
-            line |= trial_scores(folder.read_record(path)) | {"run": path.name}
-        lines.append(line)
-    table = pd.DataFrame(lines, columns=COLUMNS).astype(object)
+    table = search.trials().assign(**about).reindex(columns=COLUMNS).astype(object)
     table = table.where(table.notna(), "").astype(str)
     published = published_trials()
     return max(table, published[published.search == search.folder.name], key=len)
