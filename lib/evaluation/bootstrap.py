@@ -14,7 +14,6 @@ from numpy import ndarray
 from lib.evaluation.tasks import ICBHI4, Task, mean_over_subsets, scored_mask
 
 DRAWS, SEED = 2000, 0
-PERCENTILES = 2.5, 97.5  # of a 95% interval
 
 
 def mean_std(values: Sequence[float]) -> tuple[float, float, int]:
@@ -56,7 +55,7 @@ def paired_bootstrap(
 
 def _interval(values: ndarray) -> tuple[float, float]:
     values = values[~np.isnan(values)]
-    return tuple(np.percentile(values, PERCENTILES).tolist()) if len(values) else 2 * (math.nan,)
+    return tuple(np.percentile(values, [2.5, 97.5]).tolist()) if len(values) else 2 * (math.nan,)
 
 
 def _resampled_scores(

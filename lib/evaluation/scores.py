@@ -49,28 +49,27 @@ def score_selections(arrays: Arrays, epochs: dict[str, int | None], task: Task =
     result = dict.fromkeys(SELECTIONS)
     for selection, name in (key.split("/")[:2] for key in arrays if key.endswith("/logits")):
         scores = result[selection] = result[selection] or {"epoch": epochs[selection]}
-        scores[name] = _score_set(arrays, task, selection, name)
+        predicted = arrays[f"{selection}/{name}/logits"].argmax(1)
+        clips = arrays[f"{name}/label"], predicted, read_subset(arrays, name)
+        scores[name] = score_predictions(task, *clips)
         if name == "test":
             disjoint = ~np.isin(arrays["test/patient"], icbhi.OVERLAPPING_PATIENTS)
-            scores["test_patient_disjoint"] = _score_set(arrays, task, selection, name, disjoint)
+            clips = (array[disjoint] for array in clips)
+            scores["test_patient_disjoint"] = score_predictions(task, *clips)
     return result
 
 
-def _score_set(
-    arrays: Arrays, task: Task, selection: str, name: str, mask: np.ndarray | slice = slice(None)
+def score_predictions(
+    task: Task, label: np.ndarray, predicted: np.ndarray, subset: np.ndarray
 ) -> dict:
-    """Confusion matrix and scores of one set, and of each of its subsets if there are several."""
-    label, subset = arrays[f"{name}/label"][mask], read_subset(arrays, name)[mask]
-    predicted = arrays[f"{selection}/{name}/logits"][mask].argmax(1)
-    names, matrices = np.unique(subset), task.matrices(label, predicted, subset)
-    total = matrices[scored_mask(names)].sum(0)
-    result = _rounded(total, task.mean_scores(label, predicted, subset))
-    if len(names) > 1:
-        pairs = zip(names, matrices, strict=True)
-        result["subsets"] = {str(key): _rounded(m, task.scores(m)) for key, m in pairs}
+    """Scores and confusion matrix of one set (N,), and of each subset if there are several."""
+    scored, scores = scored_mask(subset), task.mean_scores(label, predicted, subset)
+    result = {metric: round(float(value), 4) for metric, value in scores.items()}
+    result["confusion"] = task.matrices(label[scored], predicted[scored]).tolist()
+    masks = {str(name): subset == name for name in np.unique(subset)}
+    if len(masks) > 1:
+        result["subsets"] = {
+            name: score_predictions(task, label[mask], predicted[mask], subset[mask])
+            for name, mask in masks.items()
+        }
     return result
-
-
-def _rounded(matrix: np.ndarray, scores: dict[str, np.ndarray]) -> dict:
-    rounded = {metric: round(float(value), 4) for metric, value in scores.items()}
-    return {"confusion": matrix.tolist(), **rounded}

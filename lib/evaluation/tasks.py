@@ -56,8 +56,8 @@ class Task:
 def scored_mask(subset: ndarray) -> ndarray:
     """Which clips (or names of subsets) count for the Score of a set, (N,) bool.
 
-    These are the clips of inter and intra. SPRSound's third subset, test2023, is reported apart: it
-    selects no epoch and changes no Score. If there is neither inter nor intra, all clips count.
+    These are the clips of inter and intra, or all if there are none: SPRSound's third subset,
+    test2023, is reported apart; it selects no epoch and changes no Score.
     """
     mask = np.isin(subset, SCORED_SUBSETS)
     return mask if mask.any() else np.ones(len(subset), dtype=bool)

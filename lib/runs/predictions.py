@@ -32,10 +32,6 @@ class Predictions:
     cycle: np.ndarray  # (N,) "recording:cycle"
     subset: np.ndarray  # (N,) inter, intra, test2023 of SPRSound, else ""
 
-    def of_seeds(self, seeds: Sequence[int]) -> np.ndarray:
-        """The predictions of these seeds, (len(seeds), N)."""
-        return self.predicted[[self.seeds.index(seed) for seed in seeds]]
-
     def of_clips(self, mask: np.ndarray) -> "Predictions":
         """The predictions of the clips in a mask (N,)."""
         arrays = {name: getattr(self, name)[mask] for name in CLIP_ARRAYS}
@@ -115,7 +111,7 @@ def paired_difference(
     seeds = [seed for seed in a.seeds if seed in b.seeds]
     if not seeds:
         raise UserError("a paired comparison needs the same seeds; run both with one")
-    pair = a.of_seeds(seeds), b.of_seeds(seeds)
+    pair = [each.predicted[[each.seeds.index(seed) for seed in seeds]] for each in (a, b)]
     return bootstrap.paired_bootstrap(a.label, *pair, a.patient, a.task, a.subset, metric)
 
 

@@ -44,10 +44,7 @@ def _choices(**values: tuple[int, ...]) -> dict[str, BaseDistribution]:
 LR = {"lr": FloatDistribution(1e-4, 1e-1, log=True)}
 FRONTEND = _choices(hop=(64, 128, 256, 512), n_mfcc=(8, 16, 32, 64), n_fft=(256, 512, 1024))
 LAYERS = _choices(c1=(2, 4, 6, 8), c2=(8, 16, 32, 64), l1=(64, 128, 256, 512), l2=(8, 16, 32, 64))
-SUPCON = {
-    "supcon_lr": FloatDistribution(1e-4, 1e-2, log=True),
-    "tau": FloatDistribution(0.1, 0.9),
-}
+SUPCON = {"supcon_lr": FloatDistribution(1e-4, 1e-2, log=True), "tau": FloatDistribution(0.1, 0.9)}
 SETTINGS = (*LR, *FRONTEND, *LAYERS, *SUPCON)
 SCORES = ("score", "inter", "intra", "test")  # of validation patients; of the test set
 COLUMNS = [*("search", "task", "model", "profile", "trial"), *SETTINGS, *SCORES, "run"]
@@ -258,7 +255,13 @@ def collect_trials(profile: str) -> pd.DataFrame:
     All is text (`COLUMNS`), as in the file that this saves in tables/ for `lib.tables.verify`. If
     more trials of a search were published than exist locally, the published ones are used.
     """
-    tables = [_trials_table(task, model, profile) for task, model in SEARCHES]
+    published, tables = published_trials(), []
+    for task, model in SEARCHES:
+        search = plan_search(task, model, profile)
+        about = {"search": search.folder.name, "task": task, "model": model, "profile": profile}
+        table = search.trials().assign(**about).reindex(columns=COLUMNS).astype(object)
+        table = table.where(table.notna(), "").astype(str)
+        tables.append(max(table, published[published.search == search.folder.name], key=len))
     table = pd.concat(tables, ignore_index=True)
     path = open_context(profile).folder / "tables" / f"{TRIALS}.csv"
     files.write_text(path, table.to_csv(index=False))
@@ -271,15 +274,6 @@ def published_trials() -> pd.DataFrame:
     if not path.exists():
         return pd.DataFrame(columns=COLUMNS)
     return pd.read_csv(path, dtype=str, keep_default_na=False)
-
-
-def _trials_table(task: str, model: str, profile: str) -> pd.DataFrame:
-    search = plan_search(task, model, profile)
-    about = {"search": search.folder.name, "task": task, "model": model, "profile": profile}
-    table = search.trials().assign(**about).reindex(columns=COLUMNS).astype(object)
-    table = table.where(table.notna(), "").astype(str)
-    published = published_trials()
-    return max(table, published[published.search == search.folder.name], key=len)
 
 
 def study_of(trials: pd.DataFrame, task: str, model: str) -> optuna.Study:
