@@ -1,52 +1,59 @@
-"""Feature stores: a folder with cycles.csv, features.npy and meta.json is all that training reads.
+"""Feature caches: a folder with cycles.csv, features.npy and meta.json is all that training reads.
 
-Fixed stores hold features (N, frames, bins); ragged ones (total_frames, bins), where the columns
-`offset` and `frames` of cycles.csv say which rows are a cycle's. Both are memory-mapped, never
-written to and normalised only when a batch is read (`lib.training.dataset`).
+Clips of one length are cached as (N, frames, bins); clips of variable length as (all frames, bins),
+with columns `offset` and `frames` in cycles.csv. Features are float16, memory-mapped, never written
+to, and normalised only when a batch is read (`lib.training.dataset`).
 """
 
 from __future__ import annotations
 
+import math
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
+from lib.data.dataset import PAST_END_SECONDS, Dataset, raise_problems
 from lib.errors import UserError
-from lib.files import checksums, digest, file_lock, read_json
-from lib.paths import features_root
+from lib.features.frontends import Fbank, Frontend, Mfcc
+from lib.files import (
+    atomic_write,
+    checksums,
+    digest,
+    disk_errors,
+    file_lock,
+    read_json,
+    remove_stale,
+    write_json,
+    write_text,
+)
+from lib.paths import available_cores, features_root
 
-if TYPE_CHECKING:
-    from lib.data import Source
-    from lib.features.frontends import Frontend
-
-REQUIRED = ("recording", "cycle", "start", "end", "split")
-LABELLINGS = (
-    "label",
-    "icbhi4",
-    "1-1",
-    "1-2",
-    "2-1",
-    "2-2",
-    "1-1-windows",
-    "1-2-windows",
-)  # one at least
+VERSION = 4  # raise it if the same input gives other features: another folder then
 AUDIOSET = (-4.2677393, 4.5689974)  # mean and std of AudioSet's fbank, as published with AST
+REQUIRED = ("recording", "cycle", "start", "end", "split")
+LABEL_COLUMNS = ("label", "1-1", "1-2", "2-1", "2-2", "1-1-windows", "1-2-windows")  # at least one
+WORK = "recordings"  # one finished .npy a recording, until all are joined
 
 
 @dataclass(frozen=True)
 class FeatureCache:
-    """An opened store: one row of `cycles` per item, features unnormalised float16."""
+    """An opened cache: one row of `cycles` for each clip, features unnormalised float16."""
 
     path: Path
     cycles: pd.DataFrame = field(repr=False)
-    features: np.memmap = field(repr=False)  # (N, frames, bins) or (total_frames, bins)
+    features: np.ndarray = field(repr=False)  # (N, frames, bins) or (all frames, bins)
     meta: dict
 
     def clip(self, row: int) -> np.ndarray:
-        """The stored features of one cycle, a read-only view (frames, bins)."""
+        """The features of one clip, a read-only view (frames, bins)."""
         if self.features.ndim == 3:
             return self.features[row]
         first, frames = self.cycles.loc[row, ["offset", "frames"]]
@@ -54,79 +61,40 @@ class FeatureCache:
 
 
 def open_cache(path: Path) -> FeatureCache:
-    """Open a store made here or elsewhere; takes well under a second.
+    """Open a cache that was computed here or elsewhere; well under a second.
 
-    A fingerprint that is missing is made by hashing the three files (once; then remembered).
-    Raises `UserError` if a file, column or shape is not as it should be.
+    If its meta.json has no fingerprint, it is that of the three files. Raises `UserError` if a
+    file, column or shape is not as it should be.
     """
     path = Path(path)
     if not (path / "meta.json").is_file():
-        raise UserError(f"{path}: no finished feature store (no meta.json); build it again")
+        raise UserError(f"{path}: no complete feature cache (no meta.json); build it again")
     meta = read_json(path / "meta.json")
     cycles = _read_cycles(path / "cycles.csv")
     try:
         features = np.load(path / "features.npy", mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise UserError(f"{path}: features.npy not readable ({error}); build it again") from error
-    if fault := _fault(cycles, features, meta):
-        raise UserError(f"{path}: {fault}; build it again")
+    if problem := _problem(cycles, features, meta):
+        raise UserError(f"{path}: {problem}; build it again")
     if "fingerprint" not in meta:
-        parts = {name: path / name for name in ("cycles.csv", "features.npy", "meta.json")}
-        meta["fingerprint"] = digest(checksums(parts))
+        names = ("cycles.csv", "features.npy", "meta.json")
+        meta["fingerprint"] = digest(checksums({name: path / name for name in names}))
     return FeatureCache(path, cycles, features, meta)
-
-
-def require_frontend(store: FeatureCache, front: Frontend) -> None:
-    """Raise `UserError` naming the settings in which a store differs from the wanted front end.
-
-    A store from elsewhere may not name its front end; then its shape must fit.
-    """
-    wanted = asdict(front)
-    has = store.meta.get("front_end")
-    if has is None:
-        wanted = front.shape
-        has = dict(zip(wanted, store.features.shape[-len(wanted) :], strict=True))
-    differs = [f"{key} is {has.get(key)!r}, wanted {wanted[key]!r}"
-               for key in wanted if has.get(key) != wanted[key]]  # fmt: skip
-    if differs:
-        raise UserError(
-            f"{store.path}: a store of other settings: {', '.join(differs)}; "
-            "give another store or leave --store out to build one"
-        )
-
-
-def cache_for(source: Source, front: Frontend, progress: bool = True) -> FeatureCache:
-    """The store of these recordings under this front end, built or finished first if needed.
-
-    Its folder is named by a hash of the bytes of the input files and of the front end, so a
-    changed input or setting is another store. Expect 1 to 2 minutes on two cores for 920
-    recordings. Raises `UserError` with every recording that cannot be used.
-    """
-    from lib.features import (
-        cache_build,  # here, so that opening a store does not know how to make one
-    )
-
-    fingerprint = cache_build.fingerprint(source, front)
-    path = features_root() / f"{source.dataset}-{fingerprint[:8]}"
-    with file_lock(features_root() / f".{path.name}.lock", wait=True):  # one builder at a time
-        if not (path / "meta.json").exists():
-            cache_build.build(path, source, front, fingerprint, progress)
-    return open_cache(path)
 
 
 def _read_cycles(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_csv(path, dtype={"patient": str, "part": str}, keep_default_na=False)
+        return pd.read_csv(path, dtype={"patient": str, "subset": str}, keep_default_na=False)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: not a readable table ({error}); build the store again") from error
+        raise UserError(f"{path}: not a readable table ({error}); build the cache again") from error
 
 
-def _fault(cycles: pd.DataFrame, features: np.ndarray, meta: dict) -> str:
-    missing = [name for name in REQUIRED if name not in cycles]
-    if missing:
+def _problem(cycles: pd.DataFrame, features: np.ndarray, meta: dict) -> str:
+    if missing := [name for name in REQUIRED if name not in cycles]:
         return f"cycles.csv lacks the columns {', '.join(missing)}"
-    if not set(LABELLINGS) & set(cycles):
-        return f"cycles.csv lacks a column of labels ({', '.join(LABELLINGS)})"
+    if not set(LABEL_COLUMNS) & set(cycles):
+        return f"cycles.csv lacks a column of labels ({', '.join(LABEL_COLUMNS)})"
     if not all(isinstance(meta.get(key), int | float) for key in ("mean", "std")):
         return "meta.json lacks the numbers mean and std"
     if features.ndim == 3:
@@ -135,5 +103,159 @@ def _fault(cycles: pd.DataFrame, features: np.ndarray, meta: dict) -> str:
         ends = cycles.offset + cycles.frames
         fits = bool(cycles.offset.min() >= 0 and ends.max() <= len(features))
     else:
-        return f"features.npy of shape {features.shape} is neither fixed nor ragged"
+        return f"features.npy of shape {features.shape} is neither of fixed nor of variable length"
     return "" if fits else f"features.npy {features.shape} does not fit {len(cycles)} cycles"
+
+
+def require_frontend(cache: FeatureCache, frontend: Frontend) -> None:
+    """Raise a `UserError` that names the settings in which a cache differs from a front end.
+
+    A cache from elsewhere may not name its front end; then its shape must fit.
+    """
+    needed, has = asdict(frontend), cache.meta.get("front_end")
+    if has is None:
+        needed = frontend.shape
+        has = dict(zip(needed, cache.features.shape[-len(needed) :], strict=True))
+    differs = [f"{key} is {has.get(key)!r}, needed {value!r}"
+               for key, value in needed.items() if has.get(key) != value]  # fmt: skip
+    if differs:
+        raise UserError(
+            f"{cache.path}: a feature cache of other settings: {', '.join(differs)}; "
+            "give another one or leave --features out to compute one"
+        )
+
+
+def data_fingerprint(dataset: Dataset, frontend: Frontend) -> str:
+    """sha256 of the bytes of every input file and of the front end's settings."""
+    return digest([dataset.name, asdict(frontend), checksums(dataset.input_files())])
+
+
+def cache_for(dataset: Dataset, frontend: Frontend, progress: bool = True) -> FeatureCache:
+    """The cache of a dataset under a front end, computed or continued first if needed.
+
+    Its folder is named by the inputs, the settings and `VERSION`. Expect 1 to 2 minutes on two
+    cores for 920 recordings. Raises `UserError` with every recording that cannot be used.
+    """
+    fingerprint = data_fingerprint(dataset, frontend)
+    path = features_root() / f"{dataset.name}-{digest([VERSION, fingerprint])[:8]}"
+    with file_lock(features_root() / f".{path.name}.lock", wait=True):  # one builder at a time
+        if not (path / "meta.json").exists():
+            _build(path, dataset, frontend, fingerprint, progress)
+    return open_cache(path)
+
+
+def _build(
+    path: Path, dataset: Dataset, frontend: Frontend, fingerprint: str, progress: bool
+) -> None:
+    """Compute each recording once, then join them; meta.json is last.
+
+    An interrupted build continues: the finished recordings are in the folder `WORK`.
+    """
+    work = path / WORK
+    remove_stale(path)
+    audio = dataset.audio_files()
+    cycles = _placed(dataset.clips(getattr(frontend, "unit", "event")), frontend)
+    groups = dict(list(cycles.groupby("recording")))
+    missing = {name: group for name, group in groups.items() if not _part(work, name).exists()}
+    bar = tqdm(total=len(groups), initial=len(groups) - len(missing), desc="features",
+               unit="recording", disable=not progress, mininterval=0.5)  # fmt: skip
+    problems = []
+    with _threads() as pool, bar:
+        futures = [
+            pool.submit(_compute, _part(work, name), audio[name], group, frontend)
+            for name, group in missing.items()
+        ]
+        for future in as_completed(futures):
+            problems += future.result()
+            bar.update()
+    raise_problems(sorted(problems))
+    statistics = _join(path / "features.npy", [_part(work, name) for name in groups])
+    write_text(path / "cycles.csv", cycles.to_csv(index=False, lineterminator="\n"))
+    about = {"name": dataset.label, "dataset": dataset.name, "kind": dataset.kind}
+    about |= {"note": dataset.banner, "front_end": asdict(frontend), **frontend.description}
+    write_json(path / "meta.json", about | statistics | {"fingerprint": fingerprint})
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def _part(work: Path, recording: str) -> Path:
+    return work / f"{recording}.npy"
+
+
+def _placed(table: pd.DataFrame, frontend: Frontend) -> pd.DataFrame:
+    """The table of clips; those of variable length with columns offset and frames."""
+    if isinstance(frontend, Fbank):
+        return table
+    edges = (table[["start", "end"]] * frontend.rate_hz).round().astype(int)
+    frames = frontend.cached_frames(edges.end - edges.start)
+    return table.assign(offset=frames.cumsum() - frames, frames=frames)
+
+
+@contextmanager
+def _threads() -> Iterator[ThreadPoolExecutor]:
+    """One thread for each core, in which torch uses one: the same bytes on any machine."""
+    import torch  # here: naming a cache needs none
+
+    before = torch.get_num_threads()
+    pool = ThreadPoolExecutor(available_cores(), initializer=partial(torch.set_num_threads, 1))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(before)
+
+
+def _compute(part: Path, audio: Path, cycles: pd.DataFrame, frontend: Frontend) -> list[str]:
+    """Write the features of one recording's clips; returns what is wrong with it, if anything."""
+    try:
+        features = recording_features(audio, cycles, frontend)
+        with atomic_write(part) as temporary, open(temporary, "wb") as handle:
+            np.save(handle, features)
+    except UserError as error:
+        text = str(error)
+        return [text if text.startswith(str(part.parent.parent)) or text.startswith(str(audio))
+                else f"{audio}: {text}"]  # fmt: skip
+    return []
+
+
+def recording_features(audio: Path, cycles: pd.DataFrame, frontend: Frontend) -> np.ndarray:
+    """Features of one recording's clips, float16: (clips, frames, mels), or (all frames, n_mfcc).
+
+    cycles: start and end of each clip in seconds. Raises `UserError` if the recording cannot be
+    read or ends before its last clip does.
+    """
+    import torch
+
+    from lib.data.audio import cycle_clip, excerpt, read, recording_wave, resample
+    from lib.features.frontends import fbank, mfcc
+
+    fixed = isinstance(frontend, Fbank)
+    rate = frontend.rate_hz
+    wave = recording_wave(audio, frontend) if fixed else resample(*read(audio), rate)
+    seconds, last = len(wave) / rate, cycles.end.max()
+    if last > seconds + PAST_END_SECONDS:
+        raise UserError(
+            f"{audio}: annotated to {last:.3f} s, but it ends at {seconds:.3f} s; fix either"
+        )
+    times = cycles[["start", "end"]].itertuples(index=False)
+    if isinstance(frontend, Mfcc):
+        clips = (torch.from_numpy(excerpt(wave, *time, rate)) for time in times)
+        return np.concatenate([mfcc(clip, frontend).numpy() for clip in clips]).astype(np.float16)
+    clips = (torch.from_numpy(cycle_clip(wave, *time, frontend)) for time in times)
+    return torch.cat([fbank(clip[None], frontend).half() for clip in clips]).numpy()
+
+
+def _join(target: Path, parts: list[Path]) -> dict[str, float]:
+    """Join the recordings' arrays into one file; returns mean and std of all its numbers."""
+    arrays = [np.load(part, mmap_mode="r") for part in parts]
+    shape = (sum(map(len, arrays)), *arrays[0].shape[1:])
+    sums, squares = [], []
+    with atomic_write(target) as temporary, disk_errors(target), open(temporary, "wb") as out:
+        header = {"descr": "<f2", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(out, header)
+        for array in arrays:
+            out.write(np.ascontiguousarray(array).data)
+            wide = np.asarray(array, dtype=np.float64)
+            sums.append(float(wide.sum()))
+            squares.append(float((wide * wide).sum()))
+    mean, square = (math.fsum(values) / math.prod(shape) for values in (sums, squares))
+    return {"mean": round(mean, 4), "std": round(math.sqrt(square - mean**2), 4)}

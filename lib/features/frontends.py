@@ -1,4 +1,4 @@
-"""Log-mel filter banks as in Kaldi, for a whole batch of clips at once; MFCC, clip by clip."""
+"""Front ends: settings between a recording and its features, log-mel filter banks, MFCC."""
 
 from __future__ import annotations
 
@@ -13,10 +13,6 @@ if TYPE_CHECKING:  # torch is loaded where features are computed, not where thei
     from torch import Tensor
     from torchaudio.transforms import MFCC
 
-PREEMPHASIS = 0.97
-LOWEST_HZ = 20.0
-BLOCK = 32  # mels whose filters are multiplied at once: most of the whole matrix is zeros
-SMALLEST = 1.1920928955078125e-07  # float32 epsilon, Kaldi's floor under the logarithm
 SCALES = ("zero_mean", "minmax")
 UNITS = {
     "2-1": "record",
@@ -55,13 +51,18 @@ class Fbank:
 
     @property
     def shape(self) -> dict[str, int]:
-        """What the last axes of a store's features count, and how many there are."""
+        """Names and sizes of the last axes of cached features."""
         return {"frames": self.frames, "mels": self.mels}
+
+    @property
+    def description(self) -> dict[str, float]:
+        """What a cache's meta.json says of its features besides the settings."""
+        return self.shape | {"hop_ms": self.hop_ms, "clip_seconds": self.clip_seconds}
 
 
 @dataclass(frozen=True)
 class Mfcc:
-    """As `FrontEnd`, for clips of any length. Defaults: Hu et al. 2023 and their training code."""
+    """Settings of MFCC, for clips of any length. Defaults: Hu et al. 2023 and their training code."""
 
     rate_hz: int = 8000
     n_mfcc: int = 64
@@ -73,15 +74,20 @@ class Mfcc:
 
     @property
     def shape(self) -> dict[str, int]:
-        """What the last axis of a store's features counts, and how many there are."""
+        """Name and size of the last axis of cached features."""
         return {"n_mfcc": self.n_mfcc}
+
+    @property
+    def description(self) -> dict[str, float]:
+        """What a cache's meta.json says of its features besides the settings."""
+        return self.shape | {"hop_ms": 1000 * self.hop / self.rate_hz}
 
     def frames(self, seconds: float) -> int:
         """Frames of a window, by the paper's equation 3 (187 for 3 s)."""
         return int(seconds * self.rate_hz / self.hop)
 
-    def stored(self, samples: int) -> int:
-        """Frames of a clip: centred windows, so that the last may stick out."""
+    def cached_frames(self, samples: int) -> int:
+        """Frames of a clip: windows are centred, so the last may stick out."""
         return 1 + samples // self.hop
 
 
@@ -107,73 +113,38 @@ def clip_frames(experiment: Experiment) -> int:
     return front.frames(experiment.clip_seconds) if isinstance(front, Mfcc) else front.frames
 
 
-def fbank(waves: Tensor, front: Fbank) -> Tensor:
-    """Log-mel energies, (B, samples) in [-1, 1] -> (B, frames, mels), natural logarithm.
+def fbank(waves: Tensor, frontend: Fbank) -> Tensor:
+    """Log-mel energies as in Kaldi, (B, samples) in [-1, 1] -> (B, frames, mels), natural log.
 
-    Equals `torchaudio.compliance.kaldi.fbank(htk_compat=True, window_type="hanning",
-    use_energy=False, dither=0)` of each wave within 1e-4.
+    Bae et al. 2023, section 3.2, and the official code: HTK-compatible, Hanning, no dither.
     """
     import torch
+    from torchaudio.compliance import kaldi
 
-    raw = waves.unfold(1, front.window, front.hop)  # (B, frames, window)
-    size = 1 << (front.window - 1).bit_length()  # 512 for 25 ms at 16 kHz
-    padded = raw.new_zeros(*raw.shape[:2], size)  # as the transform would do, only slower
-    x = padded[..., : front.window]
-    torch.sub(raw, raw.mean(dim=2, keepdim=True), out=x)
-    before = PREEMPHASIS * x[..., :-1]
-    x[..., 0] *= 1 - PREEMPHASIS
-    x[..., 1:] -= before
-    x *= _hann(front.window).to(waves.device)
-    squares = torch.view_as_real(torch.fft.rfft(padded)).square_()
-    power = squares[..., 0] + squares[..., 1]  # (B, frames, size / 2 + 1)
-    parts = [power[..., bins] @ part.to(waves.device) for bins, part in _filters(front, size)]
-    return torch.cat(parts, dim=2).clamp_(min=SMALLEST).log_()  # (B, frames, mels)
+    settings = {
+        "htk_compat": True,
+        "use_energy": False,
+        "window_type": "hanning",
+        "dither": 0.0,
+        "sample_frequency": float(frontend.rate_hz),
+        "num_mel_bins": frontend.mels,
+        "frame_length": float(frontend.window_ms),
+        "frame_shift": float(frontend.hop_ms),
+    }
+    return torch.stack([kaldi.fbank(wave[None], **settings) for wave in waves])
 
 
 def noise_power(front: Fbank, std: float) -> Tensor:
     """What white noise of this standard deviation adds to each mel's power on average, (mels,).
 
-    The samples of noise are independent, so the power of their sum is the sum of their powers: that
-    of a click at every place of a window. Clicks are loud here, far above Kaldi's floor.
+    Samples of noise are independent, so their powers add up: those of a click at every position of
+    a window. The clicks are loud here, far above Kaldi's floor under the logarithm.
     """
     import torch
 
     loud = 1e3
     clicks = loud * torch.eye(front.window)
     return (std / loud) ** 2 * fbank(clicks, front).exp().sum(dim=(0, 1))
-
-
-@cache
-def _hann(samples: int) -> Tensor:
-    import torch
-
-    return torch.hann_window(samples, periodic=False)
-
-
-@cache
-def _filters(front: Fbank, size: int) -> list[tuple[slice, Tensor]]:
-    """The mel filters in blocks (bins, mels), each with the bins that it does not leave out."""
-    import torch
-
-    blocks = _triangles(front, size).split(BLOCK, dim=1)
-    ends = [torch.nonzero(block.any(dim=1)).squeeze(1)[[0, -1]].tolist() for block in blocks]
-    bins = [slice(first, last + 1) for first, last in ends]
-    return [(one, block[one].contiguous()) for one, block in zip(bins, blocks, strict=True)]
-
-
-def _triangles(front: Fbank, size: int) -> Tensor:
-    """Triangular mel filters (size / 2 + 1, mels), from 20 Hz to half the rate."""
-    import torch
-
-    def mel(hz: Tensor) -> Tensor:
-        return 1127.0 * torch.log1p(hz / 700.0)
-
-    low, high = mel(torch.tensor([LOWEST_HZ, front.rate_hz / 2], dtype=torch.float64))
-    edges = torch.linspace(low, high, front.mels + 2, dtype=torch.float64)
-    bins = mel(torch.arange(size // 2 + 1, dtype=torch.float64) * front.rate_hz / size)[:, None]
-    rise = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    fall = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
-    return torch.minimum(rise, fall).clamp(min=0).float()
 
 
 def mfcc(wave: Tensor, front: Mfcc) -> Tensor:

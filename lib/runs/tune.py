@@ -23,7 +23,7 @@ from lib.config import Experiment, hashed_settings, override
 from lib.data import Source
 from lib.errors import UserError
 from lib.features.cache import FeatureCache, cache_for
-from lib.features.cache_build import fingerprint
+from lib.features.cache import data_fingerprint
 from lib.features.frontends import clip_frames, frontend_for
 from lib.models import weights
 from lib.papers import get_experiment
@@ -70,7 +70,7 @@ class Search:
         stages = [self.experiment, *([self.pretraining] if self.pretraining else [])]
         settings = [hashed_settings(stage) for stage in stages]
         ranges = {name: repr(distribution) for name, distribution in self.space.items()}
-        data = fingerprint(self.source, frontend_for(self.experiment))
+        data = data_fingerprint(self.source, frontend_for(self.experiment))
         hash8 = files.digest([settings, ranges, self.seed, data])[:8]
         return paths.runs_root() / "search" / f"{folder.slug(self.experiment.name)}-{hash8}"
 
@@ -92,7 +92,7 @@ class Search:
         if self.pretraining:
             supcon = {"lr": settings["supcon_lr"], "tau": settings["tau"], "save_weights": True}
             stages.insert(0, override(self.pretraining, **frontend, **supcon))
-        data, specs = fingerprint(self.source, frontend_for(stages[-1])), []
+        data, specs = data_fingerprint(self.source, frontend_for(stages[-1])), []
         for stage in stages:
             initial = folder.weights_fingerprint(specs[-1]) if specs else weights.fingerprint(stage)
             specs.append(RunSpec(stage, self.seed, data, initial))
