@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import paths
 from lib.data import CLASSES
 from lib.features.cache import FeatureCache
+from lib.paths import PROJECT
+from lib.runs import plan
 
-
+RECORDINGS = [os.environ["DATA_ROOT"]] if os.environ.get("DATA_ROOT") else []
 SETTINGS = ("FEATURES", "DATA_ROOT", "WEIGHTS_ROOT", "EXECUTOR", "RAY_ADDRESS", "SEEDS", "OUT")
 
 
@@ -23,6 +24,7 @@ def temporary_roots(tmp_path, monkeypatch):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
     for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
+    plan.open_context.cache_clear()  # it read the environment
 
 
 @pytest.fixture(autouse=True)
@@ -33,26 +35,25 @@ def default_ctrl_c():
     signal.signal(signal.SIGINT, before)
 
 
-REAL = os.environ.get("DATA_ROOT") or str(paths.PROJECT / "data")
+def _find_recordings(name: str, folder: str) -> Path:
+    """The folder that holds a real dataset, or skip."""
+    for data in (*RECORDINGS, PROJECT / "data", PROJECT.parent / "shared/data"):
+        for root in (Path(data) / name, Path(data)):
+            if (root / folder).is_dir() and not (root / "SYNTHETIC.json").exists():
+                return root
+    pytest.skip(f"no real recordings: set DATA_ROOT to the folder that holds {name}/")
 
 
 @pytest.fixture
 def real_root() -> Path:
     """The folder that holds the real ICBHI_final_database, or skip."""
-    for root in (Path(REAL), Path(REAL) / "icbhi", paths.PROJECT.parent / "shared/data/icbhi"):
-        if (root / "ICBHI_final_database").is_dir():
-            return root
-    pytest.skip("no real recordings: set DATA_ROOT to the folder that holds icbhi/")
+    return _find_recordings("icbhi", "ICBHI_final_database")
 
 
 @pytest.fixture
 def sprsound_root() -> Path:
     """The folder that holds the real BioCAS2022, or skip."""
-    shared = paths.PROJECT.parent / "shared/data"
-    for root in (Path(REAL), Path(REAL) / "sprsound", shared / "sprsound"):
-        if (root / "BioCAS2022").is_dir():
-            return root
-    pytest.skip("no real recordings: set DATA_ROOT to the folder that holds sprsound/")
+    return _find_recordings("sprsound", "BioCAS2022")
 
 
 @pytest.fixture

@@ -32,32 +32,36 @@ RECORDS = ("result.json", "experiment.json", "meta.json", "pages.json")
 NOT_COMPARED = ("log.txt", "progress.txt")  # they tell how often a run was started
 
 
-def copy_project(folder: Path, extra: str = "") -> Path:
-    """A copy of the project whose smoke profile trains `EPOCHS` epochs; `extra` ends lib/rows.py.
+def copy_project(folder: Path, papers: str = "") -> Path:
+    """Copy the project; its smoke profile trains `EPOCHS` epochs, `papers` ends its registry.
 
     A copy, so that nobody's edit during the minutes of a trial changes what is compared.
     """
-    for name in ("lib", "notebooks"):
+    for name in ("lib", "benchmarks", "notebooks"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(PROJECT / name, folder / name, ignore=ignored)
     shutil.copy(PROJECT / "requirements.txt", folder)
-    longer = f"replace(SMOKE, rules=(*SMOKE.rules, (HERE, {{'epochs': {EPOCHS}}})))"
-    imports = "from dataclasses import replace\nfrom lib.profiles.shared import HERE"
-    text = f"\n{imports}\n\nPROFILES['smoke'] = {longer}\n"
-    with open(folder / "lib/profiles/__init__.py", "a") as out:
-        out.write(text)
-    with open(folder / "lib/rows.py", "a") as out:
-        out.write(extra)
+    changes = {"papers/__init__.py": papers}
+    changes["papers/profiles.py"] = f"""
+from dataclasses import replace
+
+PROFILES["smoke"] = replace(SMOKE, rules=(*SMOKE.rules, (ICBHI, {{"epochs": {EPOCHS}}})))
+"""
+    for name, text in changes.items():
+        with open(folder / "lib" / name, "a") as out:
+            out.write(text)
     return folder
 
 
-def start(project: Path, root: Path, log: Path, **more: str) -> subprocess.Popen:
-    """The command in a process group of its own, with all its folders below `root`."""
+def start(
+    project: Path, root: Path, log: Path, command: tuple[str, ...] = COMMAND, **more: str
+) -> subprocess.Popen:
+    """Start a command in a process group of its own, with all its folders below `root`."""
     environment = {key: value for key, value in os.environ.items() if key not in SETTINGS}
     environment |= {f"{name.upper()}_ROOT": str(root / name) for name in ROOTS}
     with open(log, "a") as out:
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "lib", *COMMAND],
+            [sys.executable, "-P", "-m", "lib", *command],
             cwd=project,
             env=environment | {"PYTHONPATH": str(project)} | more,
             stdin=subprocess.DEVNULL,

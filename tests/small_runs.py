@@ -1,12 +1,15 @@
-"""A run that takes a second, and a small feature cache as a folder on disk for it."""
+"""Runs that take a second on a small feature cache, as the only experiments of the project."""
 
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from lib import files
+from lib import files, papers
 from lib.config import Experiment
 from lib.features.cache import FeatureCache
+from lib.papers.table_row import TableRow
+from lib.runs import plan
 
 BASE = Experiment(
     "small/ce",
@@ -23,6 +26,7 @@ BASE = Experiment(
     frequency_mask=4,
     time_mask=8,
 )
+PROFILE = "laptop"  # it reads given caches; no recordings are needed
 
 
 def write_cache(folder: Path, cache: FeatureCache, **meta: object) -> Path:
@@ -32,3 +36,12 @@ def write_cache(folder: Path, cache: FeatureCache, **meta: object) -> Path:
     np.save(folder / "features.npy", cache.features)
     files.write_json(folder / "meta.json", cache.meta | meta)
     return folder
+
+
+def use_experiments(monkeypatch: pytest.MonkeyPatch, *experiments: Experiment) -> str:
+    """Make these the only experiments; return the group that has a row for each."""
+    rows = [TableRow(e.name, {"row": e.name}, e) for e in experiments]
+    monkeypatch.setattr(papers, "EXPERIMENTS", {e.name: e for e in experiments})
+    monkeypatch.setattr(papers, "GROUPS", {"small": rows})
+    plan.open_context.cache_clear()
+    return "small"

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from bs4 import BeautifulSoup
+from lib.profiles import SMOKE
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from small_notebooks import CARD
@@ -19,7 +20,6 @@ from lib.data import icbhi, synthetic
 from lib.errors import UserError
 from lib.features.cache import open_cache
 from lib.plots import spectrograms, style
-from lib.profiles import SMOKE
 from lib.reports import format, html, index, metadata
 from lib.reports import page as reports_page
 from lib.runs import folder as runs_folder
@@ -81,7 +81,7 @@ def test_what_files_say_is_text_in_pages_indexes_and_tables(tmp_path):
         cycles[cycles.recording == evil].to_html(),  # what a notebook shows of a data frame
         style.show_figure(spectrograms.plot_waveform(wave, 4000, evil, spans))._repr_html_(),
         format.style_table(table, "evil", EVIL).to_html(),
-        reports_page.banner(plan.Study(SMOKE, source)),
+        reports_page.banner(plan.Context(SMOKE, source)),
         r"<p>$\text{&lt;script&gt;alert(1)&lt;/script&gt;}$</p>",
     ]
     card = replace(CARD, **dict.fromkeys(("title", "question", "status", "data", "banner"), EVIL))
