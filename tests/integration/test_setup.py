@@ -15,29 +15,27 @@ import yaml
 from lib.paths import PROJECT
 
 PIN = re.compile(r"^([\w.-]+)==([\w.]+)$")
-LISTED = (PROJECT / "requirements.txt").read_text().splitlines()
-PINS = [pin for line in LISTED if (pin := line.split("#")[0].strip())]
+REQUIREMENTS = ("requirements.txt", "requirements-dev.txt")
+
+
+def pins(name: str) -> list[str]:
+    lines = (PROJECT / name).read_text().splitlines()
+    return [pin for line in lines if (pin := line.split("#")[0].strip())]
 
 
 def test_every_requirement_is_pinned_once_and_installed():
-    names = [PIN.fullmatch(line)[1].lower() for line in PINS]
+    lines = [pin for name in REQUIREMENTS for pin in pins(name)]
+    names = [PIN.fullmatch(line)[1].lower() for line in lines]
     assert len(set(names)) == len(names) > 20
-    for line in PINS:
+    for line in lines:
         name, pin = PIN.fullmatch(line).groups()
         assert version(name).split("+")[0] == pin, line
 
 
 def test_conda_takes_the_pins_from_the_same_file():
-    """No package but Python and pip is named in environment.yml: nothing can differ."""
-    wanted = yaml.safe_load((PROJECT / "environment.yml").read_text())["dependencies"]
-    assert wanted == ["python=3.11", "pip", {"pip": ["-r requirements.txt", "-e ."]}]
-
-
-def test_every_package_is_installed_with_the_project():
-    listed = re.search(r"^packages = \[(.*)\]", (PROJECT / "pyproject.toml").read_text(), re.M)
-    there = {p.parent for p in (PROJECT / "lib").rglob("__init__.py")}
-    named = {PROJECT / name.strip(' "').replace(".", "/") for name in listed[1].split(",")}
-    assert named == there
+    """environment.yml names no package but Python and pip, so nothing can differ."""
+    dependencies = yaml.safe_load((PROJECT / "environment.yml").read_text())["dependencies"]
+    assert dependencies == ["python=3.11", "pip", {"pip": ["-r requirements.txt", "-e ."]}]
 
 
 def test_ci_runs_the_tests_as_anyone_would():
@@ -50,31 +48,30 @@ def test_ci_runs_the_tests_as_anyone_would():
 STUB = """#!/usr/bin/env bash
 echo "$(basename "$0") $*" >>"$LOG"
 case "$*" in
-*sys.version_info*) exit "${VERSION_FAULT:-0}" ;;
+*sys.version_info*) exit "${VERSION_PROBLEM:-0}" ;;
 *"-m venv"*)
     folder="${!#}"
     mkdir -p "$folder/bin"
     cp "$0" "$folder/bin/python"
     ;;
-*"pip install"*) exit "${INSTALL_FAULT:-0}" ;;
+*"pip install"*) exit "${INSTALL_PROBLEM:-0}" ;;
 --version) echo "Python 3.11.0" ;;
 "-P - "*) exit 1 ;;
 esac
 """
+TOOLS = ("bash", "env", "dirname", "basename", "cat", "cmp", "head", "rm", "mv", "mkdir", "cp")
 
 
 @pytest.fixture
 def checkout(tmp_path):
     """A copy of the files that install, and a path with nothing but bash's tools and the stub."""
-    folder = tmp_path / "check out"
+    folder, tools = tmp_path / "check out", tmp_path / "bin"
     folder.mkdir()
-    for name in ("run_all.sh", "requirements.txt", "pyproject.toml"):
-        shutil.copy(PROJECT / name, folder)
-    tools = tmp_path / "bin"
     tools.mkdir()
-    for name in ("bash", "dirname", "basename", "cat", "cmp", "head", "rm", "mv", "mkdir", "cp"):
+    for name in ("run_all.sh", *REQUIREMENTS, "pyproject.toml"):
+        shutil.copy(PROJECT / name, folder)
+    for name in TOOLS:
         (tools / name).symlink_to(shutil.which(name))
-    (tools / "env").symlink_to(shutil.which("env"))
     write_stub(tools / "python3.11")
     return folder
 
@@ -85,7 +82,7 @@ def write_stub(path: Path) -> None:
 
 
 def start(checkout: Path, *arguments: str, **environment: str) -> tuple[int, str, list[str]]:
-    """Exit code, what was said, and what the stub was asked, from another folder."""
+    """Start run_all.sh from another folder; return its code, errors and the stub's calls."""
     log = checkout.parent / "log"
     log.unlink(missing_ok=True)
     given = {"PATH": str(checkout.parent / "bin"), "LOG": str(log), **environment}
@@ -93,47 +90,55 @@ def start(checkout: Path, *arguments: str, **environment: str) -> tuple[int, str
     done = subprocess.run(
         [script, *arguments], env=given, cwd=checkout.parent, capture_output=True, text=True
     )
-    asked = log.read_text().splitlines() if log.exists() else []
-    return done.returncode, done.stderr, asked
+    calls = log.read_text().splitlines() if log.exists() else []
+    return done.returncode, done.stderr, calls
 
 
-def installs(asked: list[str]) -> int:
-    return sum("pip install" in line for line in asked)
+def installs(calls: list[str]) -> int:
+    return sum("pip install" in line for line in calls)
 
 
 def test_it_installs_once_and_again_when_the_pins_change(checkout):
-    code, _, asked = start(checkout, "quick", "03", "--data", "a b")
-    assert code == 0 and installs(asked) == 1
-    assert asked[-1] == "python -P -m lib quick 03 --data a b"
+    code, _, calls = start(checkout, "laptop", "03", "--data", "a b")
+    assert code == 0 and installs(calls) == 1
+    assert calls[-1] == "python -P -m lib laptop 03 --data a b"
     assert installs(start(checkout)[2]) == 0
     with open(checkout / "requirements.txt", "a") as file:
         file.write("added==1\n")
     assert installs(start(checkout)[2]) == 1
 
 
+def test_only_the_tests_need_the_requirements_of_the_tests(checkout):
+    (call,) = [line for line in start(checkout)[2] if "pip install" in line]
+    assert "requirements-dev.txt" not in call
+    (call,) = [line for line in start(checkout, "test")[2] if "pip install" in line]
+    assert "requirements.txt" in call and "requirements-dev.txt" in call
+
+
 def test_a_failed_installation_is_tried_again(checkout):
-    code, said, asked = start(checkout, INSTALL_FAULT="1")
-    assert code == 2 and "error: the installation failed" in said
-    assert not any("-m lib" in line for line in asked)
-    code, _, asked = start(checkout)
-    assert code == 0 and installs(asked) == 1
+    code, errors, calls = start(checkout, INSTALL_PROBLEM="1")
+    assert code == 2 and "error: the installation failed" in errors
+    assert not any("-m lib" in line for line in calls)
+    code, _, calls = start(checkout)
+    assert code == 0 and installs(calls) == 1
 
 
-def test_a_moved_checkout_makes_its_environment_anew(checkout):
+def test_a_moved_checkout_gets_a_new_environment(checkout):
     start(checkout)
-    moved = checkout.rename(checkout.with_name("moved"))
-    _, _, asked = start(moved)
-    assert any("-m venv --clear" in line for line in asked) and installs(asked) == 1
+    _, _, calls = start(checkout.rename(checkout.with_name("moved")))
+    assert any("-m venv --clear" in line for line in calls) and installs(calls) == 1
 
 
 def test_no_fitting_python(checkout):
-    code, said, _ = start(checkout, VERSION_FAULT="1")
-    assert code == 2 and "error: no Python 3.11 or 3.12 found; install one" in said
+    code, errors, _ = start(checkout, VERSION_PROBLEM="1")
+    assert code == 2 and "error: no Python 3.11 or 3.12 found; install one" in errors
 
 
-def test_help_installs_nothing(checkout):
-    code, _, asked = start(checkout, "--help")
-    assert code == 0 and installs(asked) == 0 and asked[-1].endswith("-P -m lib --help")
+@pytest.mark.parametrize("arguments", [("--help",), ("laptop", "-h"), ("verify", "--help")])
+def test_help_installs_nothing(checkout, arguments):
+    code, _, calls = start(checkout, *arguments)
+    assert code == 0 and installs(calls) == 0
+    assert calls[-1].endswith(f"-P -m lib {' '.join(arguments)}")
 
 
 def test_an_active_environment_of_other_pins_is_left_alone(checkout):
@@ -141,12 +146,12 @@ def test_an_active_environment_of_other_pins_is_left_alone(checkout):
     other = checkout.parent / "base"
     (other / "bin").mkdir(parents=True)
     write_stub(other / "bin/python")
-    code, _, asked = start(checkout, CONDA_PREFIX=str(other))
-    assert code == 0 and (checkout / ".venv/bin/python").exists() and installs(asked) == 1
+    code, _, calls = start(checkout, CONDA_PREFIX=str(other))
+    assert code == 0 and (checkout / ".venv/bin/python").exists() and installs(calls) == 1
 
 
 def test_an_active_environment_that_fits_is_used(tmp_path):
-    """The real script and this very interpreter: nothing is made, the help is shown."""
+    """The real script and this very interpreter: nothing is installed, the command runs."""
     before = (PROJECT / ".venv").exists()
     environment = {**os.environ, "VIRTUAL_ENV": sys.prefix, "PYTHONPATH": str(PROJECT)}
     command = [str(PROJECT / "run_all.sh"), "papr"]
