@@ -1,4 +1,4 @@
-"""The whole way, on synthetic sounds: every run, every notebook, every page, twice the same."""
+"""From end to end on synthetic sounds: every run, notebook and page; again, the same bytes."""
 
 import os
 import shutil
@@ -12,73 +12,77 @@ from bs4 import BeautifulSoup
 
 from lib import papers, paths
 
-PAGES = ["00", "01", "02", *papers.NOTEBOOKS]  # all but the benchmarks, which no run makes
+NOTEBOOKS = sorted(path.name[:2] for path in (paths.PROJECT / "notebooks").glob("*.ipynb"))
+SETTINGS = ("DATA_ROOT", "FEATURES", "WEIGHTS_ROOT", "OUT", "SEEDS", "EXECUTOR")
 
 
 def command(folder: Path, *words: str) -> subprocess.CompletedProcess:
-    """`./run_all.sh WORDS` in this environment, with runs, stores and reports below `folder`."""
-    places = {name: str(folder / name.lower()) for name in ("RUNS_ROOT", "FEATURES_ROOT")}
-    places["REPORTS_ROOT"] = str(folder / "reports")
-    kept = {k: v for k, v in os.environ.items() if k not in ("DATA_ROOT", "STORE", "REPORT_DIR")}
+    """`./run_all.sh WORDS` in this environment, with all folders below `folder`."""
+    environment = {key: value for key, value in os.environ.items() if key not in SETTINGS}
+    for name in ("runs", "features", "reports"):
+        environment[f"{name.upper()}_ROOT"] = str(folder / name)
     return subprocess.run(
         [sys.executable, "-P", "-m", "lib", *words],
         cwd=paths.PROJECT,
-        env=kept | places,
+        env=environment,
         capture_output=True,
         text=True,
     )
 
 
 @pytest.fixture(scope="module")
-def reports(tmp_path_factory):
-    """The reports of the smoke profile, made once (some minutes)."""
+def folder(tmp_path_factory):
+    """Runs and reports of the smoke profile, made once and published (some minutes)."""
     folder = tmp_path_factory.mktemp("smoke")
-    made = command(folder, "smoke", *PAGES)
-    assert made.returncode == 0, made.stderr[-2000:]
-    return folder / "reports"
+    done = command(folder, "smoke", "all", "--out", str(folder / "reports"))
+    assert done.returncode == 0, done.stderr[-2000:]
+    return folder
 
 
-def pages(reports: Path) -> dict[str, bytes]:
-    """Every table, result and page, by its path."""
-    here = reports / "local/smoke-icbhi-synthetic"
-    found = [p for kind in ("html", "csv") for p in here.rglob(f"*.{kind}")]
-    return {str(path.relative_to(here)): path.read_bytes() for path in found}
+def contents(folder: Path, *kinds: str) -> dict[str, bytes]:
+    """Path -> bytes of every file of these kinds in a folder."""
+    files = [path for kind in kinds for path in folder.rglob(f"*.{kind}")]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def test_every_page_is_there_and_names_its_synthetic_data(reports):
-    names = {name for name in pages(reports) if name.endswith(".html")}
-    assert {name[:2] for name in names} == {*PAGES, "in"}  # and index.html
-    for name in names - {"index.html"}:
-        text = pages(reports)[name].decode()
-        assert "SYNTHETIC" in text, name
-        images = BeautifulSoup(text, "html.parser").find_all("img")
-        assert all(image.get("alt") for image in images), name
+def test_every_page_is_there_and_says_that_its_data_are_synthetic(folder):
+    pages = contents(folder / "reports", "html")
+    assert {name[:2] for name in pages} == {*NOTEBOOKS, "in"}  # and index.html
+    for name, page in pages.items():
+        if name != "index.html":
+            assert "SYNTHETIC" in page.decode(), name
+            images = BeautifulSoup(page, "html.parser").find_all("img")
+            assert all(image.get("alt") for image in images), name
 
 
-def test_tables_hold_numbers_that_runs_made(reports):
-    table = pd.read_csv(reports / "local/smoke-icbhi-synthetic/results/table2.csv")
-    done = table[table.status == "done"]
+def test_every_registered_table_is_there_with_numbers_of_runs(folder):
+    tables = {path.stem for path in (folder / "reports/tables").glob("*.csv")}
+    assert set(papers.TABLES) <= tables
+    results = pd.read_csv(folder / "reports/results/table2.csv")
+    done = results[results.status == "done"]
     assert len(done) >= 10 and done.run.notna().all()
-    assert (done.data == "synthetic").all()
-    assert set(table[table.status == "not run"].reason.notna()) == {True}
+    assert done.data.str.contains("synthetic").all()
+    assert results[results.status == "not run"].reason.notna().all()
 
 
-def test_again_from_the_cache_gives_the_same_bytes(reports):
-    before = pages(reports)
-    shutil.rmtree(reports)
-    again = command(reports.parent, "smoke", *PAGES)
-    assert again.returncode == 0, again.stderr[-2000:]
-    assert "to make" not in again.stdout  # no run was made again
-    after = pages(reports)
-    assert before.keys() == after.keys()
-    assert [name for name in before if before[name] != after[name]] == []
+def test_again_from_the_runs_gives_the_same_bytes(folder):
+    """Into another folder, for pages of all kinds; no run is trained again."""
+    pages = ("00", "02", "06", "08")
+    again = command(folder, "smoke", *pages, "--out", str(folder / "again"))
+    assert again.returncode == 0 and "to train" not in again.stdout, again.stderr
+    before, after = (contents(folder / name, "csv", "svg") for name in ("reports", "again"))
+    assert len(after) > 20 and [name for name in after if before[name] != after[name]] == []
+    for name in (path.name for path in (folder / "again").glob("[0-9]*.html")):
+        pages = [(folder / place / name).read_text() for place in ("reports", "again")]
+        first, second = (page[page.index("<main>") : page.index("</main>")] for page in pages)
+        assert first == second, name
 
 
-def test_publish_then_verify(reports):
-    assert command(reports.parent, "publish").returncode == 0
-    assert (reports / "index.html").exists()
-    assert command(reports.parent, "verify").returncode == 0
-    path = reports / "results/table2.csv"
+def test_verify_finds_a_changed_number(folder, tmp_path):
+    assert command(folder, "verify").returncode == 0
+    copy = tmp_path / "copy"
+    shutil.copytree(folder / "reports", copy / "reports")
+    path = copy / "reports/results/table2.csv"
     path.write_text(path.read_text().replace("synthetic", "ICBHI", 1))
-    wrong = command(reports.parent, "verify")
+    wrong = command(copy, "verify")
     assert wrong.returncode == 1 and "results/table2.csv" in wrong.stdout
