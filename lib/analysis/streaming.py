@@ -263,7 +263,8 @@ def example_record(dataset: SPRSound, records: pd.DataFrame) -> tuple:
     record = records.iloc[int((right * variety).to_numpy().argmax())]
     starts = STEP_SECONDS * np.arange(record.windows.count("|") + 1)
     windows = {"start": starts, "end": starts + WINDOW_SECONDS, "label": record.windows.split("|")}
-    events = dataset.load("event").rename(columns={"1-2": "label"})
-    events = events.loc[events.recording == record.record, columns]
+    events = dataset.load("event")
+    events = events[events.recording == record.record]
+    events = events.assign(label=events["1-2"])[columns]
     wave = resample(*read(audio[record.record]), RATE_HZ)
     return wave, RATE_HZ, pd.DataFrame(windows), events
