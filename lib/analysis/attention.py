@@ -111,11 +111,11 @@ class AttentionExample:
 
 
 def load_examples(
-    results: pd.DataFrame, methods: dict[str, Experiment], cache: FeatureCache | None
+    results: pd.DataFrame, methods: dict[str, str], cache: FeatureCache | None
 ) -> list[AttentionExample]:
     """Return the cycles whose attention finished runs saved, first seed; empty without a cache.
 
-    methods: all with the front end of `cache`.
+    methods: name -> experiment's name, all with the front end of `cache`.
     """
     saved = {name: run for name, e in methods.items() if (run := _first_run(results, e))}
     if not saved or cache is None:
@@ -138,11 +138,11 @@ def load_examples(
     return examples
 
 
-def attention_on_padding(results: pd.DataFrame, methods: dict[str, Experiment]) -> pd.DataFrame:
+def attention_on_padding(results: pd.DataFrame, methods: dict[str, str]) -> pd.DataFrame:
     """Return the share of attention on patches that see nothing but padding, in percent.
 
-    Columns: Training, Patches of zeros (share of all), Last block, Rollout (mean over the saved
-    cycles).
+    methods: name -> experiment's name. Columns: Training, Patches of zeros (share of all), Last
+    block, Rollout (mean over the saved cycles).
     """
     rows = []
     for name, experiment in methods.items():
@@ -157,10 +157,10 @@ def attention_on_padding(results: pd.DataFrame, methods: dict[str, Experiment]) 
 
 
 def _first_run(
-    results: pd.DataFrame, experiment: Experiment
+    results: pd.DataFrame, experiment: str
 ) -> tuple[Experiment, dict[str, np.ndarray]] | None:
     """Return settings and saved analyses of the run of the first seed, if it saved attention."""
-    runs = results[(results.experiment == experiment.name) & results.path.notna()]
+    runs = results[(results.experiment == experiment) & results.path.notna()]
     for path in map(Path, runs.sort_values("seed", kind="stable").path.iloc[:1]):
         if (path / folder.ANALYSIS).exists():
             arrays = folder.read_arrays(path / folder.ANALYSIS)

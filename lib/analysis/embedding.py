@@ -9,7 +9,7 @@ from sklearn.manifold import TSNE
 from sklearn.metrics import balanced_accuracy_score, silhouette_score
 from sklearn.metrics.pairwise import cosine_distances
 
-from lib.config import SELECTIONS, Experiment
+from lib.config import SELECTIONS
 from lib.evaluation import tasks
 from lib.runs import folder
 
@@ -28,15 +28,16 @@ class Embeddings:
 
 
 def load_embeddings(
-    results: pd.DataFrame, methods: dict[str, Experiment], test_set: str = "test"
+    results: pd.DataFrame, methods: dict[str, str], test_set: str = "test"
 ) -> dict[str, Embeddings]:
     """Return method -> embeddings of its first seed; methods that saved none are left out.
 
-    The epoch is selected on the test set, or else by the first of `SELECTIONS` that qualifies.
+    methods: name -> experiment's name. The epoch is selected on the test set, or else by the first
+    of `SELECTIONS` that qualifies.
     """
     embeddings = {}
     for method, experiment in methods.items():
-        runs = results[(results.experiment == experiment.name) & results.path.notna()]
+        runs = results[(results.experiment == experiment) & results.path.notna()]
         for path in map(Path, runs.sort_values("seed").path.iloc[:1]):
             arrays = folder.read_predictions(path)
             saved = [s for s in SELECTIONS if f"{s}/{test_set}/embedding" in arrays]

@@ -72,7 +72,7 @@ def test_embeddings_of_the_first_seed_are_loaded():
         files.write_json(run / "result.json", {})
         rows.append({"experiment": "a", "seed": seed, "path": str(run)})
     results = pd.DataFrame([*rows, {"experiment": "b", "seed": 1, "path": None}])
-    embeddings = embedding.load_embeddings(results, {"CE": Experiment("a"), "CL": Experiment("b")})
+    embeddings = embedding.load_embeddings(results, {"CE": "a", "CL": "b"})
     assert list(embeddings) == ["CE"] and embeddings["CE"].selection == "last"
     np.testing.assert_array_equal(embeddings["CE"].z, z.astype(np.float32))
     pd.testing.assert_frame_equal(embeddings["CE"].clips, clips)
