@@ -2,6 +2,7 @@
 
 import struct
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import soundfile
@@ -9,9 +10,17 @@ import torch
 import torchaudio
 
 from lib.errors import UserError
-from lib.features.frontends import Fbank
 
 FADE_SAMPLES = 1000  # official code: rate / 16, at 16 kHz
+
+
+class ClipSettings(Protocol):
+    """The settings of a front end by which a recording is cut into clips."""
+
+    rate_hz: int
+    clip_seconds: float
+    pad: str  # repeat (with fade-out) | cyclic | zero
+    fade: str  # recording | cycle | none
 
 
 def read(path: Path) -> tuple[np.ndarray, int]:
@@ -20,7 +29,7 @@ def read(path: Path) -> tuple[np.ndarray, int]:
     Channels are averaged. Raises `UserError` if the file is empty, truncated, unreadable or
     holds NaN or infinite samples.
     """
-    _refuse_truncated_wav(path)
+    _require_whole_wav(path)
     try:
         with soundfile.SoundFile(path) as sound:
             promised, rate = sound.frames, sound.samplerate
@@ -66,22 +75,22 @@ def cut_or_repeat(wave: np.ndarray, samples: int, pad: str) -> np.ndarray:
     return fade(filled, 0, FADE_SAMPLES) if pad == "repeat" else filled
 
 
-def recording_wave(path: Path, front: Fbank) -> np.ndarray:
-    """A whole recording at the front end's rate, faded in and out if the fade is per recording."""
-    wave = resample(*read(path), front.rate_hz)
-    return fade(wave, FADE_SAMPLES, FADE_SAMPLES) if front.fade == "recording" else wave
+def recording_wave(path: Path, settings: ClipSettings) -> np.ndarray:
+    """A whole recording at the rate of `settings`, faded in and out if `fade` is recording."""
+    wave = resample(*read(path), settings.rate_hz)
+    return fade(wave, FADE_SAMPLES, FADE_SAMPLES) if settings.fade == "recording" else wave
 
 
-def cycle_clip(wave: np.ndarray, start: float, end: float, front: Fbank) -> np.ndarray:
+def cycle_clip(wave: np.ndarray, start: float, end: float, settings: ClipSettings) -> np.ndarray:
     """One cycle, `start` to `end` in seconds, of a `recording_wave` as a clip (samples,).
 
     Raises `UserError` if the wave holds nothing between them.
     """
-    cycle = wave[int(start * front.rate_hz) : int(end * front.rate_hz)]
-    _refuse_empty(cycle, start, end, len(wave) / front.rate_hz)
-    if front.fade == "cycle":
+    cycle = wave[int(start * settings.rate_hz) : int(end * settings.rate_hz)]
+    _require_samples(cycle, start, end, len(wave) / settings.rate_hz)
+    if settings.fade == "cycle":
         cycle = fade(cycle, FADE_SAMPLES, FADE_SAMPLES)
-    return cut_or_repeat(cycle, int(front.clip_seconds * front.rate_hz), front.pad)
+    return cut_or_repeat(cycle, int(settings.clip_seconds * settings.rate_hz), settings.pad)
 
 
 def excerpt(wave: np.ndarray, start: float, end: float, rate: int) -> np.ndarray:
@@ -89,21 +98,21 @@ def excerpt(wave: np.ndarray, start: float, end: float, rate: int) -> np.ndarray
 
     Raises `UserError` if the wave holds nothing between them.
     """
-    part = wave[round(start * rate) : round(end * rate)]
-    _refuse_empty(part, start, end, len(wave) / rate)
-    return part
+    samples = wave[round(start * rate) : round(end * rate)]
+    _require_samples(samples, start, end, len(wave) / rate)
+    return samples
 
 
-def _refuse_empty(part: np.ndarray, start: float, end: float, seconds: float) -> None:
-    if len(part) == 0:
+def _require_samples(samples: np.ndarray, start: float, end: float, seconds: float) -> None:
+    if len(samples) == 0:
         raise UserError(
             f"the cycle from {start} to {end} s lies past the end of the recording at "
-            f"{seconds:.3f} s; mend the annotation"
+            f"{seconds:.3f} s; fix the annotation"
         )
 
 
-def _refuse_truncated_wav(path: Path) -> None:
-    """libsndfile reads a WAV that ends too early without a word, so its chunks are walked here."""
+def _require_whole_wav(path: Path) -> None:
+    """libsndfile accepts a WAV that ends too early, so its chunks are checked here."""
     try:
         size = Path(path).stat().st_size
         with open(path, "rb") as handle:
@@ -120,4 +129,6 @@ def _refuse_truncated_wav(path: Path) -> None:
             if handle.tell() + length > size and length != 0xFFFFFFFF:  # a stream's open length
                 raise UserError(f"{path}: truncated, sound data are missing; fetch it again")
     except OSError as error:
-        raise UserError(f"{path}: not readable ({error.strerror}); mend or fetch it") from error
+        raise UserError(
+            f"{path}: not readable ({error.strerror}); fix or fetch it again"
+        ) from error

@@ -1,4 +1,4 @@
-"""Fetching the official recordings: resumable, checked, unpacked without leaving the folder."""
+"""Download the official recordings: resumable, checked, unpacked only into their folder."""
 
 import os
 import shutil
@@ -11,23 +11,14 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from lib import data
-from lib.data import sprsound
-from lib.data.icbhi import FOLDER, SPLIT_FILE
+from lib.data.dataset import Dataset
+from lib.data.icbhi import DEMOGRAPHICS, DIAGNOSES, ICBHI, SPLIT_FILE
+from lib.data.sprsound import SPRSound
 from lib.errors import UserError, unknown
 from lib.files import file_lock, remove_stale, require_writable, temp_path
 
-BASE = "https://bhichallenge.med.auth.gr/sites/default/files/ICBHI_final_database"
-ARCHIVE = f"{FOLDER}.zip"
-LISTS = (
-    SPLIT_FILE,
-    "ICBHI_Challenge_diagnosis.txt",
-    "ICBHI_Challenge_demographic_information.txt",
-)
-# SPRSound's official repository, at one commit: what it holds can no longer change.
-COMMIT = "174500e401f4ebf54061414c2fe082c7dccfb9d2"
-SPRSOUND = f"https://codeload.github.com/SJTU-YONGFU-RESEARCH-GRP/SPRSound/zip/{COMMIT}"
-RELEASES = (sprsound.FOLDER, "BioCAS2023")  # later ones have no labels of records
+LISTS = (SPLIT_FILE, DIAGNOSES, DEMOGRAPHICS)  # beside ICBHI's archive
+RELEASES = ("BioCAS2022", "BioCAS2023")  # of SPRSound; later ones have no labels of records
 CHUNK = 1 << 20
 TIMEOUT_SECONDS = 60
 
@@ -45,44 +36,45 @@ def download(dataset: str, root: Path) -> Path:
     require_writable("--data", folder)
     with file_lock(folder / ".lock"):  # two that go on with the same part would mix it up
         remove_stale(folder)
-        found = DATASETS[dataset](folder)
-    print(f"{folder}: {found.banner or 'all recordings are here.'}")
+        opened = DATASETS[dataset](folder)
+    print(f"{folder}: {opened.banner or 'all recordings are here.'}")
     return folder
 
 
-def _icbhi(folder: Path) -> data.Source:
-    """About 2 GB, and the lists beside it."""
+def _icbhi(folder: Path) -> Dataset:
+    """Download ICBHI: about 2 GB, and the lists beside it."""
     for name in LISTS:
-        fetch(f"{BASE}/{name}", folder / name)
-    if not (folder / FOLDER).exists():
-        archive = fetch(f"{BASE}/{ARCHIVE}", folder / ARCHIVE)
-        unpack(archive, FOLDER, folder / FOLDER)
+        fetch(f"{ICBHI.download_url}/{name}", folder / name)
+    if not (folder / ICBHI.folder).exists():
+        name = f"{ICBHI.folder}.zip"
+        archive = fetch(f"{ICBHI.download_url}/{name}", folder / name)
+        unpack(archive, ICBHI.folder, folder / ICBHI.folder)
         archive.unlink()
-    return data.source(folder)
+    return ICBHI.open(folder)
 
 
-def _sprsound(folder: Path) -> data.Source:
-    """BioCAS2022 and 2023 out of an archive of the whole repository (1 GB or more).
+def _sprsound(folder: Path) -> Dataset:
+    """Download SPRSound: two releases out of an archive of its repository (1 GB or more).
 
-    GitHub packs it anew for everyone: it names no size and cannot send a part.
+    The server packs it anew for everyone: it names no size and cannot send a part.
     """
     if not all((folder / name).exists() for name in RELEASES):
-        archive = fetch(SPRSOUND, folder / "sprsound.zip")
+        archive = fetch(SPRSound.download_url, folder / "sprsound.zip")
         for name in RELEASES:
             if not (folder / name).exists():
-                unpack(archive, _inside(archive, name), folder / name)
+                unpack(archive, _folder_in(archive, name), folder / name)
         archive.unlink()
-    return data.sprsound_source(folder)
+    return SPRSound.open(folder)
 
 
-def _inside(archive: Path, name: str) -> str:
-    """Where a release lies in the repository's archive; it has stood in two places."""
+def _folder_in(archive: Path, name: str) -> str:
+    """Return the path of a release in the repository's archive; it has been in two places."""
     try:
         with zipfile.ZipFile(archive) as box:
             names = box.namelist()
     except zipfile.BadZipFile as error:
         raise _damaged(archive, error) from error
-    for base in sprsound.BASES:
+    for base in SPRSound.bases:
         for top in sorted({member.split("/")[0] for member in names}):
             path = "/".join(part for part in (top, base, name) if part)
             if any(member.startswith(f"{path}/") for member in names):

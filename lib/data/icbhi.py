@@ -1,173 +1,150 @@
 """The ICBHI 2017 Respiratory Sound Database in its official layout, as one tidy table of cycles."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from lib.data.dataset import AUDIO_SUFFIXES, Annotated, Dataset
 from lib.errors import UserError
 
 CLASSES = ("normal", "crackle", "wheeze", "both")
 DEVICES = ("AKGC417L", "LittC2SE", "Litt3200", "Meditron")
 LOCATIONS = ("Tc", "Al", "Ar", "Pl", "Pr", "Ll", "Lr")
-COLUMNS = ("dataset", "recording", "patient", "device", "location",
-           "cycle", "start", "end", "label", "split")  # fmt: skip
-RECORDINGS = 920
-OVERLAPPING_PATIENTS = ("156", "218")  # stand on both sides of the official split
+OVERLAPPING_PATIENTS = ("156", "218")  # on both sides of the official split
 # The challenge's split file names one recording by a device that its own files do not carry:
 # joined by name alone, 11 training cycles vanish.
 RENAMED = {"226_1b1_Pl_sc_Meditron": "226_1b1_Pl_sc_LittC2SE"}
-
-FOLDER = "ICBHI_final_database"
 SPLIT_FILE = "ICBHI_challenge_train_test.txt"
+DIAGNOSES = "ICBHI_Challenge_diagnosis.txt"
 DEMOGRAPHICS = "ICBHI_Challenge_demographic_information.txt"
 NAME = re.compile(r"\d{3}_\w+")  # the folder also holds notes such as filename_format.txt
-PAST_END_SECONDS = 0.01  # rounding of the annotated times
 
 
-def cycles(root: Path) -> pd.DataFrame:
-    """Every annotated cycle, with or without audio, sorted by (recording, cycle).
+@dataclass(frozen=True)
+class ICBHI(Dataset):
+    """920 recordings of 126 patients with 6,898 respiratory cycles, split by the challenge.
 
-    Columns: dataset, recording, patient (str), device, location, cycle (line of the annotation,
-    from 0), start, end (seconds), label (one of `CLASSES`), split ("train" | "test").
-    Raises `UserError` with every fault of every file at once.
+    label is one of `CLASSES`, split is train or test, patient is text.
     """
-    rows, faults = _annotations(Path(root))
-    raise_all(faults)
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    return table.sort_values(["recording", "cycle"], ignore_index=True)
 
+    name = "icbhi"
+    short_title = "ICBHI"
+    title = "ICBHI 2017 Respiratory Sound Database"
+    citation = (
+        "Rocha et al. 2019, An open access database for the evaluation of respiratory sound "
+        "classification algorithms, Physiological Measurement 40, 035001"
+    )
+    licence = "freely available for research"
+    url = "https://bhichallenge.med.auth.gr/ICBHI_2017_Challenge"
+    download_url = "https://bhichallenge.med.auth.gr/sites/default/files/ICBHI_final_database"
+    folder = "ICBHI_final_database"
+    annotation_suffix = ".txt"
+    recordings = {"": 920}
+    tables = {
+        "event": ("dataset", "recording", "patient", "device", "location",
+                  "cycle", "start", "end", "label", "split")
+    }  # fmt: skip
 
-def audio_files(root: Path) -> dict[str, Path]:
-    """Recording -> its .wav or .flac file, sorted; both at once is a `UserError`."""
-    found, faults = _audio(Path(root))
-    raise_all(faults)
-    return found
+    def split_file(self) -> Path:
+        """Return the challenge's train/test list, beside the database folder or in it."""
+        path = self._beside_or_inside(SPLIT_FILE)
+        if path is None:
+            raise UserError(f"{self.root / SPLIT_FILE}: not found; {self.remedy()}")
+        return path
 
+    def ages(self) -> pd.Series:
+        """Return patient (str) -> age in years, NaN if unknown; empty if the list is not here.
 
-def annotation_files(root: Path) -> dict[str, Path]:
-    """Recording -> its annotation file, sorted."""
-    files = sorted((Path(root) / FOLDER).glob("*.txt"))
-    return {path.stem: path for path in files if NAME.match(path.stem)}
+        Raises `UserError` if a line does not begin with a patient and an age.
+        """
+        path = self._beside_or_inside(DEMOGRAPHICS)
+        years = {}
+        for number, line in _lines(path) if path else ():
+            try:
+                patient, age, *_ = line.split()
+                years[patient] = float("nan" if age == "NA" else age)
+            except ValueError as error:
+                raise UserError(
+                    f"{path}: line {number} is not patient and age ({error}); fix or restore it"
+                ) from error
+        return pd.Series(years, dtype=float)
 
+    def _annotation_paths(self) -> list[tuple[str, Path]]:
+        files = sorted((self.root / self.folder).glob("*.txt"))
+        return [("", path) for path in files if NAME.match(path.stem)]
 
-def inputs(root: Path) -> dict[str, Path]:
-    """Name -> every file behind the recordings that have audio."""
-    audio, annotations = audio_files(root), annotation_files(root)
-    texts = [split_file(root), *(annotations[name] for name in audio)]
-    return {path.name: path for path in (*texts, *audio.values())}
+    def _audio_paths(self) -> list[Path]:
+        files = sorted((self.root / self.folder).iterdir())
+        return [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES]
 
+    def _list_paths(self) -> list[Path]:
+        return [self.split_file()]
 
-def ages(root: Path) -> pd.Series:
-    """Patient (str) -> age in years, NaN if unknown; empty where the database's list is not here.
+    def _beside_or_inside(self, name: str) -> Path | None:
+        paths = (self.root / name, self.root / self.folder / name)
+        return next((path for path in paths if path.is_file()), None)
 
-    Raises `UserError` where a line does not begin with a patient and an age.
-    """
-    path = _beside_or_inside(root, DEMOGRAPHICS)
-    if path is None:
-        return pd.Series(dtype=float)
-    found = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            patient, age, *_ = line.split()
-            found[patient] = float("nan" if age == "NA" else age)
-        except ValueError as error:
-            raise UserError(
-                f"{path}: line {number} is not patient and age ({error}); mend or restore it"
-            ) from error
-    return pd.Series(found, dtype=float)
+    def _annotations(self) -> tuple[list[Annotated], list[str]]:
+        split, problems = self._split()
+        files = self.annotation_files()
+        recordings = []
+        for recording, path in files.items():
+            if problem := _name_problem(recording):
+                problems.append(f"{path}: {problem}")
+            elif recording not in split:
+                problems.append(
+                    f"{path}: not in {SPLIT_FILE}; add its line there or move the file away"
+                )
+            else:
+                patient, _, location, _, device = recording.split("_")
+                record = {
+                    "dataset": self.name, "recording": recording, "patient": patient,
+                    "device": device, "location": location, "split": split[recording],
+                }  # fmt: skip
+                cycles, cycle_problems = _cycles(path)
+                recordings.append((record, cycles))
+                problems += cycle_problems
+        problems += [
+            f"{self.split_file()}: names {name}, but {self.folder}/{name}.txt is not there; "
+            "restore it or delete the line"
+            for name in sorted(set(split) - set(files))
+        ]
+        return recordings, problems
 
-
-def split_file(root: Path) -> Path:
-    """The challenge's train/test list, beside the database folder or in it."""
-    found = _beside_or_inside(root, SPLIT_FILE)
-    if found is None:
-        raise UserError(
-            f"{Path(root) / SPLIT_FILE}: not found; fetch it with ./run_all.sh download icbhi"
-        )
-    return found
-
-
-def _beside_or_inside(root: Path, name: str) -> Path | None:
-    """A list of the database, beside its folder or in it."""
-    folders = (Path(root), Path(root) / FOLDER)
-    return next((folder / name for folder in folders if (folder / name).is_file()), None)
-
-
-def check(root: Path) -> list[str]:
-    """Every fault of every annotation and audio file, one line each; reads all audio (minutes)."""
-    table, faults = _annotations(Path(root))
-    files, twice = _audio(Path(root))
-    ends: dict[str, float] = {}
-    for row in table:
-        ends[row[1]] = max(row[7], ends.get(row[1], 0.0))
-    for recording, path in files.items():
-        faults += _audio_faults(path, ends.get(recording, 0.0))
-    return faults + twice
+    def _split(self) -> tuple[dict[str, str], list[str]]:
+        """Return recording -> train or test, and the problems of the list."""
+        path, annotated = self.split_file(), self.annotation_files()
+        split: dict[str, str] = {}
+        problems = []
+        for number, line in _lines(path):
+            name, *side = line.split()
+            if side not in (["train"], ["test"]):
+                problems.append(
+                    f"{path}: line {number}: {line!r} is not 'recording<tab>train|test'"
+                )
+                continue
+            if name not in annotated:
+                name = RENAMED.get(name, name)
+            if name in split:
+                problems.append(f"{path}: line {number}: {name} is there twice; delete one line")
+            split[name] = side[0]
+        return split, problems
 
 
 def single_channel(recordings: pd.Series) -> pd.Series:
-    """Whether each recording was made with one stethoscope alone ("sc" in its name)."""
+    """Return whether each recording was made with one stethoscope alone ("sc" in its name)."""
     return recordings.str.split("_").str[3] == "sc"
 
 
-def raise_all(faults: list[str]) -> None:
-    """One `UserError` that lists all faults, if there are any."""
-    if len(faults) == 1:
-        raise UserError(faults[0])
-    if faults:
-        raise UserError(f"{len(faults)} faults in the recordings:\n  " + "\n  ".join(faults))
+def _lines(path: Path) -> list[tuple[int, str]]:
+    """Return the lines of a text file that are not blank, with their numbers from 1."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
 
 
-def _annotations(root: Path) -> tuple[list[tuple], list[str]]:
-    split, faults = _split(root)
-    files = annotation_files(root)
-    rows = []
-    for recording, path in files.items():
-        if fault := _name_fault(recording):
-            faults.append(f"{path}: {fault}")
-            continue
-        if recording not in split:
-            faults.append(f"{path}: not in {SPLIT_FILE}; add its line there or move the file away")
-            continue
-        patient, _, location, _, device = recording.split("_")
-        lines, found = _lines(path)
-        faults += found
-        rows += [
-            ("icbhi", recording, patient, device, location, *line, split[recording])
-            for line in lines
-        ]
-    missing = sorted(set(split) - set(files))
-    faults += [
-        f"{split_file(root)}: names {name}, but {FOLDER}/{name}.txt is not there; "
-        "restore it or delete the line"
-        for name in missing
-    ]
-    return rows, faults
-
-
-def _split(root: Path) -> tuple[dict[str, str], list[str]]:
-    path = split_file(root)
-    split: dict[str, str] = {}
-    faults = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        name, *side = line.split()
-        if side not in (["train"], ["test"]):
-            faults.append(f"{path}: line {number}: {line!r} is not 'recording<tab>train|test'")
-            continue
-        if not (root / FOLDER / f"{name}.txt").exists():
-            name = RENAMED.get(name, name)
-        if name in split:
-            faults.append(f"{path}: line {number}: {name} stands there twice; delete one line")
-        split[name] = side[0]
-    return split, faults
-
-
-def _name_fault(recording: str) -> str:
+def _name_problem(recording: str) -> str:
     parts = recording.split("_")
     if len(parts) != 5:
         return "the name is not patient_index_location_mode_device; rename or remove the file"
@@ -178,60 +155,29 @@ def _name_fault(recording: str) -> str:
     return ""
 
 
-def _lines(path: Path) -> tuple[list[tuple[int, float, float, str]], list[str]]:
-    """The cycles (number, start, end, label) of one annotation file, and its faults."""
-    lines: list[tuple[int, float, float, str]] = []
-    faults = []
-    text = path.read_text(encoding="utf-8", errors="replace")
-    for number, line in enumerate(filter(str.strip, text.splitlines())):
-        where = f"{path}: line {number + 1}"
+def _cycles(path: Path) -> tuple[list[dict], list[str]]:
+    """Return the cycles of one annotation file, and its problems."""
+    cycles: list[dict] = []
+    problems = []
+    for cycle, (number, line) in enumerate(_lines(path)):
+        where = f"{path}: line {number}"
         try:
             start, end, crackle, wheeze = map(float, line.split())
             label = CLASSES[(0, 1).index(crackle) + 2 * (0, 1).index(wheeze)]
         except ValueError:
-            faults.append(
+            problems.append(
                 f"{where}: {line.strip()!r} is not 'start end crackle wheeze' with tabs and "
-                "flags 0 or 1; mend the line (no header, no commas)"
+                "flags 0 or 1; fix the line (no header, no commas)"
             )
             continue
         if not 0 <= start < end < float("inf"):
-            faults.append(f"{where}: empty or reversed cycle {start} to {end} s; mend the times")
-        elif lines and start < lines[-1][2]:
-            faults.append(
+            problems.append(f"{where}: empty or reversed cycle {start} to {end} s; fix the times")
+        elif cycles and start < cycles[-1]["end"]:
+            problems.append(
                 f"{where}: cycle from {start} s overlaps the one before, which ends at "
-                f"{lines[-1][2]} s; mend the times"
+                f"{cycles[-1]['end']} s; fix the times"
             )
-        lines.append((number, start, end, label))
-    if not lines and not faults:
-        faults.append(f"{path}: no cycles; restore the annotation")
-    return lines, faults
-
-
-def _audio(root: Path) -> tuple[dict[str, Path], list[str]]:
-    annotated = annotation_files(root)
-    found: dict[str, Path] = {}
-    faults = []
-    for path in sorted((root / FOLDER).iterdir()):
-        if path.suffix.lower() not in (".wav", ".flac"):
-            continue
-        if path.stem in found:
-            faults.append(f"{path}: {found[path.stem].name} is there too; remove one of them")
-        elif path.stem not in annotated:
-            faults.append(f"{path}: no {path.stem}.txt; restore it or move this file away")
-        found[path.stem] = path
-    return found, faults
-
-
-def _audio_faults(path: Path, end: float) -> list[str]:
-    from lib.data import (
-        audio as data_audio,  # here, so that the table of cycles needs no audio library
-    )
-
-    try:
-        wave, rate = data_audio.read(path)
-    except UserError as error:
-        return [str(error)]
-    seconds = len(wave) / rate
-    if end > seconds + PAST_END_SECONDS:
-        return [f"{path}: annotated to {end} s, but the recording ends at {seconds:.3f} s"]
-    return []
+        cycles.append({"cycle": cycle, "start": start, "end": end, "label": label})
+    if not cycles and not problems:
+        problems.append(f"{path}: no cycles; restore the annotation")
+    return cycles, problems

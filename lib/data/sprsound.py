@@ -1,82 +1,153 @@
-"""SPRSound, the SJTU paediatric respiratory sounds: events and records as two tidy tables.
+"""SPRSound, the SJTU paediatric respiratory sounds, in its official layout: events and records."""
 
-Read are the official folders of BioCAS2022 and, if it is there, BioCAS2023, directly below `root`
-or below `root/releases` (both stand in the official repository); recordings as .wav or .flac.
-"""
-
+import json
 import math
+import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from lib.data.icbhi import raise_all
-from lib.data.sprsound_annotation import FIX, ICBHI_LABELS, POOR, TASKS, named, read_annotation
+from lib.data.dataset import AUDIO_SUFFIXES, PAST_END_SECONDS, Annotated, Dataset
 
+POOR = "Poor Quality"  # counts neither as normal nor as adventitious
+TASKS = {  # task -> its classes, in the challenge's order
+    "1-1": ("Normal", "Adventitious"),
+    "1-2": ("Normal", "Rhonchi", "Wheeze", "Stridor", "Coarse Crackle", "Fine Crackle",
+            "Wheeze+Crackle"),
+    "2-1": ("Normal", POOR, "Adventitious"),
+    "2-2": ("Normal", POOR, "CAS", "DAS", "CAS & DAS"),
+}  # fmt: skip
 WINDOWS = {  # the same events, and windows in which nothing can be heard (Hu et al. 2023, III.C)
     "1-1-windows": ("Normal", POOR, "Adventitious"),
     "1-2-windows": (*TASKS["1-2"], POOR),
 }
 WINDOW_SECONDS = 3.0
-PARTS = {  # part -> split, folder of annotations, folder of recordings
+ICBHI_LABELS = dict(
+    zip(TASKS["1-2"], ("normal", *3 * ["wheeze"], *2 * ["crackle"], "both"), strict=True)
+)
+SUBSETS = {  # subset -> split, folder of annotations, folder of recordings
     "train": ("train", "BioCAS2022/train2022_json", "BioCAS2022/train2022_wav"),
     "inter": ("test", "BioCAS2022/test2022_json/inter_test_json", "BioCAS2022/test2022_wav"),
     "intra": ("test", "BioCAS2022/test2022_json/intra_test_json", "BioCAS2022/test2022_wav"),
-    "2023": ("test", "BioCAS2023/test2023_json", "BioCAS2023/test2023_wav"),
+    "test2023": ("test", "BioCAS2023/test2023_json", "BioCAS2023/test2023_wav"),
 }
-RECORDINGS = {"train": 1949, "inter": 355, "intra": 379}  # of BioCAS2022, the official release
-RECORDINGS_2023 = 871
-FOLDER = "BioCAS2022"
-BASES = ("", "releases")  # where the releases' folders lie below the data set's
-COLUMNS = ("dataset", "recording", "patient", "age", "gender", "location", "device", "split",
-           "part", "cycle", "start", "end")  # fmt: skip
+DEVICE = "Yunting II"  # all recordings
+GENDERS = {"0": "male", "1": "female"}
+LOCATIONS = ("p1", "p2", "p3", "p4")  # left posterior, left lateral, right posterior, lateral
+FIX = "fix the file or fetch it again"
+_COLUMNS = ("dataset", "recording", "patient", "age", "gender", "location", "device", "split",
+            "subset", "cycle", "start", "end")  # fmt: skip
 
 
-def events(root: Path) -> pd.DataFrame:
-    """Every annotated event, with or without audio, sorted by (recording, cycle).
+@dataclass(frozen=True)
+class SPRSound(Dataset):
+    """3,554 recordings of children, events and whole records annotated for the BioCAS challenges.
 
-    Columns: `COLUMNS` (cycle: place in the annotation, from 0; start, end in seconds), 1-1, 1-2
-    and label (ICBHI's four classes). Overlapping events are kept. A recording whose name has no
-    patient is its own patient: its child may be another one's too, so that no split of it from
-    others is sure to be by child. Raises `UserError` with every fault of every file at once.
+    Units: event (every annotated event; overlapping ones are kept), record (whole recordings; start
+    is 0, end is the length, NaN without audio), window (what a sliding window learns from, see
+    `_windows`). A recording whose name has no patient is its own patient: its child may be another
+    recording's too, so no split of it from others is sure to be by child.
     """
-    read = _read_all(root)
-    rows = [{**record, **event} for record, found in read for event in found]
-    table = pd.DataFrame(rows, columns=[*COLUMNS, "1-1", "1-2", "label"])
-    return table.sort_values(["recording", "cycle"], ignore_index=True)
 
+    name = "sprsound"
+    short_title = "SPRSound"
+    title = "SPRSound: open-source SJTU paediatric respiratory sound database"
+    citation = (
+        "Zhang et al. 2022, SPRSound: Open-Source SJTU Paediatric Respiratory Sound Database, IEEE "
+        "Transactions on Biomedical Circuits and Systems 16, 867-881"
+    )
+    licence = "CC BY (IEEE DataPort); GPL-3.0 (repository)"
+    url = "https://github.com/SJTU-YONGFU-RESEARCH-GRP/SPRSound"
+    # One commit of the official repository: what it holds can no longer change.
+    download_url = (
+        "https://codeload.github.com/SJTU-YONGFU-RESEARCH-GRP/SPRSound/zip/"
+        "174500e401f4ebf54061414c2fe082c7dccfb9d2"
+    )
+    folder = "BioCAS2022"
+    bases = ("", "releases")
+    annotation_suffix = ".json"
+    recordings = {"train": 1949, "inter": 355, "intra": 379, "test2023": 871}
+    optional = ("test2023",)
+    tables = {
+        "event": (*_COLUMNS, "1-1", "1-2", "label"),
+        "record": (*_COLUMNS, "2-1", "2-2"),
+        "window": (*_COLUMNS, "1-1-windows", "1-2-windows"),
+    }
 
-def records(root: Path) -> pd.DataFrame:
-    """Every annotated recording, sorted; columns `COLUMNS`, 2-1, 2-2. Errors as in `events`.
+    def remarks(self) -> pd.DataFrame:
+        """Return what is odd yet no error, as rows of recording, subset, what and count."""
+        audio, rows = self.audio_files(), []
+        for record, events in self.read():
+            times = [(event["start"], event["end"]) for event in events]
+            implied = record_label(event["1-2"] for event in events)
+            odd = {
+                "no audio: in no feature cache": record["recording"] not in audio,
+                "no patient in the name: its own patient": record["patient"] == record["recording"],
+                "events that overlap an earlier one: kept": _overlaps(times),
+                "events out of order: numbered as in the file": times != sorted(times),
+                "no events, yet not Poor Quality: a record without events": (
+                    not events and record["2-2"] != POOR
+                ),
+                "its label is not that of its events: both kept": (
+                    bool(events) and implied != record["2-2"]
+                ),
+            }
+            rows += [
+                (record["recording"], record["subset"], what, int(count))
+                for what, count in odd.items()
+                if count
+            ]
+        return pd.DataFrame(rows, columns=["recording", "subset", "what", "count"])
 
-    cycle and start are 0, end is the recording's length (NaN if its audio is not here).
-    """
-    rows = [record for record, _ in _read_all(root)]
-    table = pd.DataFrame(rows, columns=[*COLUMNS, "2-1", "2-2"])
-    return table.sort_values("recording", ignore_index=True)
+    def _rows(self, unit: str, record: dict, events: list[dict]) -> list[dict]:
+        if unit == "record":
+            return [record]
+        if unit == "window":
+            return _windows(record, events)
+        return super()._rows(unit, record, events)
 
+    def _annotation_paths(self) -> list[tuple[str, Path]]:
+        return [
+            (subset, path)
+            for subset, (_, folder, _) in SUBSETS.items()
+            for path in self._files(folder, (self.annotation_suffix,))
+        ]
 
-def windows(root: Path) -> pd.DataFrame:
-    """What a sliding window learns from, sorted; columns `COLUMNS`, 1-1-windows, 1-2-windows; errors as `events`.
+    def _audio_paths(self) -> list[Path]:
+        folders = dict.fromkeys(folder for _, _, folder in SUBSETS.values())
+        return [path for folder in folders for path in self._files(folder, AUDIO_SUFFIXES)]
 
-    Items are all events and, whole, all Poor Quality records without events. An event shorter than
-    3 s is extended on both sides by the recording's own sound, as far as that goes, since a window
-    that slides over a record holds sound and no padding; the paper says only that the event's shape
-    is extended. What is longer than a window is cropped when a batch is read.
-    """
-    rows = []
-    for record, found in _read_all(root):
-        for event in found:
-            known = {**record, **event, "1-1-windows": event["1-1"], "1-2-windows": event["1-2"]}
-            rows.append(known | _extended(event["start"], event["end"], record["end"]))
-        if record["2-2"] == POOR and not found:
-            rows.append(record | {"1-1-windows": POOR, "1-2-windows": POOR})
-    table = pd.DataFrame(rows, columns=[*COLUMNS, "1-1-windows", "1-2-windows"])
-    return table.sort_values(["recording", "cycle"], ignore_index=True)
+    def _files(self, folder: str, suffixes: tuple[str, ...]) -> list[Path]:
+        """Return the files of a folder and below, in the first layout that has it."""
+        base = next((base for base in self.bases if (self.root / base / folder).is_dir()), "")
+        paths = (path for path in (self.root / base / folder).rglob("*") if path.name[0] != ".")
+        return sorted(path for path in paths if path.suffix.lower() in suffixes)
+
+    def _annotations(self) -> tuple[list[Annotated], list[str]]:
+        audio, _ = self._audio()
+        recordings: list[Annotated] = []
+        problems, seen = [], {}
+        for subset, path in self._annotation_paths():
+            if path.stem in seen:
+                problems.append(f"{path}: in subset {seen[path.stem]} too; remove one of them")
+                continue
+            seen[path.stem] = subset
+            try:
+                record = _parse_name(path.stem) | {"split": SUBSETS[subset][0], "subset": subset}
+                record["end"] = _seconds(audio[path.stem]) if path.stem in audio else math.nan
+                events, event_problems = _read_annotation(path, record)
+            except ValueError as error:
+                problems.append(f"{path}: {error}; {FIX}")
+                continue
+            problems += event_problems
+            recordings.append((record, events))
+        return recordings, problems
 
 
 def record_label(labels: Iterable[str]) -> str:
-    """The label of a record (2-2) that follows from the labels of its events (1-2)."""
+    """Return the label of a record (2-2) that follows from the labels of its events (1-2)."""
     kinds = {ICBHI_LABELS[label] for label in labels}
     if not kinds:
         return POOR
@@ -84,109 +155,26 @@ def record_label(labels: Iterable[str]) -> str:
     return "CAS & DAS" if cas and das else "CAS" if cas else "DAS" if das else "Normal"
 
 
-def remarks(root: Path) -> pd.DataFrame:
-    """What is odd yet no fault, as rows of recording, part, what and count: nothing is silent."""
-    audio, rows = audio_files(root), []
-    for record, found in _read_all(root):
-        times = [(event["start"], event["end"]) for event in found]
-        implied = record_label(event["1-2"] for event in found)
-        odd = {
-            "no audio: in no feature store": record["recording"] not in audio,
-            "no patient in the name: its own patient": record["patient"] == record["recording"],
-            "events that overlap an earlier one: kept": _overlaps(times),
-            "events out of order: numbered as in the file": times != sorted(times),
-            "no events, yet not Poor Quality: a record without events": (
-                not found and record["2-2"] != POOR
-            ),
-            "its label is not that of its events: both kept": found and implied != record["2-2"],
-        }
-        rows += [
-            (record["recording"], record["part"], what, int(count))
-            for what, count in odd.items()
-            if count
-        ]
-    return pd.DataFrame(rows, columns=["recording", "part", "what", "count"])
+def _windows(record: dict, events: list[dict]) -> list[dict]:
+    """Return the clips of a recording from which a sliding window learns.
 
-
-def audio_files(root: Path) -> dict[str, Path]:
-    """Recording -> its .wav or .flac file, sorted; both at once is a `UserError`."""
-    found, faults = _audio(Path(root))
-    raise_all(faults)
-    return found
-
-
-def annotation_files(root: Path) -> dict[tuple[str, str], Path]:
-    """(part, recording) -> its annotation file, sorted."""
-    return {
-        (part, path.stem): path
-        for part, (_, folder, _) in PARTS.items()
-        for path in _files(Path(root), folder, (".json",))
-    }
-
-
-def inputs(root: Path) -> dict[str, Path]:
-    """part/name -> every file behind the recordings that have audio."""
-    audio, found = audio_files(root), {}
-    for (part, recording), path in annotation_files(root).items():
-        if recording in audio:
-            found[f"{part}/{path.name}"] = path
-            found[f"{part}/{audio[recording].name}"] = audio[recording]
-    return found
-
-
-def check(root: Path) -> list[str]:
-    """Every fault of every annotation and audio file, one line each; reads all audio (minutes)."""
-    from lib.data import audio as data_audio  # here, so that the tables need no audio library
-    from lib.errors import UserError
-
-    root = Path(root)
-    _, faults = _annotations(root)
-    for path in _audio(root)[0].values():
-        try:
-            data_audio.read(path)
-        except UserError as error:
-            faults.append(str(error))
-    return faults
-
-
-def _overlaps(times: list[tuple[float, float]]) -> int:
-    """How many events begin before one that began earlier has ended."""
-    last, count = 0.0, 0
-    for start, end in sorted(times):
-        count += start < last
-        last = max(last, end)
-    return count
-
-
-def _read_all(root: Path) -> list[tuple[dict, list[dict]]]:
-    read, faults = _annotations(Path(root))
-    raise_all(faults)
-    return read
-
-
-def _annotations(root: Path) -> tuple[list[tuple[dict, list[dict]]], list[str]]:
-    """Each record with its events, and all faults."""
-    audio, faults = _audio(root)
-    read, parts = [], {}
-    for (part, recording), path in annotation_files(root).items():
-        if recording in parts:
-            faults.append(f"{path}: stands in part {parts[recording]} too; remove one of them")
-            continue
-        parts[recording] = part
-        try:
-            record = named(recording) | {"split": PARTS[part][0], "part": part}
-            record["end"] = _seconds(audio[recording]) if recording in audio else math.nan
-            found, wrong = read_annotation(path, record)
-        except ValueError as error:
-            faults.append(f"{path}: {error}; {FIX}")
-            continue
-        faults += wrong
-        read.append((record, found))
-    return read, faults
+    These are all events and, whole, Poor Quality records without events. An event shorter than 3 s
+    is extended on both sides by the recording's own sound, as far as that goes, since a window that
+    slides over a record holds sound and no padding; the paper says only that the event's shape is
+    extended. A longer clip is cropped when a batch is read.
+    """
+    rows = []
+    for event in events:
+        labels = {"1-1-windows": event["1-1"], "1-2-windows": event["1-2"]}
+        times = _extended(event["start"], event["end"], record["end"])
+        rows.append({**record, **event, **labels, **times})
+    if record["2-2"] == POOR and not events:
+        rows.append(record | {"1-1-windows": POOR, "1-2-windows": POOR})
+    return rows
 
 
 def _extended(start: float, end: float, length: float) -> dict[str, float]:
-    """The times of an event, at least a window long where the recording (s, or nan) is."""
+    """Return the times of an event, at least a window long if the recording (s, or NaN) is."""
     if end - start >= WINDOW_SECONDS:
         return {"start": start, "end": end}
     first = (start + end - WINDOW_SECONDS) / 2
@@ -197,29 +185,88 @@ def _extended(start: float, end: float, length: float) -> dict[str, float]:
     return {"start": first, "end": last if math.isnan(length) else min(last, length)}
 
 
-def _files(root: Path, folder: str, suffixes: tuple[str, ...]) -> list[Path]:
-    """The files of a folder and of those in it, in the first layout that has it."""
-    base = next((base for base in BASES if (root / base / folder).is_dir()), "")
-    found = (path for path in (root / base / folder).rglob("*") if path.name[0] != ".")
-    return sorted(path for path in found if path.suffix.lower() in suffixes)
+def _overlaps(times: list[tuple[float, float]]) -> int:
+    """Return how many events begin before one that began earlier has ended."""
+    last, count = 0.0, 0
+    for start, end in sorted(times):
+        count += start < last
+        last = max(last, end)
+    return count
 
 
-def _audio(root: Path) -> tuple[dict[str, Path], list[str]]:
-    annotated = {recording for _, recording in annotation_files(root)}
-    found: dict[str, Path] = {}
-    faults = []
-    for folder in dict.fromkeys(folder for _, _, folder in PARTS.values()):
-        for path in _files(root, folder, (".wav", ".flac")):
-            if path.stem in found:
-                faults.append(f"{path}: {found[path.stem]} is there too; remove one of them")
-            elif path.stem not in annotated:
-                faults.append(f"{path}: no {path.stem}.json; restore it or move this file away")
-            found[path.stem] = path
-    return found, faults
+def _parse_name(recording: str) -> dict:
+    """Return the columns that a recording's name holds; raises ValueError if it does not fit."""
+    patient, age, gender, location, *number = recording.split("_") + 4 * [""]
+    if not number[0] or number[1:] != 4 * [""] or gender not in GENDERS:
+        raise ValueError("the name is not patient_age_gender(0|1)_location_number")
+    if location not in LOCATIONS:
+        raise ValueError(f"unknown location {location!r} (known: {', '.join(LOCATIONS)})")
+    return {
+        "dataset": SPRSound.name, "recording": recording, "patient": patient or recording,
+        "age": _number(age, "age"), "gender": GENDERS[gender], "location": location,
+        "device": DEVICE, "cycle": 0, "start": 0.0,
+    }  # fmt: skip
+
+
+def _read_annotation(path: Path, record: dict) -> tuple[list[dict], list[str]]:
+    """Return the events of one file and their problems; puts the labels into `record`."""
+    try:
+        text = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"not valid JSON ({error})") from error
+    if not isinstance(text, dict) or not isinstance(text.get("event_annotation"), list):
+        raise ValueError("no list event_annotation")
+    record["2-2"] = _label(text.get("record_annotation", text.get("recording_annotation")), "2-2")
+    record["2-1"] = record["2-2"] if record["2-2"] in TASKS["2-1"] else "Adventitious"
+    events, problems = [], []
+    for number, event in enumerate(text["event_annotation"]):
+        try:
+            events.append(_event(event, number, record["end"]))
+        except ValueError as error:
+            problems.append(f"{path}: event {number}: {error}; {FIX}")
+    return events, problems
+
+
+def _event(event: object, number: int, length: float) -> dict:
+    """Return one event; milliseconds become seconds, at most the recording's length."""
+    if not isinstance(event, dict) or not {"start", "end", "type"} <= set(event):
+        raise ValueError(f"{event!r} is not start, end and type")
+    label = _label(event["type"], "1-2")
+    start, end = (_number(event[key], key) / 1000 for key in ("start", "end"))
+    if not 0 <= start < end:
+        raise ValueError(f"empty or reversed, {start} to {end} s")
+    if end > length + PAST_END_SECONDS:
+        raise ValueError(f"annotated to {end} s, but the recording ends at {length:.3f} s")
+    kind = "Normal" if label == "Normal" else "Adventitious"
+    return {"cycle": number, "start": start, "end": min(end, length) if length > 0 else end,
+            "1-1": kind, "1-2": label, "label": ICBHI_LABELS[label]}  # fmt: skip
+
+
+def _number(value: object, what: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{what} {value!r} is not a number")
+    return number
+
+
+def _label(value: object, task: str) -> str:
+    """Return the dataset's own spelling of a label; blanks, case, "&", "+" and "and" do not
+    matter."""
+    known = {_letters(name): name for name in TASKS[task]}
+    if _letters(value) not in known:
+        raise ValueError(f"unknown label {value!r} (known: {', '.join(TASKS[task])})")
+    return known[_letters(value)]
+
+
+def _letters(value: object) -> str:
+    return re.sub(r"\band\b|[^a-z]", "", str(value).lower())
 
 
 def _seconds(path: Path) -> float:
-    """Length of a recording by its header."""
+    """Return the length of a recording by its header."""
     import soundfile  # here, so that importing the tables' names needs no audio library
 
     try:

@@ -1,10 +1,12 @@
-"""Synthetic breath sounds in the official ICBHI layout: the default without data, and the tests'.
+"""Synthetic breath sounds in the official layouts of ICBHI and SPRSound, if no data are here.
 
 Each cycle is filtered noise under an inspiration and an expiration envelope, with heart beats;
-crackles are short damped oscillations, wheezes harmonic tones; patients and devices differ.
-No patient was recorded: numbers from these sounds say nothing about the real task.
+crackles are short damped oscillations, wheezes harmonic tones (a rhonchus is a low one, a stridor a
+high one); patients and devices differ. No patient was recorded: numbers from these sounds say
+nothing about the real task.
 """
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -14,12 +16,13 @@ import numpy as np
 import soundfile
 from scipy.signal import butter, sosfilt
 
-from lib.data import MARK
-from lib.data.icbhi import CLASSES, FOLDER, LOCATIONS, SPLIT_FILE
+from lib.data.dataset import SYNTHETIC_FILE
+from lib.data.icbhi import CLASSES, DEMOGRAPHICS, DIAGNOSES, ICBHI, LOCATIONS, SPLIT_FILE
+from lib.data.sprsound import POOR, SUBSETS, record_label
 from lib.files import digest, temp_path, write_json, write_text
 from lib.paths import features_root
 
-VERSION = 1  # raise it when the same settings give other sounds
+VERSION = 1  # raise it if the same settings give other sounds
 # device -> (mode, rate in Hz, subtype, band in Hz): its colouring is a band-pass
 DEVICES = {
     "Meditron": ("sc", 10000, "PCM_16", (20, 3000)),
@@ -33,33 +36,37 @@ SHARES = (0.45, 0.25, 0.18, 0.12)  # of `CLASSES`
 INSPIRATION = 0.4  # share of a cycle
 
 
-def default_root() -> Path:
-    """The folder of the default recordings below the stores, written on first use (seconds)."""
+def icbhi_root() -> Path:
+    """The folder of the default ICBHI recordings, written on first use (seconds)."""
     settings = {"version": VERSION, "seed": 0, "patients": 40, "cycles": 8}
-    return written_once(
-        settings, lambda root: write(root, *(settings[k] for k in ("seed", "patients", "cycles")))
-    )
+    return _written_once(settings, lambda root: write_icbhi(root, 0, 40, 8))
 
 
-def written_once(settings: dict, write: Callable[[Path], None]) -> Path:
-    """The folder below the stores that is named by its settings, written if it is not there."""
+def sprsound_root() -> Path:
+    """The folder of the default SPRSound recordings, written on first use (seconds)."""
+    settings = {"version": VERSION, "dataset": "sprsound", "seed": 0, "patients": 40}
+    return _written_once(settings, lambda root: write_sprsound(root, 0, 40))
+
+
+def _written_once(settings: dict, write: Callable[[Path], None]) -> Path:
+    """The folder below the feature caches that is named by its settings, written if missing."""
     root = features_root() / f"synthetic-{digest(settings)[:8]}"
     if not root.exists():
-        part = temp_path(root)
-        write(part)
+        temporary = temp_path(root)
+        write(temporary)
         try:
-            os.replace(part, root)
+            os.replace(temporary, root)
         except OSError:  # another process was first, with the same bytes
-            shutil.rmtree(part)
+            shutil.rmtree(temporary)
     return root
 
 
-def write(root: Path, seed: int = 0, patients: int = 40, cycles: int = 8) -> None:
+def write_icbhi(root: Path, seed: int = 0, patients: int = 40, cycles: int = 8) -> None:
     """Write 2 or 3 recordings of `cycles` breath cycles for each patient; same seed, same bytes.
 
-    Patients stand on one side of the split only; each has all four classes.
+    A patient is on one side of the split only; each has all four classes.
     """
-    (root / FOLDER).mkdir(parents=True, exist_ok=True)
+    (root / ICBHI.folder).mkdir(parents=True, exist_ok=True)
     split, diagnosis, demographic = [], [], []
     for index in range(patients):
         rng = np.random.default_rng([seed, index])
@@ -70,14 +77,14 @@ def write(root: Path, seed: int = 0, patients: int = 40, cycles: int = 8) -> Non
         for number in range(count):
             place = LOCATIONS[rng.integers(len(LOCATIONS))]
             name = f"{patient}_{number + 1}b1_{place}_{DEVICES[device][0]}_{device}"
-            _write_recording(root / FOLDER / name, rng, device, traits, labels[number::count])
+            _write_recording(root / ICBHI.folder / name, rng, device, traits, labels[number::count])
             split.append(f"{name}\t{SPLIT[index % len(SPLIT)]}\n")
         diagnosis.append(f"{patient}\t{'COPD' if traits['wheeze_hz'] < 300 else 'Pneumonia'}\n")
         demographic.append(f"{patient} {rng.integers(20, 80)} {'FM'[index % 2]} NA NA NA\n")
     write_text(root / SPLIT_FILE, "".join(split))
-    write_text(root / "ICBHI_Challenge_diagnosis.txt", "".join(diagnosis))
-    write_text(root / "ICBHI_Challenge_demographic_information.txt", "".join(demographic))
-    write_json(root / MARK, {"seed": seed, "patients": patients, "cycles": cycles})
+    write_text(root / DIAGNOSES, "".join(diagnosis))
+    write_text(root / DEMOGRAPHICS, "".join(demographic))
+    write_json(root / SYNTHETIC_FILE, {"seed": seed, "patients": patients, "cycles": cycles})
 
 
 def _traits(rng: np.random.Generator) -> dict[str, float]:
@@ -95,9 +102,9 @@ def _traits(rng: np.random.Generator) -> dict[str, float]:
 
 def _labels(rng: np.random.Generator, count: int) -> list[str]:
     """`count` shuffled labels, each class at least once, the rest in the patient's own shares."""
-    own = rng.dirichlet(10 * np.array(SHARES))
-    drawn = rng.choice(CLASSES, size=max(0, count - len(CLASSES)), p=own)
-    return rng.permutation([*CLASSES, *drawn])[:count].tolist()
+    shares = rng.dirichlet(10 * np.array(SHARES))
+    more = rng.choice(CLASSES, size=max(0, count - len(CLASSES)), p=shares)
+    return rng.permutation([*CLASSES, *more])[:count].tolist()
 
 
 def _write_recording(
@@ -180,3 +187,97 @@ def _add(sound: np.ndarray, where: float, event: np.ndarray) -> None:
     first = int(where * len(sound))
     part = sound[first : first + len(event)]
     part += event[: len(part)]
+
+
+RATE = 8000  # of SPRSound
+RECORDINGS_OF = (
+    ("train",) * 4 + ("intra",),
+    ("inter",) * 3,
+)  # recordings of one known, one new child
+NEW = 4  # every fourth child is new: it is in the inter test alone
+# event -> class of its sound, height of its tone in Hz, whether its crackles are fine
+SOUNDS = {
+    "Normal": ("normal", 300, False),
+    "Rhonchi": ("wheeze", 130, False),
+    "Wheeze": ("wheeze", 350, False),
+    "Stridor": ("wheeze", 650, False),
+    "Coarse Crackle": ("crackle", 300, False),
+    "Fine Crackle": ("crackle", 300, True),
+    "Wheeze+Crackle": ("both", 350, True),
+}
+KINDS = {  # record -> the events that it may have beside normal ones
+    "Normal": (),
+    POOR: (),
+    "CAS": ("Rhonchi", "Wheeze", "Stridor"),
+    "DAS": ("Coarse Crackle", "Fine Crackle"),
+    "CAS & DAS": ("Wheeze+Crackle",),
+}
+
+
+def write_sprsound(root: Path, seed: int = 0, patients: int = 40) -> None:
+    """Write 3 to 5 recordings for each child; same seed, same bytes.
+
+    Known children have four recordings in training and one in the intra test, new ones three in
+    the inter test.
+    """
+    for folder in {folder for _, *folders in SUBSETS.values() for folder in folders}:
+        if "2023" not in folder:
+            (root / folder).mkdir(parents=True, exist_ok=True)
+    seen = dict.fromkeys(SUBSETS, 0)
+    for index in range(patients):
+        rng = np.random.default_rng([seed, index])
+        child = f"{50001 + index}_{rng.uniform(0.2, 16):.1f}_{index % 2}"
+        traits = {"breath_low_hz": rng.uniform(80, 150), "breath_high_hz": rng.uniform(400, 900)}
+        for number, subset in enumerate(RECORDINGS_OF[index % NEW == NEW - 1]):
+            name = f"{child}_p{number % 4 + 1}_{10 * index + number}"
+            _write_record(root, subset, name, rng, traits, seen[subset])
+            seen[subset] += 1
+    write_json(root / SYNTHETIC_FILE, {"seed": seed, "patients": patients})
+
+
+def _write_record(
+    root: Path, subset: str, name: str, rng: np.random.Generator, traits: dict, turn: int
+) -> None:
+    """One recording; kinds of records, and of events in them, take turns within a subset."""
+    kind = list(KINDS)[turn % len(KINDS)]
+    if kind == POOR:
+        sound, events = _poor(rng), []
+    else:
+        sound, events = _breaths(rng, _event_labels(rng, kind, turn // len(KINDS)), traits)
+    wave = rng.uniform(0.3, 0.8) * sound / np.abs(sound).max()
+    _, notes, sounds = SUBSETS[subset]
+    soundfile.write(root / sounds / f"{name}.wav", wave, RATE, subtype="PCM_16")
+    label = record_label(event["type"] for event in events)
+    text = {"record_annotation": label, "event_annotation": events}
+    write_text(root / notes / f"{name}.json", json.dumps(text))
+
+
+def _event_labels(rng: np.random.Generator, kind: str, turn: int) -> list[str]:
+    """Three to five events, shuffled; one at least is what makes the record's kind."""
+    count, odd = int(rng.integers(3, 6)), KINDS[kind]
+    if not odd:
+        return count * ["Normal"]
+    labels = 2 * [odd[turn % len(odd)]] + (count - 2) * ["Normal"]
+    return rng.permutation(labels).tolist()
+
+
+def _breaths(rng: np.random.Generator, labels: list[str], traits: dict) -> tuple:
+    """The sound (samples,) of events with pauses between them, and their annotation."""
+    parts, events, now = [], [], 0
+    for label in labels:
+        pause, length = rng.integers(200, 600), rng.integers(900, 1800)  # milliseconds
+        sound, hz, fine = SOUNDS[label]
+        own = {"wheeze_hz": hz * rng.uniform(0.9, 1.1), "crackle_fine": float(fine)}
+        parts += [np.zeros(8 * pause)]
+        parts += [cycle_sound(rng, sound, length / 1000, RATE, traits | own)]
+        events.append({"start": f"{now + pause}", "end": f"{now + pause + length}", "type": label})
+        now += pause + length
+    wave = np.concatenate([*parts, np.zeros(RATE // 10)])
+    return wave + 0.02 * rng.standard_normal(len(wave)), events
+
+
+def _poor(rng: np.random.Generator) -> np.ndarray:
+    """Rubbing that drowns all breath: 5 to 8 s of loud noise in bursts."""
+    samples = int(rng.uniform(5, 8) * RATE)
+    bursts = np.repeat(rng.uniform(0.1, 1.0, samples // 800 + 1), 800)[:samples]
+    return bursts * rng.standard_normal(samples)

@@ -18,7 +18,7 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # what "same byte
 DEVICES = Path("/dev")
 
 
-def executor() -> str:
+def executor_name() -> str:
     """What makes the runs (`EXECUTOR`, else "local"); an unknown name is a `UserError`."""
     name = os.environ.get("EXECUTOR") or "local"
     if name not in EXECUTORS:
@@ -26,7 +26,7 @@ def executor() -> str:
     return name
 
 
-def gpus() -> list[str]:
+def visible_gpus() -> list[str]:
     """This machine's GPUs, named as CUDA_VISIBLE_DEVICES names them; asked without torch."""
     count = len(list(DEVICES.glob("nvidia[0-9]*")))
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -42,7 +42,7 @@ def gpu_share(experiment: Experiment) -> float:
     return {"base": 1.0, "medium": 1.0, "small": 0.5}.get(experiment.size, 0.25)
 
 
-def process(words: list[str], log: Path, environment: dict[str, str]) -> subprocess.Popen:
+def start_process(words: list[str], log: Path, environment: dict[str, str]) -> subprocess.Popen:
     """Start this Python on `words` in the project's folder, its output appended to `log`.
 
     Its standard input is a pipe that closes when the process that started it ends, however it
@@ -59,12 +59,14 @@ def process(words: list[str], log: Path, environment: dict[str, str]) -> subproc
         )
 
 
-class Machine:
+class LocalPool:
     """A pool of processes: at most one a core, and no GPU given away more than once."""
 
     def __init__(self, cores: int | None = None, names: Iterable[str] | None = None) -> None:
         self.cores = cores or paths.available_cores()
-        self.free = dict.fromkeys(gpus() if names is None else names, 1.0)  # GPU -> share left
+        self.free = dict.fromkeys(
+            visible_gpus() if names is None else names, 1.0
+        )  # GPU -> share left
         self.gpus = len(self.free)
         self.active: dict[str, tuple[subprocess.Popen, str | None, float]] = {}
 
@@ -78,7 +80,7 @@ class Machine:
         environment = {} if self.gpus else ONE_THREAD
         if self.gpus > 1:
             environment = {"CUDA_VISIBLE_DEVICES": gpu}
-        self.active[key] = (process(words, log, environment), gpu, share)
+        self.active[key] = (start_process(words, log, environment), gpu, share)
         if gpu is not None:
             self.free[gpu] -= share
 

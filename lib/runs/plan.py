@@ -32,23 +32,23 @@ class Context:
     """A profile with its recordings, feature caches made elsewhere, and the output folder."""
 
     profile: Profile
-    source: data.Source  # ICBHI
+    source: data.ICBHI
     given: tuple[FeatureCache, ...] = ()
     _caches: dict[tuple, FeatureCache] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
         """Profile, dataset and how complete it is: names the folder of local reports."""
-        return f"{self.profile.name}-{self.source.dataset}-{self.source.kind}"
+        return f"{self.profile.name}-{self.source.name}-{self.source.kind}"
 
     @property
     def folder(self) -> Path:
         """Where pages, tables and figures go: `OUT`, else reports/local/<name>."""
         return Path(os.environ.get("OUT") or paths.reports_root() / "local" / self.name)
 
-    def sprsound(self) -> data.Source:
+    def sprsound(self) -> data.SPRSound:
         """SPRSound's recordings, or synthetic ones if none are here or none may be used."""
-        return data.synthetic_sprsound_source() if self.profile.synthetic else data.find_sprsound()
+        return data.synthetic_sprsound() if self.profile.synthetic else data.find_sprsound()
 
     def cache(self, experiment: Experiment, dataset: str = "") -> FeatureCache | None:
         """The features an experiment reads, computed if needed; None if they can't be had here.
@@ -74,7 +74,7 @@ class Context:
         if self.profile.verdict:
             data.require_official(self.source, self.profile.name)
 
-    def _computed(self, source: data.Source, frontend: object) -> FeatureCache:
+    def _computed(self, source: data.Dataset, frontend: object) -> FeatureCache:
         if (source, frontend) not in self._caches:
             self._caches[source, frontend] = cache_for(source, frontend)
         return self._caches[source, frontend]
@@ -120,19 +120,19 @@ def open_context(profile: str) -> Context:
                 f"{MEL_CACHE}"
             )
     if chosen.synthetic:
-        return Context(chosen, data.synthetic_source(), given)
+        return Context(chosen, data.synthetic_icbhi(), given)
     return Context(chosen, data.find_icbhi(_stand_in(given)), given)
 
 
-def _stand_in(given: tuple[FeatureCache, ...]) -> data.Source | None:
+def _stand_in(given: tuple[FeatureCache, ...]) -> data.ICBHI | None:
     """What stands for ICBHI's recordings if only feature caches are given."""
     for one in given:
         if "front_end" in one.meta:
             kind, note = one.meta.get("kind", "partial"), one.meta.get("note", "")
-            return data.Source("icbhi", one.path, kind, note)
+            return data.ICBHI(one.path, kind, note)
     if given:
         banner = "No ICBHI recordings here: only rows on given feature caches can be trained."
-        return data.Source("icbhi", given[0].path, "none", banner)
+        return data.ICBHI(given[0].path, "none", banner)
     return None
 
 

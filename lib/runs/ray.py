@@ -27,7 +27,7 @@ DYING_SECONDS = 3  # a machine that goes down may end the run a moment before th
 STOP_SECONDS = 10
 
 
-class Cluster:
+class RayPool:
     """A pool of Ray tasks, one core and a share of a GPU (where there are any) each."""
 
     def __init__(self) -> None:
@@ -102,7 +102,7 @@ def connect() -> ModuleType:
     begin(
         address="local",
         num_cpus=paths.available_cores(),
-        num_gpus=len(local.gpus()),
+        num_gpus=len(local.visible_gpus()),
         object_store_memory=OBJECT_STORE_BYTES,
         include_dashboard=False,
     )
@@ -112,7 +112,7 @@ def connect() -> ModuleType:
 def has_gpu() -> bool:
     """Whether the machines that Ray would use have a GPU; a laptop's is known without Ray."""
     if not os.environ.get("RAY_ADDRESS"):
-        return bool(local.gpus())
+        return bool(local.visible_gpus())
     return connect().cluster_resources().get("GPU", 0) > 0
 
 
@@ -144,7 +144,7 @@ def _train(words: list[str], log: Path, environment: dict[str, str]) -> int:
     node = ray.get_runtime_context().get_node_id()
     with open(log, "a") as handle:
         handle.write(f"on {socket.gethostname()}, Ray node {node}\n")
-    code = local.process(words, log, environment).wait()
+    code = local.start_process(words, log, environment).wait()
     if code < 0:
         time.sleep(DYING_SECONDS)  # if the worker dies too, Ray makes the run elsewhere
     return code

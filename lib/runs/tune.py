@@ -20,7 +20,7 @@ from optuna.trial import TrialState, create_trial
 
 from lib import files, paths
 from lib.config import Experiment, hashed_settings, override
-from lib.data import Source
+from lib.data import Dataset
 from lib.errors import UserError
 from lib.features.cache import FeatureCache, cache_for
 from lib.features.cache import data_fingerprint
@@ -60,7 +60,7 @@ class Search:
 
     experiment: Experiment
     pretraining: Experiment | None  # the SupCon run that it starts from, tuned with it
-    source: Source
+    source: Dataset
     space: dict[str, BaseDistribution]
     seed: int = 1
 
