@@ -1,5 +1,6 @@
-"""The process that makes one run, from the command line that an executor gives it."""
+"""The process of one run, with the command line that an executor gives it."""
 
+import argparse
 import hashlib
 import os
 import platform
@@ -11,33 +12,37 @@ from pathlib import Path
 import torch
 
 from lib import files, paths
-from lib.config import Experiment
+from lib.analysis.inspect import inspect_model
 from lib.errors import TrainingError, UserError
 from lib.features.cache import open_cache
 from lib.runs import folder as runs_folder
-from lib.training import device, trainer, transfer
+from lib.training import trainer
+from lib.training.device import can_compile, pick_device
 
 
 def main(arguments: list[str]) -> None:
-    """`python -m lib.worker FOLDER STORE FRAMES`: make the run that FOLDER/experiment.json asks.
-
-    With a fourth word, --with-parent, it ends when its standard input is closed, as that of an
-    orphan is.
-    """
-    folder, store, frames = Path(arguments[0]), Path(arguments[1]), int(arguments[2])
-    if arguments[3:] == ["--with-parent"]:
+    """Train the run that FOLDER/experiment.json specifies, or go on with it."""
+    parser = argparse.ArgumentParser(prog="python -m lib.worker", description=main.__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("cache", type=Path, help="feature cache")
+    parser.add_argument("frames", type=int, help="frames of a clip")
+    parser.add_argument("--with-parent", action="store_true", help="end when stdin is closed")
+    parser.add_argument("--test", action="append", default=[], metavar="NAME=CACHE")
+    options = parser.parse_args(arguments)
+    if options.with_parent:
         threading.Thread(target=_end_with_parent, daemon=True).start()
-    record = files.read_json(folder / "experiment.json")
-    experiment = Experiment(**record["experiment"])
-    with files.file_lock(folder / ".lock", wait=True):  # one may outlive a driver that was killed
-        kept = (folder / runs_folder.WEIGHTS).exists() or not experiment.save_weights
-        if (folder / "result.json").exists() and kept:
+    folder, spec = options.folder, runs_folder.read_spec(options.folder)
+    tests = dict(text.split("=", 1) for text in options.test)
+    with files.file_lock(folder / ".lock", wait=True):  # a killed driver's worker may still run
+        weights = (folder / runs_folder.WEIGHTS).exists() or not spec.experiment.save_weights
+        if (folder / "result.json").exists() and weights:
             return
         files.remove_stale(folder)
         files.write_json(folder / "machine.json", _machine())
-        make = transfer.fit if experiment.method == "none" else trainer.fit
         try:
-            make(experiment, record["seed"], open_cache(store), frames, folder)
+            caches = {name: open_cache(Path(path)) for name, path in tests.items()}
+            trainer.fit(spec.experiment, spec.seed, open_cache(options.cache), options.frames,
+                        folder, caches, inspect_model)  # fmt: skip
         except TrainingError as error:
             files.write_json(folder / "failed.json", {"reason": str(error)})
             raise SystemExit(f"error: {error}") from error
@@ -46,20 +51,19 @@ def main(arguments: list[str]) -> None:
 
 
 def _end_with_parent() -> None:
-    os.read(sys.stdin.fileno(), 1)  # nobody writes there: it returns when the pipe is closed
+    os.read(sys.stdin.fileno(), 1)  # nobody writes: it returns when the pipe is closed
     os._exit(1)
 
 
 def _machine() -> dict[str, str | bool]:
-    """What made the run; stands outside what is compared."""
+    """The machine and versions of the run; not part of what is compared."""
     sources = sorted((paths.PROJECT / "lib").rglob("*.py"))
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     versions = {name: version(name) for name in ("torch", "timm", "torchvision", "numpy")}
     return versions | {
         "python": platform.python_version(),
         "cpu": platform.processor() or platform.machine(),
-        "gpu": gpu,
-        "compiled": device.can_compile(device.pick_device()),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "compiled": can_compile(pick_device()),
         "lib": hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest(),
     }
 

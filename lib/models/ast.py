@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from lib.errors import UserError, unknown
+from lib.models.base import Classifier
 
 SIZES = {  # width, depth, heads; nano and mini are ours, the others are DeiT's
     "nano": (32, 2, 2),
@@ -18,7 +19,7 @@ AUDIOSET_ROWS = 12  # frequency rows of the AudioSet checkpoint's grid: 128 mels
 
 
 def grid(frames: int, mels: int, patch: int, stride: int) -> tuple[int, int]:
-    """Patches in frequency and time (F, T): (12, 79) for 798 x 128 and stride 10, 948 tokens."""
+    """Return the patches in frequency and time (F, T): (12, 79), 948 tokens, for 798 x 128."""
     if min(frames, mels) < patch:
         raise UserError(
             f"a clip of {frames} frames x {mels} mels is below one patch ({patch} x {patch}); "
@@ -27,43 +28,31 @@ def grid(frames: int, mels: int, patch: int, stride: int) -> tuple[int, int]:
     return (mels - patch) // stride + 1, (frames - patch) // stride + 1
 
 
-class AST(nn.Module):
+class AST(Classifier):
     """AST on (B, frames, mels); z = mean of class and distillation token after the final norm.
 
-    pool "all" takes the mean of all tokens instead, as the geometry-aware AST does. `embed` gives
-    the patch grid before the positional embedding, `encode` turns a grid, mixed or not, into z.
-    Classifier: LayerNorm, Linear; head "linear" has no norm, again as the geometry-aware AST. Norms
-    have DeiT's epsilon of 1e-6, as in the official code; transformers' configuration says 1e-12.
+    The classifier is LayerNorm and Linear. The geometry-aware AST has pool "all", the mean of all
+    tokens, and head "linear", no norm. `embed` gives the patches before the positional embedding.
+    Norms have DeiT's epsilon of 1e-6, as in the official code; transformers' has 1e-12.
 
     Source: Gong et al. 2021; Bae et al. 2023, section 3. Base has 85.9 M parameters at 8 s.
     """
 
     def __init__(
-        self,
-        size: str,
-        frames: int,
-        mels: int,
-        patch: int,
-        stride: int,
-        n_classes: int,
-        pool: str = "special",
-        head: str = "norm",
-    ) -> None:
+        self, size: str, frames: int, mels: int, patch: int, stride: int, n_classes: int,
+        pool: str = "special", head: str = "norm",
+    ) -> None:  # fmt: skip
         super().__init__()
         if size not in SIZES:
             raise unknown("size", size, SIZES)
         self.width, depth, heads = SIZES[size]
-        self.pooled = 2 if pool == "special" else None  # how many of the first tokens make z
+        self.pooled = 2 if pool == "special" else None  # z is the mean of the first tokens
         self.grid = rows, columns = grid(frames, mels, patch, stride)
         self.vit = VisionTransformerDistilled(
             img_size=(rows * patch, columns * patch),  # as many positions as there are tokens
-            patch_size=patch,
-            in_chans=1,
-            num_classes=0,
-            embed_dim=self.width,
-            depth=depth,
-            num_heads=heads,
-        )
+            patch_size=patch, in_chans=1, num_classes=0,
+            embed_dim=self.width, depth=depth, num_heads=heads,
+        )  # fmt: skip
         self.vit.patch_embed.proj = nn.Conv2d(1, self.width, patch, stride)  # patches may overlap
         linear = nn.Linear(self.width, n_classes)
         norm = nn.LayerNorm(self.width)
@@ -81,24 +70,16 @@ class AST(nn.Module):
         tokens = self.vit.norm(self.vit.blocks(tokens + self.vit.pos_embed))  # (B, 2 + F * T, D)
         return tokens[:, : self.pooled].mean(1)  # (B, D)
 
-    def features(self, x: Tensor) -> Tensor:
-        """z (B, width) of normalised fbanks (B, frames, mels)."""
-        return self.encode(self.embed(x))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits (B, n_classes)."""
-        return self.classifier(self.features(x))
-
 
 def resize_positions(
     positions: Tensor, rows: int | None, target: tuple[int, int], order: str
 ) -> tuple[Tensor, str, str]:
-    """A pretrained positional embedding (1, 2 + rows * columns, D) for the grid `target` (F, T).
+    """Resize a pretrained positional embedding (1, 2 + rows * columns, D) to a grid (F, T).
 
-    rows: frequency rows of the pretrained grid; None if it is square. Each axis is cut from the
-    middle where the target is shorter, else interpolated linearly (Gong et al. 2021, 2.2).
-    order "aligned" asks for F x T. order "official" asks for T x F, as the official code does,
-    whose result is then read as F x T: frequency survives, time is destroyed.
+    rows: frequency rows of the pretrained grid; None if it is square. An axis is cut from the
+    middle if the target is shorter, else interpolated linearly (Gong et al. 2021, 2.2).
+    order "aligned" resizes to F x T; "official" to T x F, as the official code does, which then
+    reads the result as F x T: frequency survives, time is destroyed.
     Returns the embedding (1, 2 + F * T, D), the action and how it was done.
     """
     special, plane = positions[:, :2], positions[:, 2:].transpose(1, 2)  # (1, D, rows * columns)
@@ -106,19 +87,19 @@ def resize_positions(
     if plane.shape[2] % rows:
         raise UserError(f"a positional embedding of {plane.shape[2]} patches has no {rows} rows")
     plane = plane.unflatten(2, (rows, -1))  # (1, D, rows, columns)
-    wanted = target if order == "aligned" else target[::-1]
-    resized = _resize(_resize(plane, 3, wanted[1]), 2, wanted[0])
-    how = f"{rows} x {plane.shape[3]} to {wanted[0]} x {wanted[1]}"
+    size = target if order == "aligned" else target[::-1]
+    resized = _resize(_resize(plane, 3, size[1]), 2, size[0])
+    how = f"{rows} x {plane.shape[3]} to {size[0]} x {size[1]}"
     how += "" if order == "aligned" else ", axes swapped as published"
-    action = "loaded" if wanted == plane.shape[2:] else "resized"
+    action = "loaded" if size == plane.shape[2:] else "resized"
     return torch.cat([special, resized.flatten(2).transpose(1, 2)], dim=1), action, how
 
 
 def _resize(plane: Tensor, axis: int, length: int) -> Tensor:
-    """Cut the middle of one axis of (1, D, rows, columns), or stretch it linearly."""
-    have = plane.shape[axis]
-    if length <= have:
-        return plane.narrow(axis, have // 2 - length // 2, length)
+    """Cut the middle of one axis of (1, D, rows, columns), or interpolate it linearly."""
+    pretrained = plane.shape[axis]
+    if length <= pretrained:
+        return plane.narrow(axis, pretrained // 2 - length // 2, length)
     size = (length, plane.shape[3]) if axis == 2 else (plane.shape[2], length)
     return interpolate(plane, size=size, mode="bilinear")
 
@@ -139,7 +120,7 @@ TRANSFORMERS_NAMES = {
 
 
 def rename(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """timm's DeiT or the hub's AST state dict under this model's keys; others keep their names."""
+    """Rename timm's DeiT or the hub's AST state dict to this model's keys; others keep theirs."""
     if "pos_embed" in state:
         return {f"vit.{key}": value for key, value in state.items()}
     renamed: dict[str, Tensor] = {}
@@ -150,6 +131,6 @@ def rename(state: dict[str, Tensor]) -> dict[str, Tensor]:
             key = f"vit.norm.{key.removeprefix('layernorm.')}"
         renamed[key] = value
     for key in [key for key in renamed if ".attention.attention.query." in key]:
-        parts = [renamed.pop(key.replace("query", name)) for name in ("query", "key", "value")]
-        renamed[key.replace("attention.attention.query", "attn.qkv")] = torch.cat(parts)
+        qkv = [renamed.pop(key.replace("query", name)) for name in ("query", "key", "value")]
+        renamed[key.replace("attention.attention.query", "attn.qkv")] = torch.cat(qkv)
     return renamed

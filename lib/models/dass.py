@@ -1,4 +1,4 @@
-"""DASS, the distilled audio state-space model: VMamba on a spectrogram, with no CUDA build."""
+"""DASS, the distilled audio state-space model: VMamba on a spectrogram, in plain PyTorch."""
 
 import re
 from collections import OrderedDict
@@ -8,6 +8,7 @@ from timm.layers import DropPath, Mlp, trunc_normal_
 from torch import Tensor, nn
 
 from lib.errors import UserError, unknown
+from lib.models.base import Classifier
 from lib.models.ss2d import PATHS, SS2D, Blur, norm2d
 
 SIZES = {  # width of the first stage (doubled at each), blocks of the stages, drop path
@@ -18,15 +19,14 @@ SIZES = {  # width of the first stage (doubled at each), blocks of the stages, d
 }
 
 
-class DASS(nn.Module):
+class DASS(Classifier):
     """DASS on (B, frames, mels); z = mean over the last map after its norm.
 
-    `embed` gives the stem's map, patches of 4 x 4 in frequency and time, `encode` turns such a map,
-    mixed or not, into z. There are no positions: weights fit any length of clip. The stages are
-    named as on the Hugging Face hub. Classifier: Linear.
+    `embed` gives the stem's map, patches of 4 x 4 in frequency and time. There are no positions:
+    weights fit any length of clip. The stages are named as on the Hugging Face hub. The classifier
+    is Linear. Small has 30 M parameters, medium 49 M, with 527 classes.
 
-    Small has 30 M parameters, medium 49 M, with 527 classes. Source: Bhati et al. 2024; Liu et al.
-    2024.
+    Source: Bhati et al. 2024; Liu et al. 2024.
     """
 
     def __init__(
@@ -45,21 +45,22 @@ class DASS(nn.Module):
         self.width = dims[-1]
         self.grid = -(-mels // 4), -(-frames // 4)  # two convolutions of stride 2, rounded up
         self.patch_embed = nn.Sequential(
-            nn.Conv2d(1, first // 2, 3, 2, 1),
-            norm2d(first // 2),
-            nn.GELU(),
-            nn.Conv2d(first // 2, first, 3, 2, 1),
-            norm2d(first),
+            *(nn.Conv2d(1, first // 2, 3, 2, 1), norm2d(first // 2), nn.GELU()),
+            *(nn.Conv2d(first // 2, first, 3, 2, 1), norm2d(first)),
         )
         rates = torch.linspace(0, drop_path, sum(depths)).split(depths)
         self.layers = nn.Sequential()
         for stage, dim in enumerate(dims):
             blurred = blur.blocks if blur and blur.stage == stage else ()
             blocks = [
-                Block(dim, rate, blur if at in blurred else None)
-                for at, rate in enumerate(rates[stage].tolist())
+                Block(dim, rate, blur if i in blurred else None)
+                for i, rate in enumerate(rates[stage].tolist())
             ]
-            self.layers.append(_stage(dim, blocks, last=dim == dims[-1]))
+            layers = OrderedDict(blocks=nn.Sequential(*blocks))
+            if dim != dims[-1]:
+                down = nn.Conv2d(dim, 2 * dim, 3, 2, 1)
+                layers["downsample"] = nn.Sequential(down, norm2d(2 * dim))
+            self.layers.append(nn.Sequential(layers))
         self.norm = norm2d(self.width)
         self.classifier = nn.Linear(self.width, n_classes)
         self.apply(_initialise)
@@ -73,17 +74,9 @@ class DASS(nn.Module):
         """z (B, width) of a map (B, D, F, T)."""
         return self.norm(self.layers(patches)).mean((2, 3))
 
-    def features(self, x: Tensor) -> Tensor:
-        """z (B, width) of normalised fbanks (B, frames, mels)."""
-        return self.encode(self.embed(x))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits (B, n_classes)."""
-        return self.classifier(self.features(x))
-
 
 class Block(nn.Module):
-    """SS2D and an MLP, each behind a norm and beside a residual path: (B, D, H, W) to same."""
+    """SS2D and an MLP, each after a norm and with a residual path: (B, D, H, W) -> the same."""
 
     def __init__(self, dim: int, drop_path: float, blur: Blur | None) -> None:
         super().__init__()
@@ -99,22 +92,15 @@ class Block(nn.Module):
         return x + self.drop_path(self.mlp(self.norm2(x)))
 
 
-def _stage(dim: int, blocks: list[Block], last: bool) -> nn.Sequential:
-    stage = OrderedDict(blocks=nn.Sequential(*blocks))
-    if not last:
-        stage["downsample"] = nn.Sequential(nn.Conv2d(dim, 2 * dim, 3, 2, 1), norm2d(2 * dim))
-    return nn.Sequential(stage)
-
-
 def _initialise(layer: nn.Module) -> None:
-    """VMamba's linear layers, 1x1 convolutions here, start small."""
+    """Initialise VMamba's linear layers, which are 1x1 convolutions here."""
     if isinstance(layer, nn.Linear) or getattr(layer, "kernel_size", None) == (1, 1):
         trunc_normal_(layer.weight, std=0.02)
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
 
 
-PUBLISHED_NAMES = {  # VMamba's and DASS's own files first, then what differs on the hub
+PUBLISHED_NAMES = {  # the authors' files first, then the names that differ on the hub
     r"^(module\.v|dass|vmamba)\.": "",
     r"^patch_embed\.2\.": "patch_embed.1.",
     r"^patch_embed\.5\.": "patch_embed.3.",
@@ -130,9 +116,9 @@ PUBLISHED_NAMES = {  # VMamba's and DASS's own files first, then what differs on
 
 
 def rename(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """VMamba's, DASS's or the hub's state dict under this model's keys; heads keep their names.
+    """Rename VMamba's, DASS's or the hub's state dict to this model's keys; heads keep theirs.
 
-    What is linear there is a 1x1 convolution here; the four paths have an axis of their own.
+    Linear layers become 1x1 convolutions, and the four paths get an axis of their own.
     """
     renamed = {}
     for key, value in state.items():

@@ -1,5 +1,7 @@
 """Put pretrained weights into a model, with a report of what became of every key."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +13,7 @@ from lib.config import Experiment
 from lib.errors import UserError
 from lib.models import ast, cnn, dass, efficientat, weights
 
-# Renames the keys of a published state dict to ours; keys without a place here keep their names.
+# Renames the keys of a published state dict to those of our model; other keys keep their names.
 RENAME = {
     "ast": ast.rename,
     "dass": dass.rename,
@@ -33,31 +35,17 @@ def load_pretrained(
 
     Columns: key, action (loaded | resized | initialised | left out), how, shape_from (file),
     shape_to (model). With init none every key is "initialised". Raises `UserError` if the weights
-    cannot be had or read, or if a key of the file is missing or of another shape.
+    are missing or not readable, or if the file lacks a key or has it in another shape.
     """
-    initial = model.state_dict()
     if experiment.init == "none":
-        rows = [_row(key, "initialised", "at random", None, initial[key]) for key in initial]
+        initial = model.state_dict().items()
+        rows = [_row(key, "initialised", "at random", None, value) for key, value in initial]
         return pd.DataFrame(rows, columns=COLUMNS)
     path = weights.local_file(experiment)
     state = RENAME[experiment.model](_read_state(path))
-    rows, adapted = [], {}
-    for key, value in initial.items():
-        reason = reinitialised_reason(key, experiment)
-        if reason:
-            rows.append(_row(key, "initialised", reason, state.get(key), value))
-            continue
-        if key not in state:
-            raise UserError(f"{path}: has no weights for {key}; is it the file of another model?")
-        adapted[key], action, how = adapt(key, state[key], experiment, frames, mels)
-        rows.append(_row(key, action, how, state[key], value))
-        if adapted[key].shape != value.shape:
-            raise UserError(
-                f"{path}: {key} has shape {_shape(state[key])}, the model needs {_shape(value)}; "
-                "use the file of this very model and size"
-            )
-    model.load_state_dict(adapted, strict=False)
-    return _report(rows, state, initial)
+    reasons = {key: reinitialised_reason(key, experiment) for key in model.state_dict()}
+    fit = partial(adapt, experiment=experiment, frames=frames, mels=mels)
+    return _load(model, path, state, reasons, fit)
 
 
 def load_encoder(model: nn.Module, path: Path) -> pd.DataFrame:
@@ -65,22 +53,42 @@ def load_encoder(model: nn.Module, path: Path) -> pd.DataFrame:
 
     Returns a report as `load_pretrained` does. Raises `UserError` if the file does not fit.
     """
-    initial, state = model.state_dict(), _read_state(path)
-    encoder = {k: v for k, v in state.items() if not k.startswith(("classifier.", "projector."))}
-    rows = []
+    heads = [key for key in model.state_dict() if key.startswith("classifier.")]
+    reasons = dict.fromkeys(heads, "new classes")
+    return _load(
+        model, path, _read_state(path), reasons, lambda _, value: (value, "loaded", "from a run")
+    )
+
+
+def _load(
+    model: nn.Module,
+    path: Path,
+    state: dict[str, Tensor],
+    reasons: dict[str, str],
+    fit: Callable[[str, Tensor], tuple[Tensor, str, str]],
+) -> pd.DataFrame:
+    """Load each key of the model that has no reason to stay at random, adapted by `fit`."""
+    rows, fitted, initial = [], {}, model.state_dict()
     for key, value in initial.items():
-        if key.startswith("classifier."):
-            rows.append(_row(key, "initialised", "new classes", None, value))
-        elif key not in encoder or encoder[key].shape != value.shape:
-            raise UserError(f"{path}: does not fit at {key}; is it the run of another model?")
-        else:
-            rows.append(_row(key, "loaded", "from the parent run", encoder[key], value))
-    model.load_state_dict(encoder, strict=False)
-    return _report(rows, state, encoder)
+        if reasons.get(key):
+            rows.append(_row(key, "initialised", reasons[key], state.get(key), value))
+            continue
+        if key not in state:
+            raise UserError(f"{path}: has no weights for {key}; is it the file of another model?")
+        fitted[key], action, how = fit(key, state[key])
+        rows.append(_row(key, action, how, state[key], value))
+        if fitted[key].shape != value.shape:
+            raise UserError(
+                f"{path}: {key} has shape {_shape(state[key])}, the model needs {_shape(value)}; "
+                "use the file of this very model and size"
+            )
+    model.load_state_dict(fitted, strict=False)
+    left = [_row(k, "left out", "", v, None) for k, v in state.items() if k not in initial]
+    return pd.DataFrame(rows + left, columns=COLUMNS)
 
 
 def reinitialised_reason(key: str, experiment: Experiment) -> str:
-    """Why a key of the model starts at random although there are weights; "" if it does not."""
+    """Return why a key of the model stays at random although weights are loaded; "" if not."""
     # EfficientAT's head has two layers, and fine-tuning replaces the last one.
     if key.startswith("classifier.3." if experiment.model == "mn04" else "classifier."):
         return "new classes"
@@ -94,7 +102,7 @@ def reinitialised_reason(key: str, experiment: Experiment) -> str:
 def adapt(
     key: str, value: Tensor, experiment: Experiment, frames: int, mels: int
 ) -> tuple[Tensor, str, str]:
-    """A published tensor in the shape of one key of the model, the action and how it was done."""
+    """Return a published tensor in the shape of the model's key, the action and how it was done."""
     if key == "vit.pos_embed":
         rows = ast.AUDIOSET_ROWS if "audioset" in experiment.init else None
         target = ast.grid(frames, mels, experiment.patch, experiment.stride)
@@ -105,7 +113,7 @@ def adapt(
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:
-    """A state dict; code inside a file is never run."""
+    """Read a state dict; code inside a file is never run."""
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -115,13 +123,6 @@ def _read_state(path: Path) -> dict[str, Tensor]:
         raise UserError(f"{path}: not readable as weights ({line}); fetch it again") from error
     state = state.get("model", state)  # PANNs wraps its state dict
     return {key: value for key, value in state.items() if isinstance(value, Tensor)}
-
-
-def _report(
-    rows: list[tuple], state: dict[str, Tensor], used: dict[str, Tensor]
-) -> pd.DataFrame:
-    left = [_row(k, "left out", "", v, None) for k, v in state.items() if k not in used]
-    return pd.DataFrame(rows + left, columns=COLUMNS)
 
 
 def _row(key: str, action: str, how: str, source: Tensor | None, target: Tensor | None) -> tuple:

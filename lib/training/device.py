@@ -1,4 +1,4 @@
-"""What this machine trains on."""
+"""The device that a run trains on."""
 
 import shutil
 
@@ -7,19 +7,19 @@ from torch.utils._triton import has_triton
 
 
 def pick_device() -> torch.device:
-    """A GPU if there is one, else the CPU."""
+    """Return a GPU if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def make_deterministic(device: torch.device) -> None:
-    """On a CPU, what the promise of same bytes holds for: one thread, deterministic algorithms."""
+    """On a CPU use one thread and deterministic algorithms: a run reproduces bit for bit."""
     if device.type == "cpu":
         torch.set_num_threads(1)
         torch.use_deterministic_algorithms(True)
-        torch.utils.deterministic.fill_uninitialized_memory = False  # 40% of a step, no use here
+        torch.utils.deterministic.fill_uninitialized_memory = False  # 40% of a step, not needed
 
 
 def can_compile(device: torch.device) -> bool:
-    """Whether training steps are compiled there: on a GPU with Triton and a C compiler."""
+    """Return whether training steps are compiled: on a GPU with Triton and a C compiler."""
     compilers = [shutil.which(name) for name in ("cc", "gcc", "clang")]
     return device.type == "cuda" and has_triton() and any(compilers)

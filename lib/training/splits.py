@@ -1,4 +1,4 @@
-"""Which clips are learnt from, which choose the epoch, and which are scored."""
+"""Train, validation and test split of a feature cache."""
 
 import numpy as np
 import pandas as pd
@@ -11,74 +11,55 @@ from lib.evaluation import tasks
 
 
 def split_cycles(cycles: pd.DataFrame, experiment: Experiment, seed: int) -> dict[str, np.ndarray]:
-    """Row numbers of the store for train, validation (may be empty) and test.
+    """Return the clips (row numbers) for train, validation (may be empty) and test.
 
-    Validation holds out whole patients, stratified by label as well as patients allow; which ones
-    depends on the seed alone, so that two methods with one seed see the same patients. Two faults
-    of published code can be had by name: held-out clips of patients who are learnt from too
-    (`split_by = clip`), and a validation set resampled to equal classes (`validation_resampled`).
+    Validation holds out whole patients, stratified by label as well as patients allow; the seed
+    alone decides which, so two methods with one seed have the same. Two mistakes of published code
+    are settings: held-out clips of training patients (`split_by` clip), and a validation set that
+    is resampled to equal classes (`validation_resampled`).
     """
-    kept = cycles
     if experiment.subset == "sc":
-        kept = kept[icbhi.single_channel(kept.recording)]
-    train, test = kept[kept.split == "train"], kept[kept.split == "test"]
+        cycles = cycles[icbhi.single_channel(cycles.recording)]
+    train, test = cycles[cycles.split == "train"], cycles[cycles.split == "test"]
     if experiment.split == "patient_clean":
         train = train[~train.patient.isin(icbhi.OVERLAPPING_PATIENTS)]
-    validation = train.iloc[:0]
+    column, validation = tasks.label_column(experiment.task), train.iloc[:0]
     if experiment.validation_split:
-        train, validation = _hold_out(train, experiment, seed)
+        train, validation = _hold_out(train, train[column], experiment, seed)
         if experiment.validation_resampled:
-            codes = (
-                validation[tasks.label_column(experiment.task)]
-                .astype("category")
-                .cat.codes.to_numpy()
-            )
-            drawn = sample_balanced(codes, len(codes), np.random.default_rng([seed, 0, 1]))
-            validation = validation.iloc[drawn]
+            labels = validation[column].astype("category").cat.codes.to_numpy()
+            rng = np.random.default_rng([seed, 0, 1])
+            validation = validation.iloc[sample_balanced(labels, len(labels), rng)]
     if 0 < experiment.train_clips < len(train):
-        train = _sample(train, experiment, seed)
-    for name, part in (("train", train), ("test", test)):
-        if part.empty:
-            raise UserError(f"{experiment.name}: the {name} set is empty; check the store's splits")
-    return {
-        "train": train.index.to_numpy(copy=True),
-        "validation": validation.index.to_numpy(copy=True),
-        "test": test.index.to_numpy(copy=True),
-    }
+        settings = {"train_size": experiment.train_clips, "random_state": seed}
+        sampled, _ = train_test_split(train.index, stratify=train[column], **settings)
+        train = train.loc[np.sort(sampled)]
+    for name, clips in (("train", train), ("test", test)):
+        if clips.empty:
+            raise UserError(f"{experiment.name}: the {name} set is empty; check the cache's splits")
+    sets = {"train": train, "validation": validation, "test": test}
+    return {name: clips.index.to_numpy(copy=True) for name, clips in sets.items()}
 
 
 def _hold_out(
-    train: pd.DataFrame, experiment: Experiment, seed: int
+    train: pd.DataFrame, labels: pd.Series, experiment: Experiment, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    folds = round(1 / experiment.validation_split)
+    folds, patients = round(1 / experiment.validation_split), train.patient.nunique()
+    settings = {"n_splits": folds, "shuffle": True, "random_state": seed}
     if experiment.split_by == "clip":
-        splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
-        inner, held = next(splitter.split(train, train[tasks.label_column(experiment.task)]))
-        return train.iloc[inner], train.iloc[held]
-    if train.patient.nunique() < folds:
+        split = StratifiedKFold(**settings).split(train, labels)
+    elif patients < folds:
         raise UserError(
-            f"{experiment.name}: {train.patient.nunique()} training patients are too few to hold "
-            f"out one in {folds}; set validation_split to 0"
+            f"{experiment.name}: {patients} training patients are too few to hold out one in "
+            f"{folds}; set validation_split to 0"
         )
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    inner, held = next(
-        splitter.split(train, train[tasks.label_column(experiment.task)], train.patient)
-    )
-    return train.iloc[inner], train.iloc[held]
+    else:
+        split = StratifiedGroupKFold(**settings).split(train, labels, train.patient)
+    training, held_out = next(split)
+    return train.iloc[training], train.iloc[held_out]
 
 
 def sample_balanced(labels: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Positions drawn with replacement so that every class is as likely: labels (N,) -> (size,)."""
-    share = 1 / np.bincount(labels)[labels]
-    return rng.choice(len(labels), size, p=share / share.sum())
-
-
-def _sample(train: pd.DataFrame, experiment: Experiment, seed: int) -> pd.DataFrame:
-    """`train_clips` clips with the classes' shares kept, in the table's order."""
-    chosen, _ = train_test_split(
-        train.index,
-        train_size=experiment.train_clips,
-        stratify=train[tasks.label_column(experiment.task)],
-        random_state=seed,
-    )
-    return train.loc[np.sort(chosen)]
+    """Sample positions (size,) in labels (N,), with replacement, every class as likely."""
+    weight = 1 / np.bincount(labels)[labels]
+    return rng.choice(len(labels), size, p=weight / weight.sum())

@@ -1,280 +1,330 @@
-"""One training loop for all systems: `fit` makes a run folder complete, from wherever it stands.
+"""One training loop for all methods: `fit` trains a run to its end, also an interrupted one.
 
-Everything random is keyed by seed, epoch and step, so that a run that was interrupted anywhere ends
-with the very same bytes as one that was not (same machine, same versions, CPU).
+Everything random is keyed by seed, epoch and step, so an interrupted run ends with the same bytes
+as one that was not (same machine, same versions, CPU).
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 from torch.utils.data import default_collate
 from torch.utils.tensorboard import SummaryWriter
 
 from lib import files, models
-from lib.config import Experiment
+from lib.config import SELECTIONS, Experiment
 from lib.errors import TrainingError
-from lib.evaluation import scores, tasks
+from lib.evaluation import scores
+from lib.evaluation.tasks import Task, get_task, label_column
 from lib.features.cache import FeatureCache
 from lib.features.frontends import frontend_for, noise_power
 from lib.models import pretrained
 from lib.runs import folder as runs_folder
-from lib.training import augment, best_checkpoint, checkpoint, dataset, losses, methods, optim
-from lib.training import device as training_device
+from lib.training import augment, checkpoint, losses, methods, optim
+from lib.training.dataset import FeatureDataset, load_dataset
+from lib.training.device import can_compile, make_deterministic, pick_device
 from lib.training.splits import sample_balanced, split_cycles
 
-EVALUATION_BATCH = {"cpu": 8, "cuda": 128}  # cpu: measured the fastest; cuda: not yet
+EVALUATION_BATCH = {"cpu": 8, "cuda": 128}  # cpu: the fastest measured; cuda: not measured
+SPLITS = ("train", "validation", "test")  # of the experiment's own dataset
 RESTORED = ("model", "optimizer", "scheduler", "scaler")
+Outputs = dict[str, Tensor]  # logits (N, C) and embedding (N, D) of a set
+OnTrainEnd = Callable[..., dict[str, np.ndarray]]  # model, dataset, cycles, splits, experiment
+
+
+@dataclass(frozen=True)
+class ClipSet:
+    """Clips that a run trains on or is scored on."""
+
+    dataset: FeatureDataset
+    cycles: pd.DataFrame  # rows of these clips only
+    indices: np.ndarray  # (N,) of these clips in the dataset
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Class indices (N,)."""
+        return self.dataset.labels.cpu().numpy()[self.indices]
 
 
 @dataclass
 class Run:
-    """All that one training run consists of while it is being made."""
+    """Everything that a training run consists of while it is trained."""
 
     experiment: Experiment
     seed: int
     folder: Path
     device: torch.device
-    cycles: pd.DataFrame
-    sets: dict[str, np.ndarray]
-    labels: np.ndarray
-    clips: dataset.FeatureDataset
+    task: Task
+    sets: dict[str, ClipSet]  # SPLITS, and further test sets by name
     model: nn.Module
+    method: methods.Method
     optimizer: torch.optim.Optimizer
     scheduler: torch.optim.lr_scheduler.LRScheduler
-    method: methods.Method
     scaler: torch.amp.GradScaler
 
+    @property
+    def dataset(self) -> FeatureDataset:
+        """The dataset of train, validation and test."""
+        return self.sets["train"].dataset
 
-def fit(experiment: Experiment, seed: int, store: FeatureCache, frames: int, folder: Path) -> None:
-    """Train, score every epoch, choose epochs, and write the run's record into `folder`.
 
-    frames: how many of the store's frames make a clip. Writes history.csv, predictions.npz,
-    TensorBoard events and, last, result.json. Raises UserError when the loss is not finite.
+def fit(
+    experiment: Experiment, seed: int, cache: FeatureCache, frames: int, folder: Path,
+    test_caches: dict[str, FeatureCache] | None = None, on_train_end: OnTrainEnd | None = None,
+) -> None:  # fmt: skip
+    """Train, score every epoch, select epochs, and write the run's record into `folder`.
+
+    frames: how many of the cache's frames make a clip. test_caches: further test sets by name,
+    scored at the selected epochs; no epoch is selected on them. on_train_end: analyses of the
+    trained model, (model, dataset, cycles, splits, experiment) -> arrays. Writes history.csv,
+    predictions.npz, TensorBoard events and, last, result.json. Raises `TrainingError` if the loss
+    is not finite.
     """
-    run = prepare_run(experiment, seed, store, frames, folder)
-    history, chosen = _resume(run)
+    run = prepare_run(experiment, seed, cache, frames, folder, test_caches)
+    state = checkpoint.load(folder, run.device) or {"history": [], "selected": {}}
+    for name in RESTORED:
+        if name in state:
+            getattr(run, name).load_state_dict(state[name])
+    history, selected = state["history"], state["selected"]
     writer = SummaryWriter(str(folder / "events"), purge_step=len(history) + 1)
     while len(history) < experiment.epochs:
         epoch = len(history) + 1
         start = time.monotonic()
         logs = _train_epoch(run, epoch)
-        evaluated = {name: predict(run, name) for name in ("validation", "test")}
-        history.append({"epoch": epoch, **logs, **_epoch_scores(run, evaluated)})
-        best_checkpoint.keep_chosen(run, chosen, history, evaluated, predict)
-        best_checkpoint.save_weights(run, history)
+        outputs = {name: predict(run, name) for name in ("validation", "test")}
+        history.append({"epoch": epoch, **logs, **_epoch_scores(run, outputs)})
+        _keep_selected(run, history, outputs, selected)
         run.scheduler.step()
-        _save(run, history, chosen)
+        state = {name: getattr(run, name).state_dict() for name in RESTORED}
+        checkpoint.save(folder, epoch, state | {"history": history, "selected": selected})
         for key, value in history[-1].items():
             writer.add_scalar(key, value, epoch)
         print(f"epoch {epoch} took {time.monotonic() - start:.1f} s", flush=True)
     writer.close()
-    best_checkpoint.finish(run, history, chosen)
+    if on_train_end:
+        splits = {name: run.sets[name].indices for name in SPLITS}
+        arrays = on_train_end(run.model, run.dataset, cache.cycles, splits, experiment)
+        if arrays:
+            runs_folder.write_arrays(folder / runs_folder.ANALYSIS, arrays)
+    _write_record(run, history, selected)
+    checkpoint.clear(folder)
 
 
 def prepare_run(
-    experiment: Experiment, seed: int, store: FeatureCache, frames: int, folder: Path
-) -> Run:
-    device = training_device.pick_device()
-    training_device.make_deterministic(device)
-    labelling = tasks.get_task(experiment.task)
-    sets = split_cycles(store.cycles, experiment, seed)
-    coded = labelling.codes(store.cycles[tasks.label_column(experiment.task)])
-    loaded = _load(experiment, store, coded, frames, device)
-    torch.manual_seed(seed)
-    model = models.build_model(experiment, *loaded.shape, len(labelling.classes))
-    parent = runs_folder.initial_weights(folder) if experiment.init_from else None
-    report = (
-        pretrained.load_encoder(model, parent)
-        if parent
-        else pretrained.load_pretrained(model, experiment, *loaded.shape)
-    )
-    models.add_projector(model, experiment)
-    model.to(device)
+    experiment: Experiment, seed: int, cache: FeatureCache, frames: int, folder: Path,
+    test_caches: dict[str, FeatureCache] | None = None,
+) -> Run:  # fmt: skip
+    """Return a run before its first step, with initial weights; writes weights.csv."""
+    device, task = pick_device(), get_task(experiment.task)
+    make_deterministic(device)
+    sets = _load_sets(experiment, seed, cache, frames, device, test_caches or {})
+    train = sets["train"]
+    shape, n_classes = train.dataset.shape, len(task.classes)
+    model = _initial_model(experiment, seed, shape, n_classes, folder).to(device)
+    weight = losses.class_weights(torch.from_numpy(train.labels), n_classes).to(device)
+    method = methods.build_method(experiment, model, shape, weight)
+    if can_compile(device):
+        method = replace(method, loss=torch.compile(method.loss))
     optimizer = optim.build_optimizer(model, experiment)
-    weight = losses.class_weights(torch.from_numpy(coded[sets["train"]]), len(labelling.classes))
-    files.write_text(folder / "weights.csv", report.to_csv(index=False))
-    return Run(
-        experiment=experiment,
-        seed=seed,
-        folder=folder,
-        device=device,
-        cycles=store.cycles,
-        sets=sets,
-        labels=coded,
-        clips=loaded,
-        model=model,
-        optimizer=optimizer,
-        scheduler=optim.build_scheduler(optimizer, experiment.epochs, experiment.schedule),
-        method=_compiled(
-            methods.build_method(experiment, model, loaded.shape, weight.to(device)), device
-        ),
-        scaler=torch.amp.GradScaler(enabled=experiment.precision == "fp16"),
-    )
+    scheduler = optim.build_scheduler(optimizer, experiment.epochs, experiment.schedule)
+    scaler = torch.amp.GradScaler(enabled=experiment.precision == "fp16")
+    parts = model, method, optimizer, scheduler, scaler
+    return Run(experiment, seed, folder, device, task, sets, *parts)
 
 
-def _load(
-    e: Experiment, store: FeatureCache, coded: np.ndarray, frames: int, device: torch.device
-) -> dataset.FeatureDataset:
+def _load_sets(
+    e: Experiment, seed: int, cache: FeatureCache, frames: int, device: torch.device,
+    test_caches: dict[str, FeatureCache],
+) -> dict[str, ClipSet]:  # fmt: skip
+    """Train, validation and test of the cache, and the test split of each further one."""
     noise = noise_power(frontend_for(e), e.noise) if e.gain or e.noise else None
-    sizes = {"pad_frames": e.pad_frames, "interpolated_frames": e.interpolated_frames}
-    return dataset.load_dataset(
-        store, coded, frames, e.normalise, device, e.pad, noise=noise, **sizes
-    )
+    settings = frames, e.normalise, device, e.pad, e.pad_frames, noise, e.interpolated_frames
+    splits = [(cache, split_cycles(cache.cycles, e, seed))]
+    for name, each in test_caches.items():
+        splits.append((each, {name: np.flatnonzero(each.cycles.split == "test")}))
+    sets = {}
+    for each, indices in splits:
+        labels = get_task(e.task).encode(each.cycles[label_column(e.task)])
+        dataset = load_dataset(each, labels, *settings)
+        sets |= {name: ClipSet(dataset, each.cycles.loc[i], i) for name, i in indices.items()}
+    return sets
 
 
-def _compiled(method: methods.Method, device: torch.device) -> methods.Method:
-    """The same method, compiled on a GPU; on a CPU compiling costs more than a small run gives."""
-    return (
-        replace(method, loss=torch.compile(method.loss))
-        if training_device.can_compile(device)
-        else method
-    )
+def _initial_model(
+    experiment: Experiment, seed: int, shape: tuple[int, int], n_classes: int, folder: Path
+) -> nn.Module:
+    torch.manual_seed(seed)
+    model = models.build_model(experiment, *shape, n_classes)
+    if experiment.init_from:
+        report = pretrained.load_encoder(model, runs_folder.initial_weights(folder))
+    else:
+        report = pretrained.load_pretrained(model, experiment, *shape)
+    models.add_projector(model, experiment)
+    files.write_text(folder / "weights.csv", report.to_csv(index=False))
+    return model
 
 
 def _train_epoch(run: Run, epoch: int) -> dict[str, float]:
-    """One pass over the training clips in an order drawn from (seed, epoch)."""
-    _set_training(run)
-    torch.manual_seed(_key(run.seed, epoch, 0))  # dropout and drop path
-    drawn = sample_epoch(run, epoch)
-    steps = len(drawn["rows"])
-    sums: dict[str, Tensor] = {}
-    bar = runs_folder.Progress(run.folder, epoch, steps)
-    for step in range(steps):
-        for key, value in training_step(
-            run, tree_map(lambda values, at=step: values[at], drawn)
-        ).items():
-            sums[key] = sums.get(key, 0) + value
-        bar.step(step + 1)
-    logs = {key: (value / steps).item() for key, value in sums.items()}
-    if not np.isfinite(logs["loss"]):
-        raise TrainingError(f"{run.folder.name}: the loss is {logs['loss']} in epoch {epoch}")
-    e = run.experiment
-    return {"lr": e.lr * optim.factor(epoch, e.epochs, e.schedule), **logs}
-
-
-def _set_training(run: Run) -> None:
-    """Training mode; a frozen encoder stays as it is, the statistics of its batch norms too."""
+    """One pass over the training clips; returns the learning rate and the mean of each log."""
     run.model.train()
-    if run.experiment.freeze:
-        for name, part in run.model.named_children():
-            part.train(name == "classifier")
+    if run.experiment.freeze:  # the encoder keeps its batch-norm statistics
+        for name, module in run.model.named_children():
+            module.train(name == "classifier")
+    key = np.random.SeedSequence((run.seed, epoch, 0)).generate_state(1)[0]
+    torch.manual_seed(int(key))  # dropout and drop path
+    learning_rate = optim.learning_rate(run.optimizer, run.experiment)
+    sampled = sample_epoch(run, epoch)
+    steps = len(sampled["indices"])
+    sums: dict[str, Tensor] = {}
+    progress = runs_folder.Progress(run.folder, epoch, steps)
+    for step in range(steps):
+        logs = training_step(run, tree_map(lambda values, i=step: values[i], sampled))
+        for key, value in logs.items():
+            sums[key] = sums.get(key, 0) + value
+        progress.step(step + 1)
+    means = {key: (value / steps).item() for key, value in sums.items()}
+    if not np.isfinite(means["loss"]):
+        raise TrainingError(f"{run.folder.name}: the loss is {means['loss']} in epoch {epoch}")
+    return {"lr": learning_rate, **means}
 
 
 def sample_epoch(run: Run, epoch: int) -> dict:
-    """All that is random in an epoch (rows, masks, mix), by steps, sent to the device at once.
-
-    A function of (seed, epoch, step) alone, and the same on every device.
-    """
-    e = run.experiment
-    order = _order(run, np.random.default_rng([run.seed, epoch, 0]))
-    steps = len(order) // e.batch_size  # drop_last, as published
+    """Return all that is random in an epoch by step, a function of (seed, epoch, step) alone."""
+    e, train = run.experiment, run.sets["train"]
+    rng = np.random.default_rng([run.seed, epoch, 0])
+    if e.sampler == "shuffle":
+        order = rng.permutation(train.indices)
+    else:
+        order = train.indices[sample_balanced(train.labels, len(train.indices), rng)]
+    steps = len(order) // e.batch_size  # the incomplete batch is dropped, as published
     if not steps:
         raise TrainingError(
             f"{run.folder.name}: {len(order)} training clips do not fill one batch of "
-            f"{e.batch_size}; take a smaller batch"
+            f"{e.batch_size}; choose a smaller batch"
         )
-    masks = run.clips.shape, e.spec_augment, e.frequency_mask, e.time_mask
-    drawn = []
+    masks = run.dataset.shape, e.spec_augment, e.frequency_mask, e.time_mask
+    batches = []
     for step in range(steps):
         rng = np.random.default_rng([run.seed, epoch, step + 1])
-        rows = np.tile(order[step * e.batch_size : (step + 1) * e.batch_size], run.method.views)
-        one = {"rows": torch.from_numpy(rows)}
-        if run.clips.offset is not None:
-            one["view"] = augment.sample_crop_flip(rng, len(rows), e.flip)
+        clips = order[step * e.batch_size : (step + 1) * e.batch_size]
+        indices = np.tile(clips, run.method.views)
+        sampled = {"indices": torch.from_numpy(indices)}
+        if run.dataset.offset is not None:
+            sampled["crop_flip"] = augment.sample_crop_flip(rng, len(indices), e.flip)
         if e.gain or e.noise:
-            one["wave"] = augment.sample_gain_noise(rng, len(rows), e.gain)
+            sampled["gain_noise"] = augment.sample_gain_noise(rng, len(indices), e.gain)
         if e.spec_augment:
-            one["spans"] = augment.sample_spec_augment(rng, len(rows), *masks)
-        drawn.append({**one, **run.method.draw(rng, len(rows))})
-    return tree_map(lambda values: values.to(run.device), default_collate(drawn))
+            sampled["masks"] = augment.sample_spec_augment(rng, len(indices), *masks)
+        batches.append({**sampled, **run.method.sample(rng, len(indices))})
+    return tree_map(lambda values: values.to(run.device), default_collate(batches))
 
 
-def _order(run: Run, rng: np.random.Generator) -> np.ndarray:
-    """The training rows in the order of an epoch, each once or drawn with equal classes."""
-    rows = run.sets["train"]
-    if run.experiment.sampler == "shuffle":
-        return rng.permutation(rows)
-    return rows[sample_balanced(run.labels[rows], len(rows), rng)]
-
-
-def training_step(run: Run, drawn: dict) -> dict[str, Tensor]:
-    """One step of the optimiser; nothing in it waits for the device."""
-    batch = augmented_batch(run, drawn)
+def training_step(run: Run, sampled: dict) -> dict[str, Tensor]:
+    """Take one step of the optimiser and return its logs; nothing in it waits for the device."""
+    batch = augmented_batch(run, sampled)
 
     def loss() -> tuple[Tensor, methods.Logs]:
-        with _autocast(run):
-            return run.method.loss(run.model, batch, drawn)
+        with autocast(run):
+            return run.method.loss(run.model, batch, sampled)
 
     e = run.experiment
     return optim.step(run.model, run.optimizer, run.scaler, loss, e.rho, e.adaptive)
 
 
-def augmented_batch(run: Run, drawn: dict) -> tuple[Tensor, Tensor]:
-    """The clips of a step as the model sees them, (B, frames, bins), and their labels."""
-    view = drawn.get("view")
-    x, y = run.clips.batch(drawn["rows"], view and view.at, drawn.get("wave"))
-    x = augment.flip_time(x, view.flip) if view else x
-    return (augment.spec_augment(x, drawn["spans"]) if "spans" in drawn else x), y
+def augmented_batch(run: Run, sampled: dict) -> tuple[Tensor, Tensor]:
+    """Return the augmented clips of a step (B, frames, bins) and their labels (B,)."""
+    crop = sampled.get("crop_flip")
+    position = crop.position if crop else None
+    x, y = run.dataset.batch(sampled["indices"], position, sampled.get("gain_noise"))
+    x = augment.flip_time(x, crop.flip) if crop else x
+    return (augment.spec_augment(x, sampled["masks"]) if "masks" in sampled else x), y
 
 
-def _autocast(run: Run) -> torch.autocast:
+def autocast(run: Run) -> torch.autocast:
+    """Return the autocast context of the experiment's precision."""
     dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(run.experiment.precision)
     return torch.autocast(run.device.type, dtype=dtype, enabled=dtype is not None)
 
 
 @torch.no_grad()
-def predict(run: Run, name: str) -> dict[str, Tensor]:
-    """Logits (N, C) and features z (N, D) of one set, in the store's order.
-
-    SupCon trains no classifier, so it has no logits.
-    """
+def predict(run: Run, name: str) -> Outputs:
+    """Return logits (N, C), except for SupCon, and embedding (N, D) of a set; {} if it is empty."""
     run.model.eval()
-    logits, embedding = [], []
-    rows = torch.from_numpy(run.sets[name]).to(run.device)
-    for part in rows.split(EVALUATION_BATCH[run.device.type]) if len(rows) else ():
-        x, _ = run.clips.batch(part)
-        with _autocast(run):
+    logits, embedding, size = [], [], EVALUATION_BATCH[run.device.type]
+    indices = torch.from_numpy(run.sets[name].indices).to(run.device)
+    for start in range(0, len(indices), size):
+        x, _ = run.sets[name].dataset.batch(indices[start : start + size])
+        with autocast(run):
             z = run.model.features(x)
             logits.append(run.model.classifier(z).float())
         embedding.append(z.half())
-    if not logits:
-        return {}
-    found = {"logits": torch.cat(logits).cpu(), "embedding": torch.cat(embedding).cpu()}
-    return {"embedding": found["embedding"]} if run.experiment.method == "supcon" else found
+    outputs = {"logits": logits, "embedding": embedding} if embedding else {}
+    if run.experiment.method == "supcon":
+        outputs.pop("logits", None)
+    return {key: torch.cat(values).cpu() for key, values in outputs.items()}
 
 
-def _epoch_scores(run: Run, evaluated: dict[str, dict[str, Tensor]]) -> dict[str, float]:
+def _epoch_scores(run: Run, outputs: dict[str, Outputs]) -> dict[str, float]:
     result = {}
-    labelling = tasks.get_task(run.experiment.task)
-    for name, found in evaluated.items():
-        if "logits" in found:
-            rows, predicted = run.sets[name], found["logits"].argmax(1).numpy()
-            parts = scores.subset_names(run.cycles.loc[rows])
-            numbers = labelling.mean_scores(run.labels[rows], predicted, parts)
+    for name, output in outputs.items():
+        if "logits" in output:
+            clips, predicted = run.sets[name], output["logits"].argmax(1).numpy()
+            subset = scores.subset_names(clips.cycles)
+            numbers = run.task.mean_scores(clips.labels, predicted, subset)
             result |= {f"{name}_{key}": float(numbers[key]) for key in ("sp", "se", "score")}
     return result
 
 
-def _save(run: Run, history: list[dict], chosen: dict) -> None:
-    parts = {name: getattr(run, name).state_dict() for name in RESTORED}
-    checkpoint.save(run.folder, len(history), {"history": history, "kept": chosen, **parts})
+def _keep_selected(
+    run: Run, history: list[dict], outputs: dict[str, Outputs], selected: dict[str, Outputs]
+) -> None:
+    """Keep this epoch's predictions and weights if a selection rule selects it so far.
+
+    The rule "last" keeps the final epoch only. Weights are those of the epoch that is selected on
+    validation, or of the last one if none is.
+    """
+    e, epoch = run.experiment, history[-1]["epoch"]
+    chosen = {rule: checkpoint.selected_epoch(history, rule) for rule in SELECTIONS}
+    if epoch < e.epochs:
+        chosen.pop("last")
+    rules = [rule for rule in chosen if chosen[rule] == epoch]
+    if rules:
+        further = [name for name in run.sets if name not in SPLITS]
+        further += ["train"] * e.save_train_predictions
+        outputs = outputs | {name: predict(run, name) for name in further}
+    embedded = ("validation",) if run.task.challenge else ("validation", "test")  # pages draw them
+    for rule in rules:
+        selected[rule] = {
+            f"{name}/{key}": value
+            for name, output in outputs.items()
+            for key, value in output.items()
+            if key == "logits" or (e.save_embeddings and name in embedded)
+        }
+    if e.save_weights and (chosen["validation"] or chosen.get("last")) == epoch:
+        with files.atomic_write(run.folder / runs_folder.WEIGHTS) as path:
+            state = {key: value.contiguous() for key, value in run.model.state_dict().items()}
+            save_file(state, path)
 
 
-def _resume(run: Run) -> tuple[list[dict], dict]:
-    """History and kept predictions so far, with the run's parts as they were then."""
-    state = checkpoint.load(run.folder, run.device)
-    if state is None:
-        return [], {}
-    for name in RESTORED:
-        getattr(run, name).load_state_dict(state[name])
-    return state["history"], state["kept"]
-
-
-def _key(*numbers: int) -> int:
-    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+def _write_record(run: Run, history: list[dict], selected: dict[str, Outputs]) -> None:
+    arrays = {}
+    for name, clips in run.sets.items():
+        if any(key.startswith(f"{name}/") for outputs in selected.values() for key in outputs):
+            labels = clips.dataset.labels.cpu().numpy()
+            arrays |= scores.describe_set(name, clips.cycles, labels)
+    drawn = "test" if "test" in selected else "last"  # pages draw one selection's embeddings
+    for rule, outputs in selected.items():
+        for key, value in outputs.items():
+            if key.endswith("logits") or rule == drawn:
+                arrays[f"{rule}/{key}"] = value.cpu().numpy()
+    epochs = {rule: checkpoint.selected_epoch(history, rule) for rule in SELECTIONS}
+    facts = {"parameters": sum(p.numel() for p in run.model.parameters())}
+    facts["clips"] = {name: len(clips.indices) for name, clips in run.sets.items()}
+    runs_folder.write_record(run.folder, history, arrays, epochs, facts, run.task)
