@@ -3,7 +3,7 @@
 A map says from which patches z is read, not what is in them nor whether it matters.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,17 +111,20 @@ class AttentionExample:
 
 
 def load_examples(
-    results: pd.DataFrame, methods: dict[str, str], cache: FeatureCache | None
+    results: pd.DataFrame,
+    methods: dict[str, str],
+    find_cache: Callable[[Experiment], FeatureCache | None],
 ) -> list[AttentionExample]:
-    """Return the cycles whose attention finished runs saved, first seed; empty without a cache.
+    """Return the cycles whose attention finished runs saved, first seed; empty without features.
 
-    methods: name -> experiment's name, all with the front end of `cache`.
+    methods: name -> experiment's name, all with one front end; find_cache: its features.
     """
     saved = {name: run for name, e in methods.items() if (run := _first_run(results, e))}
-    if not saved or cache is None:
+    experiment, first = next(iter(saved.values()), (None, {}))
+    cache = find_cache(experiment) if saved else None
+    if cache is None:
         return []
     rows = pd.Series(cache.cycles.index, scores.cycle_ids(cache.cycles))
-    experiment, first = next(iter(saved.values()))
     examples = []
     for i, cycle in enumerate(first["attention/cycle"]):
         x = np.asarray(cache.features[rows[cycle]], np.float32)  # (frames, mels)

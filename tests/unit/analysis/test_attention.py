@@ -151,7 +151,7 @@ def results(small_cache, monkeypatch):
 
 
 def test_maps_lie_over_the_spectrogram_and_its_padding(results, small_cache):
-    (example,) = attention.load_examples(results, METHODS, small_cache)
+    (example,) = attention.load_examples(results, METHODS, lambda experiment: small_cache)
     assert example.label == "wheeze" and example.cycle.endswith(":2")
     assert example.spectrogram.shape == (64, 32) and example.frames == 40
     np.testing.assert_array_equal(example.spectrogram[:40], small_cache.features[-2])
@@ -166,10 +166,10 @@ def test_shares_of_attention_on_padding(results):
     assert table.iloc[0].tolist() == ["plain", "25.0", "25.0", "100.0"]  # of 0 16 32 48: 48 >= 40
 
 
-def test_without_saved_attention_or_features_there_is_no_example(results, small_cache):
-    assert attention.load_examples(results, METHODS, None) == []
+def test_without_saved_attention_or_features_there_is_no_example(results):
+    assert attention.load_examples(results, METHODS, lambda experiment: None) == []
     nothing = results.assign(path=None)
-    assert attention.load_examples(nothing, METHODS, small_cache) == []
+    assert attention.load_examples(nothing, METHODS, None) == []
     assert attention.attention_on_padding(nothing, METHODS).empty
 
 
