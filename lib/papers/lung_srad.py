@@ -260,3 +260,14 @@ TABLES: dict[str, Table] = {
 # --- CLAIMS: none of the main claims table; page 11 compares low-pass behaviour ---
 
 CLAIMS = ()
+_STAGE = "stage 2"  # DASS's third stage: cells of 16 x 16, as an AST with a stride of 16 has
+LOW_PASS = (  # text, (model, layer), minus (model, layer): the last layer of that name
+    ("AST's blocks after the first", ("AST", "block"), ("AST", "block 0")),
+    ("DASS's blocks after the first, one grid", ("DASS", _STAGE), ("DASS", f"{_STAGE} block 0")),
+    ("AST's first block and its positions", ("AST", "block 0"), ("AST", "patches")),
+    ("DASS against AST", ("DASS", _STAGE), ("AST", "block")),
+    ("DASS: with blur against without", ("DASS + blur", _STAGE), ("DASS", _STAGE)),
+    ("DASS: dual axis against fine-tuning", ("DASS, dual axis", _STAGE), ("DASS", _STAGE)),
+    ("DASS: the same, last stage", ("DASS, dual axis", "stage 3"), ("DASS", "stage 3")),
+    ("AST: dual axis against fine-tuning", ("AST, dual axis", "block"), ("AST", "block")),
+)

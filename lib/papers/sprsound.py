@@ -8,6 +8,8 @@ Expect: the length of the marked event alone, without a sound, scores .794 on ta
 as much as the networks; Table III was scored on test2023.
 """
 
+from dataclasses import replace
+
 from lib.config import MFCC_PUBLISHED, Experiment, override, variant
 from lib.papers.published import Published, by_key, read_scores
 from lib.papers.table_row import Table, TableRow, own_rows, tables
@@ -26,6 +28,7 @@ ABSTRACT_NOTE = (
     "the abstract mixes rows: .769 is Task 11 without Tune, the others are with it; only so the "
     "total is .729, the row + Tune alone gives .728"
 )
+TUNE_NOTE = "what Tune found is not published; what ours finds is table sprsound_tuned"
 DEVIATIONS = (
     ("validation events come from children who are trained on", "split_by = clip", "patient"),
     ("validation is scored on a resampled set", "validation_resampled = True", "False"),
@@ -154,11 +157,16 @@ def _rows(printed: list[Published]) -> list[TableRow]:
         _, name, *_, task = row.key.split("/")
         method = _METHODS.get(name)
         experiment = EXPERIMENTS[f"{method}@{task}"] if method else None
+        row = row if method else replace(row, note=f"{ABSTRACT_NOTE}; {TUNE_NOTE}")
         rows.append(TableRow(row.key, row.label, experiment, row))
     return rows
 
 
-TABLE_1, TABLE_3 = _rows(PRINTED["s1"]), _rows(PRINTED["s3"])
+TABLE_1 = _rows(PRINTED["s1"])
+TABLE_3 = [
+    replace(row, deviates="the paper is scored on test2023, ours on inter and intra of test2022")
+    for row in _rows(PRINTED["s3"])
+]
 VARIANTS = own_rows(
     "variant task",
     """
