@@ -1,6 +1,7 @@
 """What an experiment is: a frozen list of every choice that can change a number."""
 
 from dataclasses import asdict, dataclass, fields, replace
+from typing import Literal, get_args, get_origin
 
 from lib.errors import UserError, unknown
 
@@ -13,25 +14,25 @@ class Experiment:
 
     name: str
     # data
-    dataset: str = "icbhi"  # icbhi | icbhi_mel | sprsound
-    subset: str = "all"  # all | sc (single-channel recordings only)
-    split: str = "official"  # official | patient_clean (train set without patients 156 and 218)
-    task: str = "icbhi4"  # icbhi4, or SPRSound's 1-1 ... 2-2, 1-1-windows, 1-2-windows
+    dataset: Literal["icbhi", "icbhi_mel", "sprsound"] = "icbhi"
+    subset: Literal["all", "sc"] = "all"  # sc: single-channel recordings only
+    split: Literal["official", "patient_clean"] = "official"  # clean: without patients 156, 218
+    task: Literal["icbhi4", "1-1", "1-2", "2-1", "2-2", "1-1-windows", "1-2-windows"] = "icbhi4"
     validation_split: float = 0.0  # share of training patients held out
-    split_by: str = "patient"  # patient | clip: the published leak, same patient on both sides
+    split_by: Literal["patient", "clip"] = "patient"  # clip: same patient on both sides, published
     validation_resampled: bool = False  # validation scored on a resampled set, as published
     train_clips: int = 0  # 0 = all; else this many, class shares unchanged
     test_sets: tuple[str, ...] = ()  # further datasets that are scored at the selected epochs
     # front end
-    frontend: str = "fbank"  # fbank | mfcc
+    frontend: Literal["fbank", "mfcc"] = "fbank"
     clip_seconds: float = 8.0
-    pad: str = "repeat"  # repeat (with fade-out) | cyclic | zero; of MFCC cyclic, else zeros
-    fade: str = "recording"  # recording (official code) | cycle (the paper's wording) | none
+    pad: Literal["repeat", "cyclic", "zero"] = "repeat"  # repeat with fade-out; MFCC: zeros
+    fade: Literal["recording", "cycle", "none"] = "recording"  # official code | paper's wording
     n_mfcc: int = 64  # of the MFCC, as the next three
     n_fft: int = 512
     hop: int = 128
-    scale: str = "zero_mean"  # zero_mean (the paper) | minmax (the published code)
-    normalise: str = "audioset"  # audioset | dataset | clip | zscore (clip, not halved)
+    scale: Literal["zero_mean", "minmax"] = "zero_mean"  # the paper | the published code
+    normalise: Literal["audioset", "dataset", "clip", "zscore"] = "audioset"  # zscore: not halved
     pad_frames: int = 0  # frames up to which zeros are added before normalising; 0 = none
     interpolated_frames: int = 0  # frames to which clips are stretched before normalising; 0 = none
     # model
@@ -39,61 +40,61 @@ class Experiment:
     size: str = "base"
     patch: int = 16
     stride: int = 10
-    pool: str = "special"  # special (class and distillation token) | all (mean of all tokens)
-    init: str = "none"  # none | imagenet | audioset | imagenet+audioset
+    pool: Literal["special", "all"] = "special"  # mean of class and distillation, or all, tokens
+    init: Literal["none", "imagenet", "audioset", "imagenet+audioset"] = "none"
     init_from: str = ""  # the experiment whose run of the same seed this one starts from
-    stem: str = "random"  # random (official code) | summed: the 1-channel stem of ImageNet CNNs
-    pos_embed: str = "official"  # official (axes swapped, as published) | aligned
-    head: str = "norm"  # norm (AST: LayerNorm, Linear) | linear
+    stem: Literal["random", "summed"] = "random"  # 1-channel stem of ImageNet CNNs (official code)
+    pos_embed: Literal["official", "aligned"] = "official"  # axes swapped, as published
+    head: Literal["norm", "linear"] = "norm"  # norm: LayerNorm and Linear (AST)
     dropout: float = 0.0  # before the classifier
     freeze: bool = False  # train the classifier alone, on normalised features
     blur: float = 0.0  # strength of a Gaussian blur inside DASS's SS2D; 0 = none
     blur_stage: int = 2  # from 0
     blur_blocks: str = "2,3"  # of that stage, from 0
     blur_sigma: float = 3.0
-    blur_at: str = "before"  # before | after: the scan along the four paths
-    blur_when: str = "always"  # always | training
+    blur_at: Literal["before", "after"] = "before"  # the scan along the four paths
+    blur_when: Literal["always", "training"] = "always"
     # method
-    method: str = "ce"  # see CHOICES
+    method: Literal["ce", "patchmix_ce", "patchmix_cl", "dual_axis_cl", "mixup", "supcon"] = "ce"
     class_weights: bool = True  # 1/n weights of the cross-entropy on clean clips
     label_smoothing: float = 0.0
-    mix: str = "patch"  # patch | t_patch | f_patch: columns or rows of the grid
-    mix_at: str = "tokens"  # tokens | input
+    mix: Literal["patch", "t_patch", "f_patch"] = "patch"  # t, f: columns or rows of the grid
+    mix_at: Literal["tokens", "input"] = "tokens"
     contiguous: bool = False  # columns or rows replaced are one stretch, not random ones
-    negatives: str = "all"  # all | diff_y
-    target: str = "stop(z)"  # stop(z) | z | stop(h(z)) | h(z)
+    negatives: Literal["all", "diff_y"] = "all"
+    target: Literal["stop(z)", "z", "stop(h(z))", "h(z)"] = "stop(z)"
     tau: float = 0.06
     alpha: float = 1.0
     beta: float = 1.0
     projector: int = 768
     train_projector: bool = True  # False: it stays as it was initialised
     base_tau: float = 0.07  # SupCon's loss is multiplied by tau / base_tau, as in its common code
-    sampler: str = "shuffle"  # shuffle | balanced (1 / class count, with replacement)
+    sampler: Literal["shuffle", "balanced"] = "shuffle"  # 1 / class count, with replacement
     flip: float = 0.0  # probability that a clip is reversed in time
     spec_augment: float = 0.841  # probability; the official code's accident (1 >= randn())
-    frequency_mask: int = 48  # widths are drawn below this many mel bins
+    frequency_mask: int = 48  # widths are sampled below this many mel bins
     time_mask: int = 160  # and this many frames
     gain: float = 0.0  # every other clip louder or softer by up to this share
     noise: float = 0.0  # std of white noise in every other clip, added in mel power
     # optimisation
-    optimizer: str = "adam"  # adam | adamw | sgd (momentum 0.9)
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"  # sgd: momentum 0.9
     rho: float = 0.0  # radius of sharpness-aware minimisation; 0 = the optimiser alone
     adaptive: bool = False  # SAM's ball scaled by the size of each weight (ASAM)
-    schedule: str = "cosine"  # cosine | constant
+    schedule: Literal["cosine", "constant"] = "cosine"
     lr: float = 5e-5
     weight_decay: float = 1e-6
     batch_size: int = 8
     epochs: int = 50
     moving_average: float = 0.5
-    precision: str = "fp32"  # fp32 | bf16 | fp16
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     # what is saved beside the numbers; changes none of them
     save_embeddings: bool = False
     save_train_predictions: bool = False
     save_weights: bool = False  # of the epoch selected on validation, else of the last one
     save_landscape: bool = False  # sharpness, slices of the loss, attention after the last epoch
     save_frequency_response: bool = False  # of every block after the last epoch
-    # who runs it; changes no number either
-    budget: str = "laptop"  # smoke | synthetic | laptop | long | gpu: see `lib.papers.profiles`
+    # who runs it (see `lib.papers.profiles`); changes no number either
+    budget: Literal["smoke", "synthetic", "laptop", "long", "gpu"] = "laptop"
     laptop_seeds: int = 0  # seeds in the profile laptop, whatever is asked for; 0 = as asked
 
     def __post_init__(self) -> None:
@@ -110,34 +111,11 @@ class Experiment:
             )
 
 
-CHOICES = {
-    "dataset": ("icbhi", "icbhi_mel", "sprsound"),
-    "subset": ("all", "sc"),
-    "split": ("official", "patient_clean"),
-    "task": ("icbhi4", "1-1", "1-2", "2-1", "2-2", "1-1-windows", "1-2-windows"),
-    "split_by": ("patient", "clip"),
-    "frontend": ("fbank", "mfcc"),
-    "scale": ("zero_mean", "minmax"),
-    "sampler": ("shuffle", "balanced"),
-    "optimizer": ("adam", "adamw", "sgd"),
-    "schedule": ("cosine", "constant"),
-    "pad": ("repeat", "cyclic", "zero"),
-    "fade": ("recording", "cycle", "none"),
-    "normalise": ("audioset", "dataset", "clip", "zscore"),
-    "pool": ("special", "all"),
-    "init": ("none", "imagenet", "audioset", "imagenet+audioset"),
-    "stem": ("random", "summed"),
-    "pos_embed": ("official", "aligned"),
-    "head": ("norm", "linear"),
-    "blur_at": ("before", "after"),
-    "blur_when": ("always", "training"),
-    "method": ("ce", "patchmix_ce", "patchmix_cl", "dual_axis_cl", "mixup", "supcon"),
-    "mix": ("patch", "t_patch", "f_patch"),
-    "mix_at": ("tokens", "input"),
-    "negatives": ("all", "diff_y"),
-    "target": ("stop(z)", "z", "stop(h(z))", "h(z)"),
-    "precision": ("fp32", "bf16", "fp16"),
-    "budget": ("smoke", "synthetic", "laptop", "long", "gpu"),
+DEFAULTS = {setting.name: setting.default for setting in fields(Experiment)}
+CHOICES: dict[str, tuple[str, ...]] = {
+    setting.name: get_args(setting.type)
+    for setting in fields(Experiment)
+    if get_origin(setting.type) is Literal
 }
 # The run that `init_from` names is in a run's hash as the fingerprint of its weights.
 NOT_HASHED = (
@@ -149,10 +127,9 @@ NOT_HASHED = (
 
 def override(experiment: Experiment, **changes: object) -> Experiment:
     """A copy with some settings changed; an unknown setting is an error with the nearest names."""
-    known = [field.name for field in fields(Experiment)]
     for key in changes:
-        if key not in known:
-            raise unknown("setting", key, known)
+        if key not in DEFAULTS:
+            raise unknown("setting", key, DEFAULTS)
     return replace(experiment, **changes)
 
 
@@ -162,23 +139,14 @@ def hashed_settings(experiment: Experiment) -> dict:
     Only those that differ from the defaults count, so that a setting that is added later, with the
     old behaviour as its default, leaves every run valid. A default is therefore never changed.
     """
-    defaults = {field.name: field.default for field in fields(Experiment)}
     return {
         key: value
         for key, value in asdict(experiment).items()
-        if key not in NOT_HASHED and value != defaults[key]
+        if key not in NOT_HASHED and value != DEFAULTS[key]
     }
 
 
-def variant(
-    experiments: dict[str, Experiment], base: Experiment, name: str, **changes: object
-) -> Experiment:
-    """A new experiment: `base` with a name and some settings changed; added to `experiments`."""
-    experiments[name] = override(base, name=name, **changes)
-    return experiments[name]
-
-
-# The published settings: Bae et al. 2023 for filter banks, Hu et al. 2023 for MFCC.
+# Settings that go without saying beside a number, by front end: as published with it.
 MFCC_PUBLISHED = Experiment(
     "published",
     lr=1e-3,
@@ -188,9 +156,7 @@ MFCC_PUBLISHED = Experiment(
     moving_average=0.0,
 )
 PUBLISHED = {"fbank": Experiment("published"), "mfcc": MFCC_PUBLISHED}
-
-# How a setting that differs from the published one is named beside a number.
-NAMED = {
+NAMED = {  # how another setting is named beside a number
     "subset": "{} only",
     "validation_split": "{:.0%} of patients held out",
     "train_clips": "{} training clips",
@@ -213,30 +179,24 @@ NAMED = {
 }
 
 
-def describe_settings(experiment: Experiment) -> str:
-    """The settings a reader must know beside a number, in a few words.
+def describe_settings(e: Experiment) -> str:
+    """The settings a reader must know beside a number, in a few words."""
+    usual = PUBLISHED[e.frontend]
+    fbank, mixed = e.frontend == "fbank", e.method != "ce"
 
-    On MFCC what is published for SPRSound goes without saying, learning rate and batch too.
-    """
-    published = PUBLISHED[experiment.frontend]
-    sized, mixed = experiment.model in ("ast", "dass"), experiment.method != "ce"
-    words = [f"{experiment.model} {experiment.size}" if sized else experiment.model]
-    if experiment.model == "ast" and experiment.stride != published.stride:
-        words.append(f"stride {experiment.stride}")
-    words += [
-        f"{experiment.epochs} epoch{'s' * (experiment.epochs > 1)}",
-        f"{experiment.clip_seconds:g} s clips",
-    ]
-    for key, word in (("lr", "lr {:g}"), ("batch_size", "batch {}")):
-        if experiment.frontend == "fbank" or getattr(experiment, key) != getattr(published, key):
-            words.append(word.format(getattr(experiment, key)))
-    if mixed == experiment.class_weights and experiment.frontend == "fbank":
-        words.append("weighted CE" if mixed else "unweighted CE")
-    if experiment.method in ("patchmix_cl", "dual_axis_cl") and experiment.tau != published.tau:
-        words.append(f"tau {experiment.tau:g}")
-    words += [
-        text.format(getattr(experiment, key))
-        for key, text in NAMED.items()
-        if getattr(experiment, key) != getattr(published, key)
-    ]
-    return ", ".join(words)
+    def differs(key: str) -> bool:
+        return getattr(e, key) != getattr(usual, key)
+
+    words = (
+        f"{e.model} {e.size}" if e.model in ("ast", "dass") else e.model,
+        f"stride {e.stride}" if e.model == "ast" and differs("stride") else "",
+        f"{e.epochs} epoch{'s' * (e.epochs > 1)}",
+        f"{e.clip_seconds:g} s clips",
+        f"lr {e.lr:g}" if fbank or differs("lr") else "",
+        f"batch {e.batch_size}" if fbank or differs("batch_size") else "",
+        "weighted CE" if fbank and mixed and e.class_weights else "",
+        "unweighted CE" if fbank and not mixed and not e.class_weights else "",
+        f"tau {e.tau:g}" if e.method.endswith("_cl") and differs("tau") else "",
+        *(text.format(getattr(e, key)) for key, text in NAMED.items() if differs(key)),
+    )
+    return ", ".join(word for word in words if word)

@@ -25,9 +25,10 @@ CLAIMS: tuple[tuple[str, TableRow, TableRow], ...] = ()
 for _paper in PAPERS.values():
     EXPERIMENTS |= _paper.EXPERIMENTS
     PUBLISHED |= _paper.PUBLISHED
-    GROUPS |= _paper.GROUPS
     TABLES |= _paper.TABLES
-    NOTEBOOKS |= _paper.NOTEBOOKS
+    for _number, _groups in _paper.NOTEBOOKS.items():
+        NOTEBOOKS[_number] = tuple(_groups)
+        GROUPS |= _groups
     CLAIMS += _paper.CLAIMS
 TABLES["claims"] = Table("claims", (), "claims", "")
 
@@ -56,9 +57,3 @@ def get_published(key: str) -> Published:
     if key not in PUBLISHED:
         raise unknown("published row", key, PUBLISHED)
     return PUBLISHED[key]
-
-
-def deviations() -> list[tuple[str, str, str, str]]:
-    """Where this project and a paper or its code differ: paper, published, setting, alternatives."""
-    return [(name, *row) for name, paper in PAPERS.items()
-            for row in getattr(paper, "DEVIATIONS", ())]  # fmt: skip

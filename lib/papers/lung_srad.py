@@ -9,75 +9,45 @@ Expect: from scratch at this size no method stands out; the published numbers ne
 
 from dataclasses import replace
 
-from lib.config import Experiment, override, variant
+from lib.config import override
 from lib.papers import patchmix, sam
 from lib.papers.published import Published, by_key, read_table
-from lib.papers.table_row import Table, TableRow, own_rows, published_rows, tables
+from lib.papers.table_row import Experiments, TableRow, own_rows, published_rows, tables
 
 # --- FACTS (paper and its code) ---
 
 SOURCE = "arXiv 2606.11922, Table 1"
-DEVIATIONS = (
-    ("the projector is never given to the optimiser", "train_projector = False",
-     "True, in the rows that follow the paper"),
-    ("798 frames are stretched to 1,024", "interpolated_frames = 1024",
-     "0, in the rows that follow the paper"),
-    ("each clip is normalised by its own statistics", "normalise = clip", "audioset"),
-    ("code of the blur and of the two mixes was never published",
-     "blur_at, blur_when, contiguous, blur name what is inferred", "rows of page 11"),
-)  # fmt: skip
+SUMMARY = "2-class; Sp and Se by way of a summary"
+SEEDS = {"srad": 2}  # the published script of the full method names seeds 1 and 2
 
-# --- PUBLISHED: numbers as printed; a Score that is not the mean of Sp and Se has a note ---
+# --- PUBLISHED: numbers as printed ---
 
 _FOUR_CLASS = """
-fine_tuning†      | DASS fine-tuning | DASS | AS | arXiv‘26 | \
-74.68±2.50 47.43±1.58 61.06±1.27 |
-blur†             | DASS + spectral-aware regularisation | DASS | AS | arXiv‘26 | \
-76.72±5.67 47.72±3.23 62.22±1.29 |
-srad†             | Lung-SRAD | DASS | AS | arXiv‘26 | \
-79.53±0.95 49.42±1.19 64.48±0.25 |
+fine_tuning† | DASS fine-tuning | DASS | AS | arXiv‘26 | 74.68±2.50 47.43±1.58 61.06±1.27
+blur† | DASS + spectral-aware regularisation | DASS | AS | arXiv‘26 \
+| 76.72±5.67 47.72±3.23 62.22±1.29
+srad† | Lung-SRAD | DASS | AS | arXiv‘26 | 79.53±0.95 49.42±1.19 64.48±0.25
 """
-
 _TWO_CLASS = """
-fine_tuning†      | DASS fine-tuning | DASS | AS | arXiv‘26 | \
-73.74±3.38 61.72±2.94 68.20±2.05 | mean of printed Sp, Se: 67.73; in 4 classes Sp is 74.68
-blur†             | DASS + spectral-aware regularisation | DASS | AS | arXiv‘26 | \
-76.72±5.67 60.29±3.96 68.40±1.04 | mean of printed Sp, Se: 68.51
-srad†             | Lung-SRAD | DASS | AS | arXiv‘26 | \
-79.53±0.95 65.61±0.24 72.57±0.47 |
+fine_tuning† | DASS fine-tuning | DASS | AS | arXiv‘26 | 73.74±3.38 61.72±2.94 68.20±2.05 \
+| in 4 classes Sp is 74.68
+blur† | DASS + spectral-aware regularisation | DASS | AS | arXiv‘26 \
+| 76.72±5.67 60.29±3.96 68.40±1.04
+srad† | Lung-SRAD | DASS | AS | arXiv‘26 | 79.53±0.95 65.61±0.24 72.57±0.47
 """
-_SEEDS = {"srad": 2}  # the published script of the full method names seeds 1 and 2
 PRINTED = {
-    "srad": read_table("srad", f"{SOURCE}, 4-class", patchmix.COMPARISON, _FOUR_CLASS, _SEEDS),
-    "srad2": read_table(
-        "srad2",
-        f"{SOURCE}, 2-class; Sp and Se by way of a summary",
-        patchmix.COMPARISON,
-        _TWO_CLASS,
-        _SEEDS,
-    ),
+    table: read_table(table, f"{SOURCE}, {about}", patchmix.COMPARISON, text, SEEDS)
+    for table, about, text in (("srad", "4-class", _FOUR_CLASS), ("srad2", SUMMARY, _TWO_CLASS))
 }
 PUBLISHED = by_key(*PRINTED.values())
 
 # --- EXPERIMENTS ---
 
-EXPERIMENTS: dict[str, Experiment] = {}
+EXPERIMENTS = Experiments()
 
-
-def _add(base: Experiment, name: str, **changes: object) -> Experiment:
-    return variant(EXPERIMENTS, base, name, **changes)
-
-
-# AST in the same setting beside it.
-SRAD = override(
-    patchmix.AST,
-    init="imagenet+audioset",
-    normalise="clip",
-    class_weights=False,
-    batch_size=16,
-    tau=0.2,
-    budget="laptop",
-)
+# An AST in the same setting beside DASS.
+SRAD = override(patchmix.AST, init="imagenet+audioset", normalise="clip", class_weights=False,
+                batch_size=16, tau=0.2, budget="laptop")  # fmt: skip
 DASS = override(SRAD, model="dass", size="medium")
 METHODS = {  # of a backbone
     "ce": {},
@@ -87,77 +57,56 @@ METHODS = {  # of a backbone
     "ce/rho=0.05": {"rho": sam.RHO},
 }
 _ONCE = {"laptop_seeds": 1}
+_RESPONSE = {"save_frequency_response": True}
+_SMOKE = {"budget": "smoke"}
 for _name, _changes in METHODS.items():
-    _inspected = {"save_frequency_response": _name in ("ce", "dual_axis")}
-    _smoke = {"budget": "smoke"}
-    _add(SRAD, f"ast_srad/{_name}", **_changes, **_inspected,
-         **_smoke if _name == "dual_axis" else {})  # fmt: skip
+    _inspected = _RESPONSE if _name in ("ce", "dual_axis") else {}
+    _ast, _dass = (_SMOKE if _name == smoke else {} for smoke in ("dual_axis", "ce"))
     _seeds = _ONCE if _name in ("patchmix_ce", "ce/rho=0.05") else {}
-    _add(DASS, f"dass/{_name}", **_changes, **_inspected, **_seeds,
-         **_smoke if _name == "ce" else {})  # fmt: skip
-for _mix in ("t_patch", "f_patch"):  # one axis alone
-    _add(DASS, f"dass/patchmix_cl/mix={_mix}", method="patchmix_cl", mix=_mix, **_ONCE)
-# Two axes have two contrastive terms: one of the same weight, and stretches of columns and rows.
-_add(DASS, "dass/patchmix_cl/alpha=2", method="patchmix_cl", alpha=2.0, **_ONCE)
-_add(DASS, "dass/dual_axis/contiguous=True", method="dual_axis_cl", contiguous=True, **_ONCE)
-BLURRED = _add(DASS, "dass/blur", blur=1.0, save_frequency_response=True)
-FULL = _add(BLURRED, "dass/srad", method="dual_axis_cl", budget="smoke")
+    EXPERIMENTS.add(SRAD, f"ast_srad/{_name}", **_changes, **_inspected, **_ast)
+    EXPERIMENTS.add(DASS, f"dass/{_name}", **_changes, **_inspected, **_dass, **_seeds)
+# One axis alone. Two axes have two contrastive terms: one of the same weight, and stretches.
+_CL, _DUAL = EXPERIMENTS["dass/patchmix_cl"], EXPERIMENTS["dass/dual_axis"]
+EXPERIMENTS.vary(_CL, "mix=t_patch", "mix=f_patch", "alpha=2", **_ONCE)
 _LEAN = {"save_frequency_response": False, "budget": "laptop", **_ONCE}
-for _name, _changes in {
-    "blur=0.5": {"blur": 0.5},
-    "blur_sigma=1": {"blur_sigma": 1.0},
-    "blur_blocks=0,1": {"blur_blocks": "0,1"},
-    "blur_blocks=18,19": {"blur_blocks": "18,19"},
-    "blur_stage=1": {"blur_stage": 1, "blur_blocks": "0,1"},
-    "blur_stage=3": {"blur_stage": 3, "blur_blocks": "0,1"},
-    "blur_at=after": {"blur_at": "after"},
-    "blur_when=training": {"blur_when": "training"},
-}.items():
-    _deep = {"budget": "long"} if _name == "blur_blocks=18,19" else {}  # a small DASS has 4 blocks
-    _add(BLURRED, f"dass/blur/{_name}", **_LEAN | _changes | _deep)
-for _name, _changes in {
-    "train_projector=False": {"train_projector": False},
-    "interpolated_frames=1024": {"interpolated_frames": 1024},
-    "normalise=audioset": {"normalise": "audioset"},
-}.items():
-    _add(FULL, f"dass/srad/{_name}", **_LEAN | _changes)
+EXPERIMENTS.vary(_DUAL, "contiguous=True", **_LEAN)
+BLURRED = EXPERIMENTS.add(DASS, "dass/blur", blur=1.0, **_RESPONSE)
+FULL = EXPERIMENTS.add(BLURRED, "dass/srad", method="dual_axis_cl", **_SMOKE)
+EXPERIMENTS.vary(BLURRED, "blur=0.5", "blur_sigma=1", "blur_blocks=0,1", "blur_at=after",
+                 "blur_when=training", **_LEAN)  # fmt: skip
+EXPERIMENTS.vary(BLURRED, "blur_stage=1", "blur_stage=3", blur_blocks="0,1", **_LEAN)
+EXPERIMENTS.vary(BLURRED, "blur_blocks=18,19", **_LEAN | {"budget": "long"})  # a small one has 4
 # As the published code runs, which the published numbers are compared with.
-_STRETCHED = {"interpolated_frames": 1024}
-AS_CODED: dict[str, Experiment] = {}  # name of what follows the paper -> the same as its code runs
-for _name, _changes in {
-    "dass/ce": _STRETCHED,
-    "dass/blur": _STRETCHED,
-    "dass/srad": _STRETCHED | {"train_projector": False},
-}.items():
-    _coded = f"{_name}/" + ",".join(f"{key}={value}" for key, value in _changes.items())
-    AS_CODED[_name] = EXPERIMENTS.get(_coded) or _add(
-        EXPERIMENTS[_name], _coded, **_LEAN | _changes
-    )
+_CODE = "interpolated_frames=1024"
+EXPERIMENTS.vary(FULL, "train_projector=False", "normalise=audioset", **_LEAN)
+for _base in (EXPERIMENTS["dass/ce"], BLURRED, FULL):
+    EXPERIMENTS.vary(_base, _CODE, **_LEAN)
+EXPERIMENTS.vary(FULL, f"{_CODE},train_projector=False", **_LEAN)
+AS_CODED = {  # name of what follows the paper -> the same as its code runs
+    "dass/ce": EXPERIMENTS[f"dass/ce/{_CODE}"],
+    "dass/blur": EXPERIMENTS[f"dass/blur/{_CODE}"],
+    "dass/srad": EXPERIMENTS[f"dass/srad/{_CODE},train_projector=False"],
+}
 # From scratch on the mel pictures, for a GPU.
-_add(DASS, "dass_small/ce@mel", size="small", init="none", **patchmix.MEL_GPU, **_ONCE)
-_add(FULL, "dass_small/srad@mel", size="small", init="none",
-     **patchmix.MEL_GPU, **_ONCE, save_frequency_response=False)  # fmt: skip
+_SMALL = {"size": "small", "init": "none", **_ONCE, **patchmix.MEL_GPU}
+EXPERIMENTS.add(DASS, "dass_small/ce@mel", **_SMALL)
+EXPERIMENTS.add(FULL, "dass_small/srad@mel", **_LEAN | _SMALL)
 # A CNN with weights that can be had anywhere; the contrastive loss as the others'.
 _MN04 = override(patchmix.MN04, init="audioset", class_weights=False, budget="laptop")
 for _name, _changes in METHODS.items():
     _tau = {"tau": SRAD.tau} if "_cl" in _changes.get("method", "") else {}
     _seeds = {} if _name in ("ce", "patchmix_ce") else _ONCE
-    _add(_MN04, f"mn04_srad/{_name}", **_changes, **_tau, **_seeds)
+    EXPERIMENTS.add(_MN04, f"mn04_srad/{_name}", **_changes, **_tau, **_seeds)
 
 # --- TABLES ---
 
 _KNOWN = patchmix.EXPERIMENTS | EXPERIMENTS
-SAME_SETTING = own_rows(
-    patchmix.COMPARISON,
-    """
-    Fine-tuning, same setting             | AST | IN + AS | - | ast_srad/ce
-    Dual-Axis Patch-Mix CL, same setting  | AST | IN + AS | - | ast_srad/dual_axis
-    Fine-tuning, mel pictures             | DASS-small | - | - | dass_small/ce@mel
-    Lung-SRAD, mel pictures               | DASS-small | - | - | dass_small/srad@mel
-    """,
-    _KNOWN,
-)
-_RUN = {"fine_tuning": EXPERIMENTS["dass/ce"], "blur": BLURRED, "srad": FULL}
+SAME_SETTING = own_rows(_KNOWN, patchmix.COMPARISON, """
+Fine-tuning, same setting             | AST | IN + AS | - | ast_srad/ce
+Dual-Axis Patch-Mix CL, same setting  | AST | IN + AS | - | ast_srad/dual_axis
+Fine-tuning, mel pictures             | DASS-small | - | - | dass_small/ce@mel
+Lung-SRAD, mel pictures               | DASS-small | - | - | dass_small/srad@mel
+""")  # fmt: skip
 
 
 def _compared(before: str, printed: list[Published]) -> list[TableRow]:
@@ -165,8 +114,8 @@ def _compared(before: str, printed: list[Published]) -> list[TableRow]:
 
     Lung-SRAD's are run as the paper reads and, to be judged, as its code runs.
     """
-    rows = published_rows(printed, _RUN)
-    as_read = [replace(row, deviates="not as its code runs") for row in rows]
+    names = {"fine_tuning": "dass/ce", "blur": "dass/blur", "srad": "dass/srad"}
+    rows = published_rows(printed, EXPERIMENTS, names)
     as_coded = [
         replace(
             row,
@@ -176,52 +125,41 @@ def _compared(before: str, printed: list[Published]) -> list[TableRow]:
         )
         for row in rows
     ]
+    as_read = [replace(row, deviates="not as its code runs") for row in rows]
     return sam.before(before) + as_read + as_coded + SAME_SETTING
 
 
 FOUR_CLASS = _compared("t3", PRINTED["srad"])
 TWO_CLASS = _compared("t3b", PRINTED["srad2"])
-AXIS = own_rows(
-    "contrast replaced",
-    """
-    no                  | -                        | dass/ce
-    yes                 | random patches           | dass/patchmix_cl
-    yes                 | columns: time            | dass/patchmix_cl/mix=t_patch
-    yes                 | rows: frequency          | dass/patchmix_cl/mix=f_patch
-    yes, alpha 2        | random patches           | dass/patchmix_cl/alpha=2
-    both axes           | columns, rows            | dass/dual_axis
-    both axes           | one stretch of each      | dass/dual_axis/contiguous=True
-    both axes, and blur | columns, rows            | dass/srad
-    """,
-    _KNOWN,
-)
-BLUR = own_rows(
-    "blur stage blocks sigma scan when",
-    """
-    none | - | -      | - | -      | -        | dass/ce
-    1    | 2 | 2, 3   | 3 | before | always   | dass/blur
-    0.5  | 2 | 2, 3   | 3 | before | always   | dass/blur/blur=0.5
-    1    | 2 | 2, 3   | 1 | before | always   | dass/blur/blur_sigma=1
-    1    | 2 | 0, 1   | 3 | before | always   | dass/blur/blur_blocks=0,1
-    1    | 2 | 18, 19 | 3 | before | always   | dass/blur/blur_blocks=18,19
-    1    | 1 | all    | 3 | before | always   | dass/blur/blur_stage=1
-    1    | 3 | all    | 3 | before | always   | dass/blur/blur_stage=3
-    1    | 2 | 2, 3   | 3 | after  | always   | dass/blur/blur_at=after
-    1    | 2 | 2, 3   | 3 | before | training | dass/blur/blur_when=training
-    """,
-    _KNOWN,
-)
-QUIRKS = own_rows(
-    "variant",
-    f"""
-    none of these                                   | dass/srad
-    the projector stays as it was initialised       | dass/srad/train_projector=False
-    8 s stretched from 798 to 1,024 frames          | dass/srad/interpolated_frames=1024
-    both of these: as the code runs                 | {AS_CODED["dass/srad"].name}
-    normalised by AudioSet's mean, not clip by clip | dass/srad/normalise=audioset
-    """,
-    _KNOWN,
-)
+AXIS = own_rows(_KNOWN, "contrast replaced", """
+no                  | -                        | dass/ce
+yes                 | random patches           | dass/patchmix_cl
+yes                 | columns: time            | dass/patchmix_cl/mix=t_patch
+yes                 | rows: frequency          | dass/patchmix_cl/mix=f_patch
+yes, alpha 2        | random patches           | dass/patchmix_cl/alpha=2
+both axes           | columns, rows            | dass/dual_axis
+both axes           | one stretch of each      | dass/dual_axis/contiguous=True
+both axes, and blur | columns, rows            | dass/srad
+""")  # fmt: skip
+BLUR = own_rows(_KNOWN, "blur stage blocks sigma scan when", """
+none | - | -      | - | -      | -        | dass/ce
+1    | 2 | 2, 3   | 3 | before | always   | dass/blur
+0.5  | 2 | 2, 3   | 3 | before | always   | dass/blur/blur=0.5
+1    | 2 | 2, 3   | 1 | before | always   | dass/blur/blur_sigma=1
+1    | 2 | 0, 1   | 3 | before | always   | dass/blur/blur_blocks=0,1
+1    | 2 | 18, 19 | 3 | before | always   | dass/blur/blur_blocks=18,19
+1    | 1 | all    | 3 | before | always   | dass/blur/blur_stage=1
+1    | 3 | all    | 3 | before | always   | dass/blur/blur_stage=3
+1    | 2 | 2, 3   | 3 | after  | always   | dass/blur/blur_at=after
+1    | 2 | 2, 3   | 3 | before | training | dass/blur/blur_when=training
+""")  # fmt: skip
+QUIRKS = own_rows(_KNOWN, "variant", """
+none of these                                   | dass/srad
+the projector stays as it was initialised       | dass/srad/train_projector=False
+8 s stretched from 798 to 1,024 frames          | dass/srad/interpolated_frames=1024
+both of these: as the code runs  | dass/srad/interpolated_frames=1024,train_projector=False
+normalised by AudioSet's mean, not clip by clip | dass/srad/normalise=audioset
+""")  # fmt: skip
 _NAMES = ("Cross-entropy", "Patch-Mix CE", "Patch-Mix CL", "Dual-Axis Patch-Mix CL",
           "Cross-entropy + SAM")  # fmt: skip
 BACKBONES = [
@@ -238,13 +176,13 @@ INSPECTED = {  # whose layers' frequency responses are compared: printed name ->
     "AST, dual axis": EXPERIMENTS["ast_srad/dual_axis"],
     "DASS": EXPERIMENTS["dass/ce"],
     "DASS + blur": BLURRED,
-    "DASS, dual axis": EXPERIMENTS["dass/dual_axis"],
+    "DASS, dual axis": _DUAL,
     "Lung-SRAD": FULL,
 }
 _ALL = FOUR_CLASS + AXIS + BLUR + QUIRKS + BACKBONES  # the rows in two classes are the same runs
-GROUPS = {"srad": list({row.experiment.name: row for row in reversed(_ALL)}.values())[::-1]}
-NOTEBOOKS = {"11": ("srad",)}
-TABLES: dict[str, Table] = {
+_FIRST = {row.experiment.name: row for row in reversed(_ALL)}  # one row for each experiment
+NOTEBOOKS = {"11": {"srad": list(_FIRST.values())[::-1]}}
+TABLES = {
     **tables("srad", FOUR_CLASS, srad_4class="headline", srad_selections="selections",
              srad_details="details", srad_weights="srad_weights", srad_low_pass="srad_low_pass",
              srad_frequencies="srad_frequencies"),

@@ -1,10 +1,11 @@
 """The one type of a published number, and how the printed tables of the papers are read into it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 METRICS = ("sp", "se", "score")
 SEEDS = 5  # runs behind a "mean±std" unless a paper says otherwise
+ROUNDING = 0.0101  # of a printed Score against the mean of the printed Sp and Se
 
 
 @dataclass(frozen=True)
@@ -44,27 +45,30 @@ class Published:
 
 
 def read_table(
-    table: str, source: str, columns: str, text: str, seeds: dict[str, int] | None = None
+    table: str, source: str, columns: str, text: str, seeds: Mapping[str, int] | None = None
 ) -> list[Published]:
-    """Rows of a printed table, one a line: `key | printed columns | Sp Se Score | note`.
+    """Rows of a printed table, one a line: `key | printed columns | Sp Se Score | note, if any`.
 
-    A † after the key marks rows that the paper's authors ran. seeds: by key, if not `SEEDS`.
+    A † after the key marks rows that the paper's authors ran. seeds: by key, if not `SEEDS`. A
+    Score that is not the mean of Sp and Se stays as printed, and the note gives the mean.
     """
-    rows = []
+    rows, names = [], columns.split()
     for line in text.strip().splitlines():
-        key, *cells, numbers, note = (cell.strip() for cell in line.split("|"))
-        name = key.removesuffix("†")
+        key, *cells = (cell.strip() for cell in line.split("|"))
+        label = dict(zip(names, cells, strict=False))
+        numbers, *notes = cells[len(names) :]
         values = dict(zip(METRICS, map(_mean_std, numbers.split()), strict=True))
-        label = dict(zip(columns.split(), cells, strict=True))
-        runs = (seeds or {}).get(name, SEEDS)
-        rows.append(
-            Published(f"{table}/{name}", label, values, source, key.endswith("†"), note, runs)
-        )
+        mean = (values["sp"][0] + values["se"][0]) / 2
+        if abs(values["score"][0] - mean) > ROUNDING:
+            notes.insert(0, f"mean of printed Sp, Se: {mean + 1e-9:.2f}")
+        name = key.removesuffix("†")
+        named = (f"{table}/{name}", label, values, source, key.endswith("†"), "; ".join(notes))
+        rows.append(Published(*named, (seeds or {}).get(name, SEEDS)))
     return rows
 
 
 def read_scores(
-    table: str, source: str, columns: str, text: str, tasks: dict[str, str]
+    table: str, source: str, columns: str, text: str, tasks: Mapping[str, str]
 ) -> list[Published]:
     """Numbers of a printed table, one line a row: `key | printed columns | one Score a task`.
 

@@ -10,9 +10,9 @@ as much as the networks; Table III was scored on test2023.
 
 from dataclasses import replace
 
-from lib.config import MFCC_PUBLISHED, Experiment, override, variant
+from lib.config import MFCC_PUBLISHED, override
 from lib.papers.published import Published, by_key, read_scores
-from lib.papers.table_row import Table, TableRow, own_rows, tables
+from lib.papers.table_row import Experiments, TableRow, own_rows, tables
 
 # --- FACTS ---
 
@@ -29,13 +29,6 @@ ABSTRACT_NOTE = (
     "total is .729, the row + Tune alone gives .728"
 )
 TUNE_NOTE = "what Tune found is not published; what ours finds is table sprsound_tuned"
-DEVIATIONS = (
-    ("validation events come from children who are trained on", "split_by = clip", "patient"),
-    ("validation is scored on a resampled set", "validation_resampled = True", "False"),
-    ("waveforms are scaled by minimum and maximum (code), to zero mean (paper)", "scale = minmax",
-     "zero_mean"),
-    ("dropout before the classifier", "dropout", "rows of page 08"),
-)  # fmt: skip
 
 # --- PUBLISHED: Scores from 0 to 1, as printed ---
 
@@ -71,41 +64,20 @@ PUBLISHED = by_key(*PRINTED.values())
 
 # --- EXPERIMENTS ---
 
-EXPERIMENTS: dict[str, Experiment] = {}
-
-
-def _add(base: Experiment, name: str, **changes: object) -> Experiment:
-    return variant(EXPERIMENTS, base, name, **changes)
-
+EXPERIMENTS = Experiments()
 
 # MFCC clips of 3 s, batches of equal classes, clips reversed at random. Adam and 50 epochs for rows
 # whose optimiser the paper does not name.
 SPRSOUND = override(
-    MFCC_PUBLISHED,
-    dataset="sprsound",
-    frontend="mfcc",
-    clip_seconds=3.0,
-    model="resnet18",
-    dropout=0.25,
-    class_weights=False,
-    sampler="balanced",
-    flip=0.5,
-    spec_augment=0.0,
-    schedule="constant",
-    weight_decay=1e-4,
-    budget="laptop",
-)
+    MFCC_PUBLISHED, dataset="sprsound", frontend="mfcc", clip_seconds=3.0, model="resnet18",
+    dropout=0.25, class_weights=False, sampler="balanced", flip=0.5, spec_augment=0.0,
+    schedule="constant", weight_decay=1e-4, budget="laptop",
+)  # fmt: skip
 _CNN2 = {"model": "cnn2", "size": "2-64-256-32", "dropout": 0.0}
-_FROZEN = {
-    "freeze": True,
-    "epochs": 20,
-    "dropout": 0.0,
-    "save_train_predictions": True,
-    "save_weights": True,
-}
 _SUPCON = {"method": "supcon", "optimizer": "sgd", "tau": 0.1, "projector": 128}
-# Budgets of: the CNN, the CNN with MixUp, ResNet18 and what starts from it.
-_BUDGETS = {
+_FROZEN = {"freeze": True, "epochs": 20, "dropout": 0.0, "save_train_predictions": True,
+           "save_weights": True}  # fmt: skip
+_BUDGETS = {  # of the CNN, of the CNN with MixUp, of ResNet18 and what starts from it
     "1-1": ("smoke", "laptop", "laptop"),
     "1-2": ("synthetic", "synthetic", "long"),
     "2-1": ("smoke", "laptop", "laptop"),
@@ -115,26 +87,25 @@ _BUDGETS = {
 }
 for _task, (_cnn, _cnn_mixup, _resnet) in _BUDGETS.items():
     _base = override(SPRSOUND, task=_task, budget=_resnet)
-    _weights = {"save_weights": _task.endswith("windows")}  # for the stream of page 08
-    _add(_base, f"cnn2/ce@{_task}", **_CNN2 | {"budget": _cnn})
-    _add(_base, f"cnn2/mixup@{_task}", **_CNN2 | _weights, method="mixup", budget=_cnn_mixup)
-    _add(_base, f"resnet18/ce@{_task}")
-    _add(_base, f"resnet18/supcon@{_task}", **_SUPCON, save_weights=True)
+    _small = override(_base, **_CNN2)
+    _streamed = _task.endswith("windows")  # page 08 has the stream of a record
+    EXPERIMENTS.add(_small, f"cnn2/ce@{_task}", budget=_cnn)
+    EXPERIMENTS.add(_small, f"cnn2/mixup@{_task}", method="mixup", budget=_cnn_mixup,
+                    save_weights=_streamed)  # fmt: skip
+    EXPERIMENTS.add(_base, f"resnet18/ce@{_task}")
+    EXPERIMENTS.add(_base, f"resnet18/supcon@{_task}", **_SUPCON, save_weights=True)
     _linear = override(_base, init_from=f"resnet18/supcon@{_task}", **_FROZEN)
-    _add(_linear, f"resnet18_supcon/ce@{_task}")
-    _add(_linear, f"resnet18_supcon/mixup@{_task}", method="mixup", save_embeddings=True)
+    EXPERIMENTS.add(_linear, f"resnet18_supcon/ce@{_task}")
+    EXPERIMENTS.add(_linear, f"resnet18_supcon/mixup@{_task}", method="mixup", save_embeddings=True)
 
 # What the published code does otherwise, and what its zeros beside an event reveal.
 _CNN = EXPERIMENTS["cnn2/ce@1-1"]
-_add(_CNN, "cnn2/ce@1-1/split_by=clip", split_by="clip")
-_add(_CNN, "cnn2/ce@1-1/validation_resampled=True", validation_resampled=True, budget="laptop")
-_add(_CNN, "cnn2/ce@1-1/scale=minmax", scale="minmax", budget="laptop")
-_add(_CNN, "cnn2/ce@1-1/pad=cyclic", pad="cyclic")
-for _task in _RECORDS:  # the settings that were submitted to the challenge: records of 15 s
-    _add(EXPERIMENTS[f"cnn2/ce@{_task}"], f"cnn2/ce@{_task}/clip_seconds=15", clip_seconds=15.0,
-         budget="long")  # fmt: skip
+EXPERIMENTS.vary(_CNN, "split_by=clip", "pad=cyclic")
+EXPERIMENTS.vary(_CNN, "validation_resampled=True", "scale=minmax", budget="laptop")
+for _task in _RECORDS:  # as submitted to the challenge: records of 15 s
+    EXPERIMENTS.vary(EXPERIMENTS[f"cnn2/ce@{_task}"], "clip_seconds=15", budget="long")
 # Whether more epochs are what profiles that shorten training lack: the published number of them.
-_add(EXPERIMENTS["cnn2/ce@2-1"], "cnn2/ce@2-1/epochs=50", budget="laptop")
+EXPERIMENTS.vary(EXPERIMENTS["cnn2/ce@2-1"], "epochs=50", budget="laptop")
 
 # --- TABLES ---
 
@@ -167,41 +138,34 @@ TABLE_3 = [
     replace(row, deviates="the paper is scored on test2023, ours on inter and intra of test2022")
     for row in _rows(PRINTED["s3"])
 ]
-VARIANTS = own_rows(
-    "variant task",
-    """
-    as it should be                                          | 1-1 | cnn2/ce@1-1
-    validation by random events: the same child on both sides | 1-1 | cnn2/ce@1-1/split_by=clip
-    validation resampled to equal classes | 1-1 | cnn2/ce@1-1/validation_resampled=True
-    scaled from smallest to largest, mean kept               | 1-1 | cnn2/ce@1-1/scale=minmax
-    events repeated to 3 s, no zeros that show their length  | 1-1 | cnn2/ce@1-1/pad=cyclic
-    records of 3 s (training scripts)                        | 2-1 | cnn2/ce@2-1
-    records of 3 s, the published 50 epochs in every profile | 2-1 | cnn2/ce@2-1/epochs=50
-    records of 15 s (submitted settings)                     | 2-1 | cnn2/ce@2-1/clip_seconds=15
-    records of 3 s (training scripts)                        | 2-2 | cnn2/ce@2-2
-    records of 15 s (submitted settings)                     | 2-2 | cnn2/ce@2-2/clip_seconds=15
-    """,
-    EXPERIMENTS,
-)
-WINDOWS = own_rows(
-    "topology task",
-    """
-    CNN + MixUp                | 2-1 | cnn2/mixup@1-1-windows
-    CNN + MixUp                | 2-2 | cnn2/mixup@1-2-windows
-    ResNet 18 + SupCon + MixUp | 2-1 | resnet18_supcon/mixup@1-1-windows
-    ResNet 18 + SupCon + MixUp | 2-2 | resnet18_supcon/mixup@1-2-windows
-    """,
-    EXPERIMENTS,
-)
+VARIANTS = own_rows(EXPERIMENTS, "variant task", """
+as it should be                                          | 1-1 | cnn2/ce@1-1
+validation by random events: the same child on both sides | 1-1 | cnn2/ce@1-1/split_by=clip
+validation resampled to equal classes | 1-1 | cnn2/ce@1-1/validation_resampled=True
+scaled from smallest to largest, mean kept               | 1-1 | cnn2/ce@1-1/scale=minmax
+events repeated to 3 s, no zeros that show their length  | 1-1 | cnn2/ce@1-1/pad=cyclic
+records of 3 s (training scripts)                        | 2-1 | cnn2/ce@2-1
+records of 3 s, the published 50 epochs in every profile | 2-1 | cnn2/ce@2-1/epochs=50
+records of 15 s (submitted settings)                     | 2-1 | cnn2/ce@2-1/clip_seconds=15
+records of 3 s (training scripts)                        | 2-2 | cnn2/ce@2-2
+records of 15 s (submitted settings)                     | 2-2 | cnn2/ce@2-2/clip_seconds=15
+""")  # fmt: skip
+WINDOWS = own_rows(EXPERIMENTS, "topology task", """
+CNN + MixUp                | 2-1 | cnn2/mixup@1-1-windows
+CNN + MixUp                | 2-2 | cnn2/mixup@1-2-windows
+ResNet 18 + SupCon + MixUp | 2-1 | resnet18_supcon/mixup@1-1-windows
+ResNet 18 + SupCon + MixUp | 2-2 | resnet18_supcon/mixup@1-2-windows
+""")  # fmt: skip
 SEARCHES = (("1-1", "cnn2/ce"), *((task, FINAL) for task in TASKS))  # what is tuned: task, model
-GROUPS = {
-    "sprsound3": TABLE_3,
-    "sprsound1": TABLE_1,
-    "sprsound_variants": VARIANTS,
-    "sprsound2": WINDOWS,
+NOTEBOOKS = {
+    "08": {
+        "sprsound3": TABLE_3,
+        "sprsound1": TABLE_1,
+        "sprsound_variants": VARIANTS,
+        "sprsound2": WINDOWS,
+    }
 }
-NOTEBOOKS = {"08": tuple(GROUPS)}
-TABLES: dict[str, Table] = {
+TABLES = {
     **tables("sprsound3", TABLE_3, sprsound_table3="challenge",
              sprsound_table3_details="challenge_details", sprsound_totals="totals"),
     **tables("sprsound1", TABLE_1, sprsound_table1="mixup"),

@@ -1,11 +1,36 @@
-"""Rows and tables as data: the printed columns, the experiment and the published row of each."""
+"""How a paper's file writes down its experiments, its rows and its tables."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from lib.config import Experiment
+from lib.config import DEFAULTS, Experiment, override
 from lib.errors import unknown
 from lib.papers.published import Published
+
+
+class Experiments(dict[str, Experiment]):
+    """Experiments by name; a name says what differs."""
+
+    def add(self, base: Experiment, name: str, **changes: object) -> Experiment:
+        """Add a copy of `base` with a name and some settings changed, and return it."""
+        self[name] = override(base, name=name, **changes)
+        return self[name]
+
+    def vary(self, base: Experiment, *variants: str, **changes: object) -> None:
+        """Add a copy of `base` for each variant; its name alone says what the variant changes.
+
+        "mix=t_patch,alpha=2" adds "<name of base>/mix=t_patch,alpha=2". changes: in all of them.
+        """
+        for variant in variants:
+            pairs = [text.split("=", 1) for text in re.split(r",(?=\w+=)", variant)]
+            settings = {key: _read_setting(key, text) for key, text in pairs}
+            self.add(base, f"{base.name}/{variant}", **changes | settings)
+
+
+def _read_setting(key: str, text: str) -> object:
+    kind = type(DEFAULTS.get(key, ""))
+    return text == "True" if kind is bool else kind(text)
 
 
 @dataclass(frozen=True)
@@ -26,34 +51,29 @@ class Table:
 
     name: str  # of its files
     rows: tuple[TableRow, ...]
-    view: str  # a name of `lib.tables.VIEWS`
-    results: str  # the group whose runs it reads (`lib.papers.GROUPS`)
+    view: str  # a name of `lib.tables.VIEWS`, or a view of `lib.tables.compare`
+    results: str  # the groups whose runs it reads (`lib.papers.GROUPS`), separated by spaces
     two_class: bool = False  # any abnormal prediction of the 4-class model counts for Se
 
 
 def published_rows(
     printed: Iterable[Published],
     experiments: Mapping[str, Experiment],
+    names: Mapping[str, str],
     needs: tuple[str, ...] = (),
-    needed_by: Iterable[str] = (),
 ) -> list[TableRow]:
-    """The rows of a printed table, in print order, with our experiments.
+    """The rows of a printed table, in print order.
 
-    experiments: row of the printed table -> experiment; needed_by: rows that have `needs`.
+    names: last part of a row's key -> name of our experiment; rows without are only quoted.
+    Raises `UserError` if an experiment is unknown.
     """
-    rows = []
-    for row in printed:
-        name = row.key.split("/")[1]
-        own = needs if name in needed_by else ()
-        rows.append(TableRow(row.key, row.label, experiments.get(name), row, own))
-    return rows
+    ours = {key: _find(experiments, name) for key, name in names.items()}
+    return [TableRow(row.key, row.label, ours.get(row.key.split("/")[-1]), row, needs)
+            for row in printed]  # fmt: skip
 
 
 def own_rows(
-    columns: str,
-    text: str,
-    experiments: Mapping[str, Experiment],
-    needs: tuple[str, ...] = (),
+    experiments: Mapping[str, Experiment], columns: str, text: str, needs: tuple[str, ...] = ()
 ) -> list[TableRow]:
     """Rows that nobody has published, one a line: `printed columns | name of the experiment`.
 
@@ -62,11 +82,34 @@ def own_rows(
     rows = []
     for line in text.strip().splitlines():
         *cells, name = (cell.strip() for cell in line.split("|"))
-        if name not in experiments:
-            raise unknown("experiment", name, experiments)
         label = dict(zip(columns.split(), cells, strict=True))
-        rows.append(TableRow(f"ours/{name}", label, experiments[name], needs=needs))
+        rows.append(TableRow(f"ours/{name}", label, _find(experiments, name), needs=needs))
     return rows
+
+
+def _find(experiments: Mapping[str, Experiment], name: str) -> Experiment:
+    if name not in experiments:
+        raise unknown("experiment", name, experiments)
+    return experiments[name]
+
+
+def sweep_rows(
+    table: str,
+    base: Experiment,
+    sweeps: Mapping[str, Sequence],
+    experiments: Mapping[str, Experiment],
+    text: Callable[[object], str] = str,
+) -> list[TableRow]:
+    """A row for each value of each setting; `base` if no variant of it is named after the value."""
+    return [
+        TableRow(
+            f"{table}/{setting}={text(value)}",
+            {"parameter": setting, "value": text(value)},
+            experiments.get(f"{base.name}/{setting}={value}", base),
+        )
+        for setting, values in sweeps.items()
+        for value in values
+    ]
 
 
 def tables(

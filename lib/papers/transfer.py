@@ -7,13 +7,14 @@ Cost: about 10 minutes on two cores.
 Expect: within SPRSound more than always "normal" (50), across datasets about as much as that.
 """
 
-from lib.config import Experiment, override, variant
+from lib.config import override
 from lib.papers import patchmix
-from lib.papers.table_row import Table, TableRow, own_rows, tables
+from lib.papers.table_row import Experiments, TableRow, own_rows, tables
 
 # --- FACTS ---
 
-CLIP_SECONDS = 3.0  # a model must read both datasets: clips of 3 s, normalised one by one
+# A model must read both datasets: clips of 3 s, in the transfer rows normalised one by one.
+_CLIPS = {"clip_seconds": 3.0, "time_mask": 60, "validation_split": 0.2}
 
 # --- PUBLISHED: nothing ---
 
@@ -21,51 +22,27 @@ PUBLISHED: dict = {}
 
 # --- EXPERIMENTS ---
 
-EXPERIMENTS: dict[str, Experiment] = {}
-_MN04 = override(
-    patchmix.MN04,
-    init="audioset",
-    clip_seconds=CLIP_SECONDS,
-    time_mask=60,
-    validation_split=0.2,
-    normalise="clip",
-)
+EXPERIMENTS = Experiments()
+_MN04 = override(patchmix.MN04, init="audioset", normalise="clip", **_CLIPS)
 for _data, _other in (("icbhi", "sprsound"), ("sprsound", "icbhi")):
     _base = override(_MN04, dataset=_data, test_sets=(_other,))
-    variant(EXPERIMENTS, _base, f"mn04_as/ce@{_data}")
-    variant(
-        EXPERIMENTS,
-        _base,
-        f"mn04_as/patchmix_cl@{_data}",
-        method="patchmix_cl",
-        class_weights=False,
-        budget="laptop",
-    )
+    EXPERIMENTS.add(_base, f"mn04_as/ce@{_data}")
+    EXPERIMENTS.add(_base, f"mn04_as/patchmix_cl@{_data}", method="patchmix_cl",
+                    class_weights=False, budget="laptop")  # fmt: skip
 # Patch-Mix's methods on SPRSound's events in ICBHI's classes, batches of equal classes.
-_CHILDREN = {
-    "dataset": "sprsound",
-    "clip_seconds": CLIP_SECONDS,
-    "time_mask": 60,
-    "validation_split": 0.2,
-    "sampler": "balanced",
-    "class_weights": False,
-    "save_embeddings": False,
-}
+_CHILDREN = {"dataset": "sprsound", "sampler": "balanced", "class_weights": False,
+             "save_embeddings": False, **_CLIPS}  # fmt: skip
 for _name in ("ce", "patchmix_ce", "patchmix_cl"):
     _method = patchmix.EXPERIMENTS[f"ast_in_as/{_name}"]
-    variant(EXPERIMENTS, _method, f"ast_in_as/{_name}@sprsound", **_CHILDREN)
+    EXPERIMENTS.add(_method, f"ast_in_as/{_name}@sprsound", **_CHILDREN)
 
 # --- TABLES ---
 
-CHILDREN = own_rows(
-    "method",
-    """
-    Fine-tuning  | ast_in_as/ce@sprsound
-    Patch-Mix CE | ast_in_as/patchmix_ce@sprsound
-    Patch-Mix CL | ast_in_as/patchmix_cl@sprsound
-    """,
-    EXPERIMENTS,
-)
+CHILDREN = own_rows(EXPERIMENTS, "method", """
+Fine-tuning  | ast_in_as/ce@sprsound
+Patch-Mix CE | ast_in_as/patchmix_ce@sprsound
+Patch-Mix CL | ast_in_as/patchmix_cl@sprsound
+""")  # fmt: skip
 TRANSFER = [
     TableRow(
         f"transfer/{method}/{trained}-{tested}".lower(),
@@ -76,9 +53,8 @@ TRANSFER = [
     for tested in ("ICBHI", "SPRSound")
     for trained in ("ICBHI", "SPRSound")
 ]
-GROUPS = {"children": CHILDREN, "transfer": TRANSFER}
-NOTEBOOKS = {"09": ("children", "transfer")}
-TABLES: dict[str, Table] = {
+NOTEBOOKS = {"09": {"children": CHILDREN, "transfer": TRANSFER}}
+TABLES = {
     **tables("children", CHILDREN, children="transfer"),
     **tables("transfer", TRANSFER, transfer="transfer"),
 }
