@@ -11,27 +11,27 @@ from pathlib import Path
 from lib import files, papers, paths
 from lib.errors import UserError, unknown
 from lib.reports import html, notebook, page
-from lib.runs import execute, results
-from lib.runs.folder import RECORD
+from lib.runs import execute, results, tune
+from lib.runs.folder import RECORD, published_root
 from lib.runs.plan import open_context
 
-LAST_DEFAULT = "07"  # without numbers: the pages of the main paper
 RECORDS_BYTES = 40_000_000  # of all published records
 PAGE_BYTES = 10_000_000  # of one published page
 
 
 def select_notebooks(names: list[str], folder: Path | None = None) -> list[Path]:
     """Return notebook files by number; no names: those of the main paper; "all": every one."""
-    files_ = sorted((folder or paths.PROJECT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-    by_number = {path.name[:2]: path for path in files_}
+    folder = folder or paths.PROJECT / "notebooks"
+    by_number = {path.name[:2]: path for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))}
     for name in names:
         if name not in (*by_number, "all"):
             raise unknown("notebook", name, [*by_number, "all"])
-    if "all" in names:
-        return files_
-    if not names:
-        return [path for number, path in by_number.items() if number <= LAST_DEFAULT]
-    return [path for number, path in by_number.items() if number in names]
+    last = max(papers.DEFAULT_NOTEBOOKS)
+    return [
+        path
+        for number, path in by_number.items()
+        if number in names or "all" in names or (not names and number <= last)
+    ]
 
 
 def build(profile: str, numbers: list[str]) -> None:
@@ -89,45 +89,35 @@ def _make_page(profile: str, path: Path, folder: Path) -> None:
     _update_pages(folder, path.stem, about | {"status": status})
 
 
-def _runs_behind(profile: str, number: str) -> tuple[str, list[Path]]:
+def _runs_behind(profile: str, number: str) -> tuple[str, set[Path]]:
     """Return how complete a notebook's experiments are, and the records of its finished runs."""
     groups = papers.NOTEBOOKS.get(number, ())
-    if not groups:
-        return "complete", []
     table = results.collect_results(profile, *groups)
     done = table[table.status.isin(["done", "none qualifies"])]
     total, missing = (
         table.experiment.nunique(),
         table.experiment.nunique() - done.experiment.nunique(),
     )
-    records = [Path(path) for path in sorted(set(done.path))]
+    records = set(map(Path, done.path))
+    if number in papers.sprsound.NOTEBOOKS:
+        records |= tune.best_records(tune.collect_trials(profile))
     return f"{missing} of {total} experiments not run" if missing else "complete", records
 
 
-def publish_records(records: list[Path]) -> None:
+def publish_records(records: set[Path]) -> None:
     """Copy complete run records, without weights and checkpoints, to reports/runs."""
-    root = paths.reports_root() / "runs"
-    copies = {
-        root / record.name / name: record / name
-        for record in records
-        for name in RECORD  # result.json last: it marks a complete record
-        if (record / name).exists()
-    }
-    present = {path for path in root.glob("*/*") if path.name in RECORD}
-    total = sum(copies.get(path, path).stat().st_size for path in present | set(copies))
-    _check_size("run records", total, RECORDS_BYTES)
-    for target, source in copies.items():
-        if target != source:
-            with files.atomic_write(target) as part:
-                shutil.copyfile(source, part)
+    root = published_root()
+    for record in sorted(records):
+        for name in RECORD:  # result.json last: it marks a complete record
+            if record.parent != root and (record / name).exists():
+                with files.atomic_write(root / record.name / name) as temporary:
+                    shutil.copyfile(record / name, temporary)
+    _check_size("run records", sum(path.stat().st_size for path in root.glob("*/*")), RECORDS_BYTES)
 
 
 def _check_size(what: str, size: int, limit: int) -> None:
     if size > limit:
-        raise UserError(
-            f"{what}: {size / 1e6:.1f} MB, more than {limit / 1e6:.0f} MB; make its figures smaller "
-            "or publish fewer runs"
-        )
+        raise UserError(f"{what}: {size / 1e6:.1f} MB, more than {limit / 1e6:.0f} MB; save less")
 
 
 def read_pages(folder: Path) -> dict[str, dict[str, str]]:

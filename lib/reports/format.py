@@ -13,22 +13,10 @@ from lib.tables.format import csv_text
 NUMBER = r"[+-]?\d+(\.\d+)?( ± \d+\.\d+)?( \(\d+\))?( to [+-]?\d+\.\d+)?"
 NO_WRAP = "white-space: nowrap;"
 MUTED = "color: #595959;"  # contrast of 7:1 on white
-LATEX = {
-    "±": r"$\pm$",
-    "–": "--",
-    "·": r"$\cdot$",
-    "†": r"$\dagger$",
-    "‘": "`",
-    "’": "'",
-    "“": "``",
-    "”": "''",
-    "×": r"$\times$",
-    "≤": r"$\leq$",
-    "τ": r"$\tau$",
-    "α": r"$\alpha$",
-    "β": r"$\beta$",
-    "λ": r"$\lambda$",
-}
+SYMBOLS = "±–·†‘’“”×≤ταβλ"
+COMMANDS = (r"$\pm$", "--", r"$\cdot$", r"$\dagger$", "`", "'", "``", "''", r"$\times$", r"$\leq$")
+GREEK = (r"$\tau$", r"$\alpha$", r"$\beta$", r"$\lambda$")
+LATEX = str.maketrans(dict(zip(SYMBOLS, (*COMMANDS, *GREEK), strict=True)))
 
 
 def save_table(table: pd.DataFrame, name: str, folder: Path) -> None:
@@ -53,7 +41,7 @@ def latex(table: pd.DataFrame) -> str:
     r"""Return a booktabs tabular; LaTeX's special characters are escaped, ± and quotes are set."""
     columns = "l" * table.shape[1]
     text = table.astype(str).to_latex(index=False, escape=True, column_format=columns)
-    return re.sub("|".join(LATEX), lambda match: LATEX[match[0]], text)
+    return text.translate(LATEX)
 
 
 def style_table(table: pd.DataFrame, name: str, caption: str = "") -> Styler:

@@ -1,21 +1,25 @@
 """What a notebook sees: the banner, tables and figures (saved as they are shown), sounds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from IPython.display import HTML, Audio
+from IPython.display import HTML, Audio, display
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
 from lib import paths
+from lib.data import Dataset
+from lib.papers.profiles import Profile
 from lib.plots import style
 from lib.reports import format
 from lib.runs import execute, plan
+from lib.runs.results import collect_results
 from lib.tables import build_table
 
-NO_SOUND = "(A sound player stands here in pages that are built locally.)"
+NO_SOUND = "(Pages that are built locally have a sound player here.)"
 
 
 @dataclass(frozen=True)
@@ -23,16 +27,16 @@ class Page:
     """One page; tables and figures are saved below `context.folder`."""
 
     context: plan.Context
-    sounds: bool  # whether sounds may be embedded
-
-    @property
-    def judge(self) -> bool:
-        """Whether this profile's numbers are a verdict on the published ones."""
-        return self.context.profile.verdict
+    sounds: bool  # whether real sounds may be embedded
+    train: bool = True  # whether missing runs are trained
+    _results: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False)
 
     def results(self, group: str) -> pd.DataFrame:
-        """Return the results of a group of experiments; trains the runs that are missing."""
-        return execute.train_and_load(self.context.profile.name, group)
+        """Return the results of a group of rows (`lib.runs.results.collect_results`)."""
+        if group not in self._results:
+            load = execute.train_and_load if self.train else collect_results
+            self._results[group] = load(self.context.profile.name, group)
+        return self._results[group]
 
     def table(self, name: str, caption: str = "", data: pd.DataFrame | None = None) -> Styler:
         """Show a table and save it as tables/<name>.csv, .md and .tex.
@@ -40,7 +44,7 @@ class Page:
         Without `data` it is the registered table of that name (`lib.papers.TABLES`).
         """
         if data is None:
-            data = build_table(name, self.results, self.judge)
+            data = build_table(name, self.results, self.context.profile.verdict)
         format.save_table(data, name, self.context.folder / "tables")
         return format.style_table(data, name, caption)
 
@@ -50,12 +54,52 @@ class Page:
         return style.show_figure(fig)
 
     def audio(self, wave: np.ndarray, rate_hz: int) -> Audio | HTML:
-        """Return a player of a wave (samples,), or a note if the page may hold no sound."""
+        """Return a player of a wave (samples,), or a note if the page may hold no real sound."""
         return Audio(wave, rate=rate_hz) if self.sounds else HTML(f"<p>{NO_SOUND}</p>")
+
+
+def open_page(profile: str, *datasets: str, train: bool = True) -> Page:
+    """Show the banner and return the page.
+
+    datasets: those that the page's numbers come from (icbhi by default, sprsound). train: whether
+    the page trains missing runs. Raises `UserError` if the profile needs all recordings of ICBHI
+    and some are missing.
+    """
+    context = plan.open_context(profile)
+    names = datasets or ("icbhi",)
+    if "icbhi" in names:
+        context.check_icbhi()
+    sources = [context.sprsound() if name == "sprsound" else context.source for name in names]
+    display(HTML(banner(context.profile, sources)))
+    synthetic = all(source.kind == "synthetic" for source in sources)
+    return Page(context, synthetic or may_hold_sounds(context.folder), train)
+
+
+def banner(profile: Profile, sources: list[Dataset]) -> str:
+    """Return HTML that says how far the numbers of a page are from the published setting.
+
+    Its data attributes are what `lib.reports.html.describe_page` reads.
+    """
+    sentences = [source.banner or f"{source.title}: all recordings." for source in sources]
+    text = [
+        f"<b>Profile {profile.name}</b>: {escape(profile.about)}.",
+        f"<b>Data</b>: {escape(' '.join(dict.fromkeys(sentences)))}",
+        f"<b>Seeds</b>: {len(profile.seeds)}.",
+    ]
+    if not profile.verdict:
+        text.append("The numbers show that the method runs; they are <b>no verdict</b> on a paper.")
+    about = {
+        "profile": profile.name,
+        "data": ", ".join(source.label for source in sources),
+        "seeds": str(len(profile.seeds)),
+        "synthetic": "yes" * all(source.kind == "synthetic" for source in sources),
+    }
+    attributes = " ".join(f'data-{key}="{escape(value)}"' for key, value in about.items())
+    return f'<div class="banner" role="note" {attributes}>{" ".join(text)}</div>'
 
 
 def may_hold_sounds(folder: Path) -> bool:
     """Whether pages in a folder may embed real sounds: never where git could commit them."""
-    folder, local = folder.resolve(), (paths.reports_root() / "local").resolve()
-    repository = (paths.PROJECT, paths.reports_root().resolve())
-    return folder.is_relative_to(local) or not any(map(folder.is_relative_to, repository))
+    folder, reports = folder.resolve(), paths.reports_root().resolve()
+    in_repository = folder.is_relative_to(paths.PROJECT) or folder.is_relative_to(reports)
+    return folder.is_relative_to(reports / "local") or not in_repository

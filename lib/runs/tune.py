@@ -22,8 +22,7 @@ from lib import files, paths
 from lib.config import Experiment, hashed_settings, override
 from lib.data import Dataset
 from lib.errors import UserError
-from lib.features.cache import FeatureCache, cache_for
-from lib.features.cache import data_fingerprint
+from lib.features.cache import FeatureCache, cache_for, data_fingerprint
 from lib.features.frontends import clip_frames, frontend_for
 from lib.models import weights
 from lib.papers import get_experiment
@@ -60,7 +59,7 @@ class Search:
 
     experiment: Experiment
     pretraining: Experiment | None  # the SupCon run that it starts from, tuned with it
-    source: Dataset
+    dataset: Dataset
     space: dict[str, BaseDistribution]
     seed: int = 1
 
@@ -70,7 +69,7 @@ class Search:
         stages = [self.experiment, *([self.pretraining] if self.pretraining else [])]
         settings = [hashed_settings(stage) for stage in stages]
         ranges = {name: repr(distribution) for name, distribution in self.space.items()}
-        data = data_fingerprint(self.source, frontend_for(self.experiment))
+        data = data_fingerprint(self.dataset, frontend_for(self.experiment))
         hash8 = files.digest([settings, ranges, self.seed, data])[:8]
         return paths.runs_root() / "search" / f"{folder.slug(self.experiment.name)}-{hash8}"
 
@@ -92,7 +91,7 @@ class Search:
         if self.pretraining:
             supcon = {"lr": settings["supcon_lr"], "tau": settings["tau"], "save_weights": True}
             stages.insert(0, override(self.pretraining, **frontend, **supcon))
-        data, specs = data_fingerprint(self.source, frontend_for(stages[-1])), []
+        data, specs = data_fingerprint(self.dataset, frontend_for(stages[-1])), []
         for stage in stages:
             initial = folder.weights_fingerprint(specs[-1]) if specs else weights.fingerprint(stage)
             specs.append(RunSpec(stage, self.seed, data, initial))
@@ -214,7 +213,7 @@ def train_trial(settings: dict, search: Search, environment: dict[str, str]) -> 
     """
     os.environ.update(environment)
     specs = search.specs(settings)
-    cache = cache_for(search.source, frontend_for(specs[-1].experiment), progress=False)
+    cache = cache_for(search.dataset, frontend_for(specs[-1].experiment), progress=False)
     for spec in specs:
         _train_run(spec, cache)
         if folder.failure_reason(spec):
@@ -274,6 +273,16 @@ def published_trials() -> pd.DataFrame:
     if not path.exists():
         return pd.DataFrame(columns=COLUMNS)
     return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def best_records(trials: pd.DataFrame) -> set[Path]:
+    """The records of the best trial of each search in `collect_trials`, as far as they are here."""
+    trained = trials[(trials.run != "") & (trials.trial != "0")]
+    best = trained.assign(score=trained.score.astype(float)).sort_values("score", ascending=False, kind="stable")
+    roots = (paths.runs_root(), folder.published_root())
+    records = [root / run for run in best.drop_duplicates("search").run
+               for root in roots]  # fmt: skip
+    return {path for path in records if (path / "result.json").exists()}
 
 
 def study_of(trials: pd.DataFrame, task: str, model: str) -> optuna.Study:
