@@ -33,9 +33,6 @@ for _paper in PAPERS.values():
 TABLES["claims"] = Table("claims", (), "claims", "")
 
 DEFAULT_NOTEBOOKS = tuple(patchmix.NOTEBOOKS)  # trained if none is named
-DATASETS = {"08": ("sprsound",), "09": ("icbhi", "sprsound"), "10": ("icbhi", "sprsound")}
-# The datasets of a notebook; every other one reads ICBHI alone.
-
 # Rows whose validation-selected epoch the profile `paper` trains a second run for.
 MAIN = frozenset({
     *("ast_in_as/ce", "ast_in_as/patchmix_cl"),

@@ -13,11 +13,6 @@ from lib.papers.sprsound import EVENT_TASKS
 
 Settings = dict[str, object]
 Rules = tuple[tuple[Settings, Settings], ...]
-WITHOUT_BUDGET = {  # budget of an experiment -> why a profile without that budget leaves it out
-    "synthetic": "not part of this profile",
-    "laptop": "not part of this profile",
-    "long": "takes too long for this profile",
-}
 
 
 @dataclass(frozen=True)
@@ -36,27 +31,24 @@ class Profile:
 
 ICBHI = {"dataset": "icbhi"}  # rows on third-party features keep their own settings
 SPRSOUND = {"dataset": "sprsound"}
-SPRSOUND_FBANK = SPRSOUND | {"frontend": "fbank"}  # SPRSound in ICBHI's classes
-TRANSFER = ICBHI | {"normalise": "clip"}  # ICBHI in the transfer experiments
+CHILDREN = SPRSOUND | {"frontend": "fbank"}  # SPRSound in ICBHI's classes
 
 # Mixing methods weight their cross-entropy too: without it such small models always predict normal.
 _SMALL = {"validation_split": 0.2, "clip_seconds": 3.0, "class_weights": True}
 # With the published normalisation and weight averaging, this few steps collapse to one class.
 _STEADY = {"normalise": "clip", "moving_average": 0.0}
-# The geometry-aware recipe has no class weights: its sampler balances, or nothing does. The block
-# of zeros keeps its share of a clip.
-_GEOMETRY: Rules = (
+_RECIPES: Rules = (
+    # SAM's recipe has no class weights: its sampler balances, or nothing does. The block of zeros
+    # keeps its share of a clip, as do Lung-SRAD's stretched frames.
     (ICBHI | {"optimizer": "adamw"}, {"class_weights": False}),
     (ICBHI | {"pad_frames": 1024}, {"pad_frames": 382}),
-)
-_LUNG_SRAD: Rules = (
-    (ICBHI | {"model": "dass"}, {"size": "nano", "init": "none", "lr": 1e-3} | _STEADY),
     (ICBHI | {"interpolated_frames": 1024}, {"interpolated_frames": 382}),
+    (ICBHI | {"model": "dass"}, {"size": "nano", "init": "none", "lr": 1e-3} | _STEADY),
     (ICBHI | {"name": "dass/srad/normalise=audioset"}, {"normalise": "audioset"}),
-    *(  # a small DASS has one block in these stages, not two
-        (ICBHI | {"name": f"dass/blur/blur_stage={stage}"}, {"blur_blocks": "0"})
-        for stage in (1, 3)
-    ),
+    # A small DASS has one block in these stages, not two.
+    (ICBHI | {"name": "dass/blur/blur_stage=1"}, {"blur_blocks": "0"}),
+    (ICBHI | {"name": "dass/blur/blur_stage=3"}, {"blur_blocks": "0"}),
+    (ICBHI | {"name": "ast/ce"}, {"save_embeddings": True}),  # the same run as ast_in_as/ce
 )
 
 SMOKE = Profile(
@@ -67,26 +59,20 @@ SMOKE = Profile(
     synthetic=True,
     rules=(
         (ICBHI, _SMALL | {"clip_seconds": 2.0, "epochs": 1, "time_mask": 40, "train_clips": 96}),
-        (
-            ICBHI | {"model": "ast"},
-            {"size": "nano", "stride": 16, "init": "none", "batch_size": 16, "lr": 1e-3},
-        ),
-        *_GEOMETRY,
+        (ICBHI | {"model": "ast"},
+         {"size": "nano", "stride": 16, "init": "none", "batch_size": 16, "lr": 1e-3}),
+        *_RECIPES,
         (ICBHI | {"pad_frames": 382}, {"pad_frames": 254}),
-        *_LUNG_SRAD,
-        (ICBHI | {"name": "ast/ce"}, {"save_embeddings": True}),  # the same run as ast_in_as/ce
         (ICBHI | {"model": "mn04"}, {"batch_size": 32, "lr": 5e-4}),
-        (TRANSFER | {"model": "mn04"}, {"init": "none"}),
+        (ICBHI | {"model": "mn04", "normalise": "clip"}, {"init": "none"}),  # trained for transfer
         (SPRSOUND, {"epochs": 1}),
         (SPRSOUND | {"model": "resnet18"}, {"train_clips": 64}),
-        (SPRSOUND_FBANK, {"init": "none", "clip_seconds": 2.0, "time_mask": 40, "train_clips": 96}),
-        (SPRSOUND_FBANK | {"model": "mn04"}, {"class_weights": True}),
-        (
-            SPRSOUND_FBANK | {"model": "ast"},
-            {"size": "nano", "stride": 16, "batch_size": 16, "lr": 1e-3},
-        ),
+        (CHILDREN, {"init": "none", "clip_seconds": 2.0, "time_mask": 40, "train_clips": 96}),
+        (CHILDREN | {"model": "mn04"}, {"class_weights": True}),
+        (CHILDREN | {"model": "ast"},
+         {"size": "nano", "stride": 16, "batch_size": 16, "lr": 1e-3}),
     ),
-)
+)  # fmt: skip
 
 LAPTOP = Profile(
     name="laptop",
@@ -98,35 +84,24 @@ LAPTOP = Profile(
         (ICBHI, _SMALL | {"subset": "sc", "epochs": 4, "time_mask": 60}),
         # Lung-SRAD's recipe has batches of 16. Its DASS costs four times an AST: fewer epochs.
         (ICBHI | {"batch_size": 16}, {"epochs": 3}),
-        (
-            ICBHI | {"model": "ast"},
-            {"size": "mini", "stride": 16, "init": "none", "batch_size": 16, "lr": 5e-4} | _STEADY,
-        ),
-        *_GEOMETRY,
-        *_LUNG_SRAD,
-        (ICBHI | {"name": "ast/ce"}, {"save_embeddings": True}),  # the same run as ast_in_as/ce
+        (ICBHI | {"model": "ast"}, {"size": "mini", "stride": 16, "init": "none", "batch_size": 16,
+                                    "lr": 5e-4} | _STEADY),
+        *_RECIPES,
         (ICBHI | {"model": "resnet18"}, {"batch_size": 32, "epochs": 2}),
         (ICBHI | {"model": "mn04"}, {"batch_size": 32, "lr": 5e-4, "epochs": 3}),
-        *(  # sweeps of the clip's length keep it
-            ({"name": f"{sam.NO_ZEROS.name}/clip_seconds={value}"}, {"clip_seconds": value})
-            for value in sam.SWEEPS["clip_seconds"]
-        ),
+        *(({"name": f"{sam.NO_ZEROS.name}/clip_seconds={value}"}, {"clip_seconds": value})
+          for value in sam.SWEEPS["clip_seconds"]),  # a sweep of the clip's length keeps it
         (SPRSOUND | {"model": "cnn2"}, {"epochs": 8}),
         *((SPRSOUND | {"model": "cnn2", "task": task}, {"epochs": 3}) for task in EVENT_TASKS),
+        ({"name": "cnn2/ce@2-1/epochs=50"}, {"epochs": 50}),
         (SPRSOUND | {"model": "resnet18"}, {"epochs": 4, "precision": "bf16"}),
         (SPRSOUND | {"model": "resnet18", "task": "1-1"}, {"epochs": 2}),
         (SPRSOUND | {"model": "resnet18", "task": "1-1-windows"}, {"epochs": 2}),
         (SPRSOUND | {"freeze": True}, {"epochs": 3}),
-        ({"name": "cnn2/ce@2-1/epochs=50"}, {"epochs": 50}),
-        (
-            SPRSOUND_FBANK | {"model": "mn04"},
-            {"epochs": 2, "train_clips": 600, "class_weights": True},
-        ),
-        (  # a very small AST from scratch that learns something real in minutes on a CPU
-            SPRSOUND_FBANK | {"model": "ast"},
-            {"size": "nano", "stride": 16, "init": "none", "batch_size": 32, "lr": 1e-3,
-             "epochs": 8} | _STEADY,
-        ),
+        (CHILDREN | {"model": "mn04"}, {"epochs": 2, "train_clips": 600, "class_weights": True}),
+        # A very small AST from scratch that learns something real in minutes on a CPU.
+        (CHILDREN | {"model": "ast"}, {"size": "nano", "stride": 16, "init": "none", "epochs": 8,
+                                       "batch_size": 32, "lr": 1e-3} | _STEADY),
     ),
 )  # fmt: skip
 
@@ -168,4 +143,5 @@ def skip_reason(profile: Profile, experiment: Experiment) -> str:
     """Why this profile leaves an experiment out, or ""."""
     if experiment.budget in (*profile.budgets, "gpu"):
         return ""
-    return WITHOUT_BUDGET[experiment.budget]
+    too_long = experiment.budget == "long"
+    return "takes too long for this profile" if too_long else "not part of this profile"
