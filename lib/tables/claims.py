@@ -1,102 +1,90 @@
-"""The paper's claims as differences between two rows, each with an interval over patients."""
+"""Differences between two experiments with paired 95% intervals over patients; the claims table."""
 
-import math
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from lib import paper, rows
-from lib.config import SELECTIONS
-from lib.row import Row
-from lib.runs import predictions
-from lib.tables import format
+from lib.config import SELECTIONS, Experiment
+from lib.papers import CLAIMS, GROUPS
+from lib.papers.table_row import TableRow
+from lib.runs.predictions import Predictions, can_compare, load_predictions, paired_difference
+from lib.tables.format import MISSING, PERCENT, NumberFormat, format_difference, setting_text
 
-COLUMNS = {"test": "difference", "validation": "honest difference"}
-
-
-def claims_table(results: dict[str, pd.DataFrame], judge: bool = False) -> pd.DataFrame:
-    """One line a claim: the paper's difference in Score, ours with its 95% interval, what it says.
-
-    results: table name -> as `lib.runs.results.of` gives it. judge: whether the profile runs the
-    published setting; else there is no verdict. Columns: claim, paper, difference (epoch chosen on
-    the test set), honest difference (on held-out patients), honest one says, run with.
-    """
-    found = {row.key: (row, results[name]) for name in results for row in rows.table(name)}
-    return pd.DataFrame([_line(claim, found[a], found[b], judge) for claim, a, b in rows.CLAIMS])
+Pair = tuple[Predictions | None, Predictions | None]
 
 
-def _line(
-    claim: str, a: tuple[Row, pd.DataFrame], b: tuple[Row, pd.DataFrame], judge: bool
+def load_pair(results: pd.DataFrame, a: Experiment, b: Experiment, selection: str) -> Pair:
+    """The test predictions of two experiments at one selection."""
+    return tuple(load_predictions(results, each.name, selection) for each in (a, b))
+
+
+def difference_cell(pair: Pair, metric: str = "score", form: NumberFormat = PERCENT) -> str:
+    """ "a - b (95% interval)" on the clips and seeds that both have, or "–"."""
+    if not can_compare(*pair):
+        return MISSING
+    return format_difference(*paired_difference(*pair, metric), form)
+
+
+def difference_line(
+    label: dict[str, str],
+    pair: tuple[Experiment, Experiment],
+    results: pd.DataFrame,
+    columns: dict[str, tuple[str, str]],
 ) -> dict[str, str]:
-    line = {"claim": claim, "paper": "not published"}
-    if a[0].paper and b[0].paper:
-        line["paper"] = f"{paper.get(a[0].paper).score - paper.get(b[0].paper).score:+.2f}"
-    for selection, column in COLUMNS.items():
-        pair = [predictions.of(result, row.experiment, selection) for row, result in (a, b)]
-        line[column], says = "not run", "not run"
-        if predictions.comparable(*pair):
-            difference, low, high = predictions.difference(*pair)
-            line[column] = format.format_difference(difference, low, high)
-            says = _judge(low, high) if judge else "no verdict"
-    return line | {"honest one says": says, "run with": _run_with(a, b)}
+    """The line of a pair of experiments: label, differences a - b in points, setting of both.
 
-
-def _judge(low: float, high: float) -> str:
-    if low > 0:
-        return "for the claim"
-    return "against the claim" if high < 0 else "within chance"
-
-
-def _run_with(a: tuple[Row, pd.DataFrame], b: tuple[Row, pd.DataFrame]) -> str:
-    """Data and weights behind both rows' finished runs, and the first row's setting."""
-    runs = [r[(r.experiment == row.experiment) & r.run.notna()] for row, r in (a, b)]
-    if any(done.empty for done in runs):
-        return "not run"
-    both = pd.concat(runs)
-    words = [", ".join(both[name].unique()) for name in ("data", "weights")]
-    return "; ".join([*words, *runs[0].setting.unique()])
-
-
-def differences(results: pd.DataFrame) -> pd.DataFrame:
-    """Patch-Mix CL minus fine-tuning in points, by selection and number of classes.
-
-    Columns: epoch chosen by, classes, difference, 95% interval over patients, same for both rows.
+    columns: name -> selection, metric.
     """
+    line = dict(label)
+    for name, (selection, metric) in columns.items():
+        line[name] = difference_cell(load_pair(results, *pair, selection), metric)
+    names = [experiment.name for experiment in pair]
+    runs = results[results.experiment.isin(names) & (results.selection == "test")]
+    return line | {"Setting": setting_text(runs)}
+
+
+def method_differences(rows: Sequence[TableRow], results: pd.DataFrame) -> pd.DataFrame:
+    """One line for each selection rule: second row minus first, in four classes and in two."""
+    base, method = (row.experiment for row in rows)
     lines = []
     for selection in SELECTIONS:
-        pair = [predictions.of(results, e, selection) for e in reversed(rows.MAIN_METHODS.values())]
-        for classes, metric in (("4", "score"), ("2", "score_binary")):
-            line = {"epoch chosen by": selection, "classes": classes}
-            line |= {"difference": "not run", "95% interval": format.MISSING}
-            if predictions.comparable(*pair):
-                difference, low, high = predictions.difference(*pair, metric)
-                line |= {"difference": f"{difference:+.2f}"}
-                line |= {"95% interval": format.format_interval(low, high, "+.2f")}
-            lines.append(line)
+        columns = {"4 classes": (selection, "score"), "2 classes": (selection, "score_binary")}
+        label = {"Epoch chosen by": selection}
+        lines.append(difference_line(label, (method, base), results, columns))
     return pd.DataFrame(lines)
 
 
-def interval_points(results: pd.DataFrame, table: list[Row]) -> pd.DataFrame:
-    """Points for `lib.plots.results.intervals`: every row that was run, with the paper's number if any.
+def claims_table(results: Callable[[str], pd.DataFrame], judge: bool = False) -> pd.DataFrame:
+    """One line for each of `CLAIMS`: the paper's difference in Score, ours, what ours says of it.
 
-    Columns: name, value, low, high, paper, paper_std, in percent; epoch chosen on the test set.
+    The verdict is that of the validation-selected difference. results, judge: see
+    `lib.tables.build_table`.
     """
+    columns = {"Difference": ("test", "score"), "Difference, validation": ("validation", "score")}
     lines = []
-    for row in (row for row in table if row.experiment):
-        found = predictions.of(results, row.experiment)
-        if found is None:
-            continue
-        done = results[(results.experiment == row.experiment) & (results.selection == "test")]
-        low, high = predictions.interval(found)
-        published = paper.get(row.paper) if row.paper else None
-        lines.append(
-            {
-                "name": next(iter(row.label.values())),
-                "value": done.score.mean(),
-                "low": low,
-                "high": high,
-                "paper": published.score if published else math.nan,
-                "paper_std": (published and published.score_std) or math.nan,
-            }
-        )
-    columns = ["name", "value", "low", "high", "paper", "paper_std"]
-    return pd.DataFrame(lines, columns=columns)
+    for text, a, b in CLAIMS:
+        own = pd.concat([_own_results(row, results) for row in (a, b)])
+        pair = a.experiment, b.experiment
+        line = {"Claim": text, "Paper difference": "not published"}
+        if a.published and b.published:
+            line["Paper difference"] = f"{a.published.score - b.published.score:+.2f}"
+        line["Verdict"] = claim_verdict(load_pair(own, *pair, "validation"), judge)
+        lines.append(difference_line(line, pair, own, columns))
+    return pd.DataFrame(lines)
+
+
+def _own_results(row: TableRow, results: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
+    """The results of a row in its own group: another group may need other settings of the same."""
+    group = next(group for group, rows in GROUPS.items() if row in rows)
+    table = results(group)
+    return table[table.experiment == row.experiment.name]
+
+
+def claim_verdict(pair: Pair, judge: bool) -> str:
+    """What the interval of a difference says of the claim that it is above 0."""
+    if not can_compare(*pair):
+        return "not run"
+    if not judge:
+        return "no verdict"
+    _, low, high = paired_difference(*pair)
+    return "for the claim" if low > 0 else "against the claim" if high < 0 else "within chance"

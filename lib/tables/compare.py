@@ -1,229 +1,263 @@
-"""The paper beside ours, row by row, with what ours was run with in the same row."""
+"""Rows of a printed table, the paper beside ours: one wide table, and the views cut from it."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
-from lib import paper
 from lib.config import SELECTIONS
-from lib.evaluation import bootstrap
-from lib.row import Row
-from lib.runs import predictions
-from lib.tables.format import MISSING, format_interval, join_unique, status_text
-from lib.tables.format import format_mean_std as tables_spread
+from lib.evaluation.bootstrap import mean_std
+from lib.evaluation.tasks import get_task
+from lib.papers.patchmix import CYCLES
+from lib.papers.published import Published
+from lib.papers.table_row import TableRow
+from lib.runs import folder
+from lib.runs.predictions import Predictions, predictions_of_runs, score_interval
+from lib.tables.format import (
+    FRACTION,
+    MISSING,
+    PERCENT,
+    NumberFormat,
+    format_interval,
+    format_mean_std,
+    format_number,
+    join_unique,
+    setting_text,
+    status_text,
+)
 
 OFFICIAL_DATA = "ICBHI"  # the only data whose numbers may be judged against the paper's
 FEWEST_SEEDS = 3
+NAMES = ("Sp", "Se", "Score")
 FOUR_CLASS = ("sp", "se", "score")
 TWO_CLASS = ("sp", "se_binary", "score_binary")
-CLASSES = {FOUR_CLASS: "4", TWO_CLASS: "2 (the 4-class answers collapsed)"}
-SPLIT_COLUMN = "Without 156, 218"  # the two patients on both sides of the official split
+NORMAL = "always “normal”"
+QUOTED = "not run: quoted from the paper, not rebuilt here"
+SCORES = ("Test", "Last", "Validation", "Test-selection gain")
+VIEWS = {  # the columns after the printed ones, or after Row
+    "headline": ("Paper Score", "Score", *SCORES[2:], "Difference", "Verdict", "Setting"),
+    "selections": ("Row", *SCORES, "Patient-disjoint", "95% interval"),
+    "sweep": ("Row", *SCORES, "Patient-disjoint", "95% interval", "Setting"),
+    "details": ("Row", "Paper Sp", "Sp", "Paper Se", "Se", "Seeds", "Runs", "Status", "Note"),
+    "challenge_details": ("Paper Score", *SCORES, "95% interval", "Sp", "Se", "test2023",
+                          "Difference", "Verdict", "Runs", "Setting", "Status"),
+}  # fmt: skip
+PAPER_AND_OURS = {"Paper Score": "{}, paper", "Score": "{}"}
+VALIDATION = {"Validation": "{}, validation"}
+PIVOTS = {  # index, columns, names of their cells: see `pivot`
+    "challenge": ("Topology", "Task", PAPER_AND_OURS | VALIDATION),
+    "srad_backbones": ("Method", "Architecture", {"Score": "{}"} | VALIDATION),
+}
+
+
+def compare(
+    view: str,
+    rows: Sequence[TableRow],
+    results: pd.DataFrame,
+    judge: bool = False,
+    two_class: bool = False,
+) -> pd.DataFrame:
+    """The columns of a view of `compare_rows`, or its pivot of that name."""
+    table = compare_rows(rows, results, judge, two_class)
+    if view in PIVOTS:
+        return pivot(table, *PIVOTS[view])
+    printed = [] if "Row" in VIEWS[view] else table.columns[: table.columns.get_loc("Row")]
+    return table[[*printed, *VIEWS[view]]]
 
 
 def compare_rows(
-    rows: Sequence[Row], results: pd.DataFrame, judge: bool = False, two_class: bool = False
+    rows: Sequence[TableRow], results: pd.DataFrame, judge: bool = False, two_class: bool = False
 ) -> pd.DataFrame:
-    """Every row of a table, paper beside ours, all cells printed text; all-normal row last.
+    """The paper beside ours: one line for each row and "always normal" last; all cells are text.
 
-    results: as `lib.runs.results.of` gives them. judge: whether the profile runs the published
-    setting. two_class: any abnormal answer of the same 4-class model counts for Se. Columns: the
-    printed ones, then Paper Sp, Paper Se, Paper Score, Sp, Se, Score (selection "test", mean ± std
-    (n)), Difference, Verdict (see `verdict`), Last, Validation, Gap (test - validation of the same
-    runs), Without 156, 218, 95% interval (drawn patients), Seeds, Runs (the hashes that end
-    the names of their folders), Classes, Data, Weights, Setting, Status, Note.
+    results: from `lib.runs.results.collect_results`. judge: whether the profile runs the published
+    setting. two_class: any abnormal prediction of the same 4-class model counts for Se. Columns:
+    the printed ones; Row (all of them in one); Paper Sp, Se, Score; Sp, Se, Score (test-selected,
+    mean ± std (n)); Difference and Verdict (see `verdict`); Test, Last, Validation (Score by
+    selection rule); Test-selection gain (test minus validation, same runs); Patient-disjoint
+    (without the two patients on both sides of the official split); 95% interval (over patients);
+    Seeds; Runs (the hashes that end the names of their folders); Setting; Status; Note.
     """
     metrics = TWO_CLASS if two_class else FOUR_CLASS
-    lines = [_line(row, results, metrics, judge) for row in rows]
-    return pd.DataFrame([*lines, _all_normal(rows, metrics)]).fillna(MISSING)
+    tasks = [get_task(row.experiment.task) for row in rows if row.experiment]
+    form = FRACTION if any(task.challenge for task in tasks) else PERCENT
+    lines = [_line(row, results, metrics, form, judge) for row in rows]
+    return pd.DataFrame([*lines, always_normal(rows, form)]).fillna(MISSING)
 
 
-def verdict(published: paper.Published, ours: tuple[float, float, int]) -> tuple[str, str]:
-    """A word for our Score (mean, std, n seeds) against the paper's, and the rule it met.
+def _line(
+    row: TableRow, results: pd.DataFrame, metrics: Sequence[str], form: NumberFormat, judge: bool
+) -> dict[str, str]:
+    runs = {selection: runs_of(row, results, selection) for selection in SELECTIONS}
+    test, score, published = runs["test"], metrics[-1], row.published
+    done = test[test.status == "done"]
+    line = label_cells(row)
+    for name, paper_metric, metric in zip(NAMES, FOUR_CLASS, metrics, strict=True):
+        line[f"Paper {name}"] = format_published(published, paper_metric, form)
+        line[name] = score_cell(test, metric, form)
+    line |= {name.capitalize(): score_cell(runs[name], score, form) for name in SELECTIONS}
+    gap = runs["validation"]["gap_binary" if score == "score_binary" else "gap"].mean()
+    line["Test-selection gain"] = format_number(gap, form, signed=True)
+    difference = done[score].mean() - published.score if published else math.nan
+    line["Difference"] = format_number(difference, form, signed=True)
+    line["Verdict"] = verdict(row, done, score, judge)
+    line["Patient-disjoint"] = score_cell(test, f"{score}_patient_disjoint", form)
+    line["95% interval"] = interval_cell(predictions_of_runs(done), score, form)
+    scores = (format_number(value, form) for value in done[score])
+    line["Seeds"] = join_unique(map("{}: {}".format, done.seed, scores))
+    if form is FRACTION:
+        line["test2023"] = score_cell(scored_on(test, "test2023"), score, form)
+    return line | {"Note": (published and published.note) or MISSING} | origin(row, test)
 
-    "no verdict": fewer than 3 seeds; `compare` says it too for any profile but paper, for other
-    data, for rows nobody published and for those that deviate. "within one std": no further from
-    the paper's mean than its own std. "within noise": no further than two standard errors of the
-    difference of the means, 2 sqrt(std_paper^2 / n_paper + std_ours^2 / n). Else "below" or
-    "above". One number published without a spread counts as one run with that of `chance_std`.
+
+def label_cells(row: TableRow) -> dict[str, str]:
+    """The printed cells that name a row, and Row: those that are not empty in one."""
+    cells = {name.capitalize(): value for name, value in row.label.items()}
+    return cells | {"Row": " · ".join(value for value in row.label.values() if value != "-")}
+
+
+def runs_of(row: TableRow, results: pd.DataFrame, selection: str) -> pd.DataFrame:
+    """The results of a row's runs at one selection, in the order of seeds."""
+    name = row.experiment.name if row.experiment else None
+    same = (results.experiment == name) & (results.selection == selection)
+    return results[same].sort_values("seed")
+
+
+def scored_on(runs: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The runs with Sp, Se and Score of another scored set, nan if a run has not saved it.
+
+    name: train, validation, another dataset the run was tested on, or a subset of the test set.
     """
-    our_mean, our_std, n = ours
+    scores = []
+    for run in runs.itertuples():
+        scores.append({})
+        if run.status == "done":
+            selected = folder.read_record(Path(run.path))["selections"][run.selection]
+            scores[-1] = selected.get(name) or selected["test"].get("subsets", {}).get(name, {})
+    return runs.assign(**{key: [one.get(key, math.nan) for one in scores] for key in FOUR_CLASS})
+
+
+def score_cell(runs: pd.DataFrame, metric: str = "score", form: NumberFormat = PERCENT) -> str:
+    """ "mean ± std (n)" of the finished runs, or the status if none is finished."""
+    done = runs[runs.status == "done"]
+    if done.empty:
+        return join_unique(runs.status, "not run")
+    return format_mean_std(done[metric].dropna(), form) or "not saved"
+
+
+def interval_cell(
+    predictions: Predictions | None, metric: str = "score", form: NumberFormat = PERCENT
+) -> str:
+    """The 95% interval over patients of the mean over seeds."""
+    return format_interval(*score_interval(predictions, metric), form) if predictions else MISSING
+
+
+def origin(row: TableRow, runs: pd.DataFrame) -> dict[str, str]:
+    """Where a row's numbers come from: Runs (hashes), Setting, Status."""
+    texts = (setting_text(runs), status_text(runs)) if row.experiment else (QUOTED, QUOTED)
+    hashes = join_unique(run[-8:] for run in runs.run.dropna())
+    return {"Runs": hashes, "Setting": texts[0], "Status": texts[1]}
+
+
+def format_published(published: Published | None, metric: str, form: NumberFormat) -> str:
+    """A published number as printed: "62.37 ± 0.61", or "56.20" if it has no std."""
+    if published is None or metric not in published.values:
+        return "not published"
+    mean, std = published.values[metric]
+    return (
+        f"{format_number(mean, form)} ± {format_number(std, form)}"
+        if std
+        else format_number(mean, form)
+    )
+
+
+def verdict(row: TableRow, done: pd.DataFrame, metric: str, judge: bool) -> str:
+    """The verdict on the mean Score of a row's finished runs beside the published one, and why.
+
+    "no verdict" if the row deviates, the profile does not judge, the data are not ICBHI's official
+    recordings or fewer than 3 seeds ran. "within one std": no further from the published mean than
+    its own std. "within noise": no further than two standard errors of the difference of the means,
+    2 sqrt(std_paper^2 / n_paper + std_ours^2 / n). Else "below" or "above". A number published
+    without a std counts as one run with the std of `chance_std`.
+    """
+    if row.published is None or done.empty:
+        return "not run" if row.published else MISSING
+    if row.deviates:
+        return f"no verdict ({row.deviates})"
+    if not judge:
+        return "no verdict"
+    if set(done.data) != {OFFICIAL_DATA}:
+        return "no verdict (other data)"
+    mean, our_std, n = mean_std(done[metric])
     if n < FEWEST_SEEDS:
-        return "no verdict", f"fewer than {FEWEST_SEEDS} seeds"
-    std, runs = published.score_std, published.seeds
-    spread, runs = (chance_std(published.sp, published.se), 1) if std is None else (std, runs)
-    difference = our_mean - published.score
-    noise = 2 * math.sqrt(spread**2 / runs + our_std**2 / n)
-    if abs(difference) <= spread:
-        return "within one std", f"at most {spread:.2f} away"
+        return f"no verdict (fewer than {FEWEST_SEEDS} seeds)"
+    std, runs = row.published.score_std, row.published.seeds
+    if std is None:
+        std, runs = chance_std(row.published.sp, row.published.se), 1
+    difference = mean - row.published.score
+    noise = 2 * math.sqrt(std**2 / runs + our_std**2 / n)
+    if abs(difference) <= std:
+        return f"within one std (at most {std:.2f} away)"
     if abs(difference) <= noise:
-        return "within noise", f"at most {noise:.2f} away"
-    return ("below" if difference < 0 else "above"), f"more than {max(noise, spread):.2f} away"
+        return f"within noise (at most {noise:.2f} away)"
+    return f"{'below' if difference < 0 else 'above'} (more than {max(noise, std):.2f} away)"
 
 
 def chance_std(sp: float, se: float) -> float:
-    """Spread of a Score (points) if each cycle of the official test set were right by chance.
+    """Std of a Score (points) if each cycle of the official test set were right by chance.
 
-    sp, se: percent. Cycles count as independent, so with their patients in mind it is the least.
+    sp, se: percent. Cycles count as independent, so it is a lower bound: patients correlate.
     """
-    normal, *others = paper.CYCLES["test"].values()
-    variances = sp * (100 - sp) / normal, se * (100 - se) / sum(others)
+    normal, *abnormal = CYCLES["test"].values()
+    variances = sp * (100 - sp) / normal, se * (100 - se) / sum(abnormal)
     return math.sqrt(sum(variances)) / 2
 
 
-def _line(row: Row, results: pd.DataFrame, metrics: tuple[str, ...], judge: bool) -> dict:
-    runs = results[results.experiment == row.experiment]
-    test = runs[runs.selection == "test"]
-    line = {name.capitalize(): value for name, value in row.label.items()}
-    for metric, name in zip(paper.METRICS, ("Sp", "Se", "Score"), strict=True):
-        line[f"Paper {name}"] = paper.printed(row.paper, metric) if row.paper else "not published"
-    for metric, name in zip(metrics, ("Sp", "Se", "Score"), strict=True):
-        line[name] = _spread(test, metric)
-    line |= _judged(row, test, metrics[2], judge)
-    line |= _honest(runs, metrics[2])
-    line["95% interval"] = _interval(row, results, metrics[2])
-    line["Seeds"] = _seeds(test, metrics[2])
-    line["Runs"] = join_unique(run[-8:] for run in test.run.dropna())
-    line["Classes"] = CLASSES[metrics]
-    line |= {name.capitalize(): join_unique(test[name]) for name in ("data", "weights", "setting")}
-    note = paper.get(row.paper).note if row.paper else ""
-    return line | {"Status": _status(row, test), "Note": note or MISSING}
-
-
-def _judged(row: Row, test: pd.DataFrame, metric: str, judge: bool) -> dict[str, str]:
-    """Difference from the paper, and the verdict on it."""
-    done = test[test.status == "done"]
-    if row.paper is None or done.empty:
-        return {"Difference": MISSING, "Verdict": MISSING if row.paper is None else "not run"}
-    ours = bootstrap.mean_std(done[metric])
-    published = paper.get(row.paper)
-    said = "no verdict"  # not the published setting
-    if judge and row.deviates:
-        said = f"no verdict ({row.deviates})"
-    elif judge and set(done.data) == {OFFICIAL_DATA}:
-        said = "{} ({})".format(*verdict(published, ours))
-    elif judge:
-        said = "no verdict (other data)"
-    return {"Difference": f"{ours[0] - published.score:+.2f}", "Verdict": said}
-
-
-def _honest(runs: pd.DataFrame, metric: str) -> dict[str, str]:
-    """Other choices of the epoch, and the test set without the overlapping patients."""
-    by = {name: runs[runs.selection == name] for name in ("test", "last", "validation")}
-    held_out = by["validation"][by["validation"].status == "done"]
-    gaps = held_out["gap_binary" if metric == "score_binary" else "gap"].dropna()
-    gap = f"{gaps.mean():+.2f}" if len(gaps) else MISSING
+def always_normal(rows: Sequence[TableRow], form: NumberFormat = PERCENT) -> dict[str, str]:
+    """The line of a model that predicts "normal" for every clip."""
+    score = 25.0 if form is FRACTION else 50.0  # the challenge's harmonic mean of 100 and 0 is 0
+    numbers = {"Sp": 100.0, "Se": 0.0, "Score": score, "Test": score}
     return {
-        "Last": _spread(by["last"], metric),
-        "Validation": _spread(by["validation"], metric),
-        "Gap": gap,
-        SPLIT_COLUMN: _spread(by["test"], f"{metric}_patient_disjoint"),
+        **dict.fromkeys([next(iter(label_cells(rows[0]))), "Row"], NORMAL),
+        **{name: format_number(value, form) for name, value in numbers.items()},
+        **dict.fromkeys(["Setting", "Status"], "by definition"),
     }
 
 
-def _spread(runs: pd.DataFrame, metric: str) -> str:
-    """ "mean ± std (n)" over the finished runs, or the word that says why there is none."""
-    done = runs[runs.status == "done"]
-    if done.empty:
-        return join_unique(runs.status) if len(runs) else "not run"
-    return tables_spread(done[metric])
-
-
-def _interval(row: Row, results: pd.DataFrame, metric: str) -> str:
-    found = predictions.of(results, row.experiment) if row.experiment else None
-    if found is None:
-        return MISSING
-    return format_interval(*predictions.interval(found, metric))
-
-
-def _seeds(test: pd.DataFrame, metric: str) -> str:
-    done = test[test.status == "done"].sort_values("seed")
-    return join_unique(f"{run.seed}: {getattr(run, metric):.2f}" for run in done.itertuples())
-
-
-def _status(row: Row, test: pd.DataFrame) -> str:
-    """ "done", or how many runs stand how, each with its reason."""
-    if row.experiment is None:
-        return "not run: quoted by the paper, not rebuilt here"
-    if test.empty:
-        return "not run: not asked for"
-    counts = status_text(test).value_counts(sort=False)
-    if len(counts) == 1:
-        return counts.index[0]
-    return join_unique(f"{count} of {len(test)} {kind}" for kind, count in counts.items())
-
-
-def _all_normal(rows: Sequence[Row], metrics: tuple[str, ...]) -> dict[str, str]:
-    """What a model scores that has learnt nothing and always answers "normal"."""
-    names = [name.capitalize() for name in dict.fromkeys(key for r in rows for key in r.label)]
-    scores = {"Sp": "100.00", "Se": "0.00", "Score": "50.00"}
-    return {
-        **dict.fromkeys(names, MISSING),
-        names[0]: "always “normal”",
-        **scores,
-        "Classes": CLASSES[metrics],
-        "Status": "by definition",
-    }
-
-
-def headline(table: pd.DataFrame) -> pd.DataFrame:
-    """What a reader wants first: the paper's Score, ours, verdict, and what ours was run with.
-
-    Beside Score, whose epoch is chosen on the test set as the paper's, stand the honest ones.
-    """
-    ours = ["Score", "Validation", "Gap", "Difference", "Verdict"]
-    kept = [*_printed(table), "Paper Score", *ours]
-    return table[kept].assign(**{"Ours was run with": _run_with(table)})
-
-
-def selections(table: pd.DataFrame) -> pd.DataFrame:
-    """How the Score depends on who chooses the epoch, on two patients and on chance."""
-    kept = ["Score", "Last", "Validation", "Gap", SPLIT_COLUMN, "95% interval"]
-    named = {"Score": "Test"}
-    return pd.concat([_names(table), table[kept].rename(columns=named)], axis=1)
-
-
-def details(table: pd.DataFrame) -> pd.DataFrame:
-    """Sp and Se beside the paper's, every seed's Score and run, status and notes."""
-    kept = ["Paper Sp", "Sp", "Paper Se", "Se", "Seeds", "Runs", "Status", "Note"]
-    return pd.concat([_names(table), table[kept]], axis=1)
-
-
-def selection_rule(rows: Sequence[Row], results: pd.DataFrame) -> pd.DataFrame:
-    """The selection rule as rows: Sp, Se and Score of each row's runs by who chooses the epoch."""
+def selection_rule(rows: Sequence[TableRow], results: pd.DataFrame) -> pd.DataFrame:
+    """One line for each row and selection rule: Sp, Se and Score of the selected epochs."""
     lines = []
     for row in rows:
-        runs = results[results.experiment == row.experiment]
         for selection in SELECTIONS:
-            line = {"Row": _name(row.label.values()), "Epoch chosen by": selection}
-            chosen = runs[runs.selection == selection]
-            line |= {name: _spread(chosen, name.lower()) for name in ("Sp", "Se", "Score")}
-            lines.append(line | {"Run with": join_unique(chosen.setting)})
+            runs = runs_of(row, results, selection)
+            line = {"Row": label_cells(row)["Row"], "Epoch chosen by": selection}
+            line |= {name: score_cell(runs, name.lower()) for name in NAMES}
+            lines.append(line | {"Setting": setting_text(runs)})
     return pd.DataFrame(lines)
 
 
-def _name(cells: Iterable[str]) -> str:
-    return " · ".join(cell for cell in cells if cell not in ("-", MISSING))
+def pivot(
+    table: pd.DataFrame, index: str | list[str], columns: str, cells: dict[str, str]
+) -> pd.DataFrame:
+    """`compare_rows` with one line for each `index` and cells for each value of `columns`.
 
-
-def _printed(table: pd.DataFrame) -> list[str]:
-    """The paper's own columns: those before its numbers."""
-    return list(table.columns[: list(table.columns).index("Paper Sp")])
-
-
-def _names(table: pd.DataFrame) -> pd.Series:
-    """One column that names the row: its printed columns, without the empty ones."""
-    cells = table[_printed(table)].to_numpy()
-    return pd.Series([_name(line) for line in cells], index=table.index, name="Row")
-
-
-def _run_with(table: pd.DataFrame) -> list[str]:
-    """Data, weights and setting of our runs in one cell, or why there are none."""
-    lines = []
-    for row in table.to_dict("records"):
-        parts = [row[name] for name in ("Data", "Weights", "Setting") if row[name] != MISSING]
-        stopped = row["Status"] not in ("done", "by definition")
-        lines.append(
-            "; ".join([row["Status"]] * stopped + parts * (row["Data"] != MISSING)) or MISSING
+    cells: column -> its new name, "{}" is the value of `columns`. Verdict, Setting and Note join
+    those of the rows.
+    """
+    rows, normal = table.iloc[:-1].set_index(index), table.iloc[-1]
+    names = rows[columns].unique()
+    wide = {
+        new.format(name): rows[rows[columns] == name][cell]
+        for name in names
+        for cell, new in cells.items()
+    }
+    for name in ("Verdict", "Setting", "Note"):
+        parts = rows[name].str.split("; ").explode()
+        wide[name] = (
+            parts[~parts.isin([MISSING, "not run"])].groupby(parts.index.names).agg(join_unique)
         )
-    return lines
+    lines = pd.DataFrame(wide, index=rows.index.unique()).reset_index()
+    last = {lines.columns[0]: NORMAL, **dict.fromkeys(names, normal.Score)}
+    last |= {"Setting": normal.Setting}
+    return pd.concat([lines, pd.DataFrame([last])], ignore_index=True).fillna(MISSING)

@@ -1,51 +1,80 @@
-"""What stands in the cells of tables: numbers with their spread or interval, words once each."""
+"""Text of table cells: numbers with their std or interval, statuses, lists without repeats."""
 
+import math
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import pandas as pd
 
 from lib.evaluation import bootstrap
-from lib.runs import predictions
-from lib.runs.predictions import Answers
 
 MISSING = "–"
 
 
-def format_mean_std(values: Iterable[float], form: str = ".2f") -> str:
-    """ "mean ± std (n)" over seeds; "mean (1)" of one, "" of none."""
-    mean, std, n = bootstrap.mean_std(list(values))
-    if n < 2:
-        return f"{mean:{form}} (1)" if n else ""
-    return f"{mean:{form}} ± {std:{form.removeprefix('+')}} ({n})"
+class NumberFormat(NamedTuple):
+    """How a number is printed: divided by `divisor`, then formatted by `spec`."""
+
+    spec: str
+    divisor: float = 1.0
 
 
-def format_interval(low: float, high: float, form: str = ".2f") -> str:
-    """ "low to high"."""
-    return f"{low:{form}} to {high:{form}}"
+PERCENT = NumberFormat(".2f")
+FRACTION = NumberFormat(".3f", 100.0)  # percent printed from 0 to 1, as in SPRSound's challenge
 
 
-def format_difference(value: float, low: float, high: float, form: str = "+.2f") -> str:
-    """ "value (low to high)", with signs."""
-    return f"{value:{form}} ({format_interval(low, high, form)})"
-
-
-def effect(one: Answers | None, base: Answers | None, metric: str = "score") -> str:
-    """The difference to `base` in points with its paired 95% interval, or that there is none."""
-    if not predictions.comparable(one, base):
+def format_number(value: float, form: NumberFormat = PERCENT, signed: bool = False) -> str:
+    """A number as text, with a plus sign if `signed`; "–" for nan."""
+    if math.isnan(value):
         return MISSING
-    return format_difference(*predictions.difference(one, base, metric))
+    return f"{value / form.divisor:{'+' * signed}{form.spec}}"
 
 
-def join_unique(values: Iterable[object], none: str = MISSING) -> str:
-    """Different words once each, in order, without the empty ones; `none` if that leaves none."""
-    found = [str(value) for value in values if not pd.isna(value) and str(value)]
-    return "; ".join(dict.fromkeys(found)) or none
+def format_mean_std(
+    values: Iterable[float], form: NumberFormat = PERCENT, signed: bool = False
+) -> str:
+    """ "mean ± std (n)" over seeds; "mean (1)" for one value, "" for none."""
+    mean, std, n = bootstrap.mean_std(list(values))
+    if not n:
+        return ""
+    text = format_number(mean, form, signed)
+    return f"{text} (1)" if n == 1 else f"{text} ± {format_number(std, form)} ({n})"
 
 
-def status_text(results: pd.DataFrame) -> pd.Series:
-    """How each run stands, with its reason if it has one."""
-    reasons = results.reason.astype(object).fillna("")
-    return (results.status + ": " + reasons).str.removesuffix(": ")
+def format_interval(
+    low: float, high: float, form: NumberFormat = PERCENT, signed: bool = False
+) -> str:
+    """ "low to high"."""
+    return f"{format_number(low, form, signed)} to {format_number(high, form, signed)}"
+
+
+def format_difference(value: float, low: float, high: float, form: NumberFormat = PERCENT) -> str:
+    """ "value (low to high)", all with signs."""
+    return f"{format_number(value, form, True)} ({format_interval(low, high, form, True)})"
+
+
+def join_unique(values: Iterable[object], empty: str = MISSING) -> str:
+    """The different texts once each, in order, joined by "; "; `empty` if there is none."""
+    texts = [str(value) for value in values if not pd.isna(value) and str(value)]
+    return "; ".join(dict.fromkeys(texts)) or empty
+
+
+def status_text(runs: pd.DataFrame) -> str:
+    """ "done", or how many runs have which status, each with its reason."""
+    if runs.empty:
+        return "not run: not part of this profile"
+    reasons = runs.reason.astype(object).fillna("")
+    counts = (runs.status + ": " + reasons).str.removesuffix(": ").value_counts(sort=False)
+    if len(counts) == 1:
+        return counts.index[0]
+    return join_unique(f"{count} of {len(runs)} {text}" for text, count in counts.items())
+
+
+def setting_text(runs: pd.DataFrame) -> str:
+    """Data, weights and settings of the runs that left a record, and the status if not "done"."""
+    recorded = runs[runs.run.notna()]
+    status = status_text(runs)
+    names = (name for column in ("data", "weights", "setting") for name in recorded[column])
+    return join_unique([*([status] if status != "done" else []), *names])
 
 
 def csv_text(table: pd.DataFrame) -> str:

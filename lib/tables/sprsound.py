@@ -1,228 +1,180 @@
-"""The tables of SPRSound's paper beside ours: Scores from 0 to 1, as printed.
+"""SPRSound: the challenge's total, variants of the published code, sliding windows, tuning."""
 
-The paper's Table III is scored on test2023, which was not handed out; ours on both parts of
-test2022. So no row has a verdict, and every row says so.
-"""
-
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from lib import paper_sprsound, rows
-from lib.config import SELECTIONS
+from lib.analysis.streaming import stream_scores
 from lib.evaluation.metrics import challenge_total
-from lib.paper_sprsound import RUNTIME_BONUS, TASK_NAMES, TASKS
-from lib.row import Row
-from lib.runs import predictions, predictions_sprsound
-from lib.runs.predictions_sprsound import scores
-from lib.tables import format
-from lib.tables.format import MISSING, join_unique, status_text
-
-SCORED_ON = "paper: test2023; ours: inter and intra of test2022"
-NO_VERDICT = "no verdict: another test set"
-NOT_TUNED = (
-    "not run: the paper does not say what Tune found; python -m lib.runs.tune 1-1 "
-    "resnet18_supcon/mixup --profile paper searches (as for 1-2, 2-1, 2-2); what was found: table "
-    "sprsound_tuned"
+from lib.papers.sprsound import ABSTRACT, PRINTED, RUNTIME_BONUS, TASK_NAMES
+from lib.papers.table_row import TableRow
+from lib.runs import tune
+from lib.runs.predictions import can_compare, load_predictions
+from lib.tables import compare
+from lib.tables.claims import difference_cell
+from lib.tables.format import (
+    FRACTION,
+    MISSING,
+    format_mean_std,
+    format_number,
+    setting_text,
+    status_text,
 )
-NOT_KEPT = "not kept"
-NORMAL = "always “Normal”"
-NORMAL_SCORE = 0.25  # SP 1, SE 0: AS .5, HS 0
-CHOSEN = "validation"  # the selection of Table I and of the faults: held-out clips choose
+
+SCORED_SETS = {"Train": "train", "Valid": "validation", "Inter-Test": "inter"}  # of Table I
+TRIAL_SCORES = {
+    "score": "validation Score",
+    "inter": "test Score, inter",
+    "intra": "test Score, intra",
+    "test": "test Score, mean",
+}
+TUNE_COMMAND = "not run: python -m lib.runs.tune {task} {model} --profile {profile}"
 
 
-def benchmark(results: pd.DataFrame) -> pd.DataFrame:
-    """Table III, a line for each topology: paper and ours of each task, the epoch chosen on the
-    test as published, and on held-out patients.
+def totals(rows: Sequence[TableRow], results: pd.DataFrame) -> pd.DataFrame:
+    """The challenge's total of the four tasks by topology, without and with the runtime bonus.
 
-    Ours is mean ± std (seeds) of the mean over inter and intra. The last line always answers
-    "Normal". Columns end with what was scored, what ours was run with, and notes.
+    In brackets how many seeds the Scores are means of, by task if that differs. Ours has no
+    measured bonus: the second number adds all of it, as the paper does.
     """
     lines = []
-    for topology, by_task in _by_topology("sprsound3").items():
+    for topology in dict.fromkeys(row.label["topology"] for row in rows):
+        by_task = {row.label["task"]: row for row in rows if row.label["topology"] == topology}
         line = {"Topology": topology}
-        for task, row in by_task.items():
-            line[f"{TASK_NAMES[task]}, paper"] = number(paper_sprsound.get(row.key).score)
-            line[TASK_NAMES[task]] = spread(results, row.experiment, "test")
-            line[f"{TASK_NAMES[task]}, validation"] = spread(results, row.experiment, CHOSEN)
-        line |= {"Scored on": SCORED_ON, "Verdict": NO_VERDICT}
-        line["Ours was run with"] = run_with(results, by_task.values())
-        tuned = next(iter(by_task.values())).experiment is None
-        lines.append(line | {"Note": paper_sprsound.ABSTRACT_NOTE if tuned else MISSING})
-    normal = {name: number(NORMAL_SCORE) for name in TASK_NAMES.values()}
-    lines.append({"Topology": NORMAL, **normal, "Ours was run with": "by definition"})
+        line |= _total("Paper", {task: [row.published.score] for task, row in by_task.items()})
+        for selection in ("test", "validation"):
+            runs = {task: compare.runs_of(row, results, selection) for task, row in by_task.items()}
+            scores = {task: table.score.dropna() for task, table in runs.items()}
+            line |= _total(selection.capitalize(), scores, seeds=True)
+        lines.append(line | {"Setting": setting_text(pd.concat(runs.values()))})
+    abstract = {TASK_NAMES[task]: [score] for task, score in ABSTRACT.items()}
+    lines.append({"Topology": "as the abstract has it"} | _total("Paper", abstract))
+    lines.append({"Topology": compare.NORMAL} | _total("Test", dict.fromkeys(abstract, [25.0])))
     return pd.DataFrame(lines).fillna(MISSING)
 
 
-def details(results: pd.DataFrame) -> pd.DataFrame:
-    """Table III, a line for each topology and task: who chooses the epoch, interval, every seed.
-
-    Gap: what choosing on the test adds to choosing on held-out patients, in the same runs. The
-    interval is drawn over patients, of the first column.
-    """
-    lines = []
-    for row in rows.table("sprsound3"):
-        published, name = paper_sprsound.get(row.key).score, row.experiment
-        line = {"Topology": row.label["topology"], "Task": row.label["task"]}
-        line["Paper (test2023)"] = number(published)
-        line |= {one.capitalize(): spread(results, name, one) for one in SELECTIONS}
-        line["Gap"] = _gap(results, name)
-        line["95% interval"] = _interval(results, name)
-        line |= {m.upper(): spread(results, name, "test", metric=m) for m in ("sp", "se")}
-        line["test2023"] = _test2023(results, name)
-        line["Difference"] = _difference(results, name, published)
-        line["Verdict"] = NO_VERDICT
-        lines.append(line | origin(results, row))
-    normal = {"Topology": NORMAL, "Task": "each", **_normal(), "Status": "by definition"}
-    return pd.DataFrame([*lines, normal]).fillna(MISSING)
-
-
-def _test2023(results: pd.DataFrame, experiment: str | None) -> str:
-    """The part that the paper was scored on, where it is present."""
-    if predictions_sprsound.done(results, experiment, "test").empty:
-        return MISSING
-    known = scores(results, experiment, "test", "2023")
-    return spread(results, experiment, "test", "2023") if known else "not handed out"
-
-
-def _normal() -> dict[str, str]:
-    return {"Test": number(NORMAL_SCORE), "SP": number(1), "SE": number(0)}
-
-
-def totals(results: pd.DataFrame) -> pd.DataFrame:
-    """The challenge's total of the four tasks by topology, without and with the runtime's bonus.
-
-    In brackets how many seeds the Scores are means of, by task where that differs.
-
-    Ours has no bonus of its own: the last column adds all of it, as the paper does.
-    """
-    lines = []
-    for topology, by_task in _by_topology("sprsound3").items():
-        printed = {task: paper_sprsound.get(row.key).score for task, row in by_task.items()}
-        line = {"Topology": topology} | _total("Paper", printed)
-        for selection in ("test", "validation"):
-            found = {t: scores(results, row.experiment, selection) for t, row in by_task.items()}
-            line |= _ours_total(selection.capitalize(), found)
-        lines.append(line | {"Ours was run with": run_with(results, by_task.values())})
-    said = {"Topology": "as the abstract has it"} | _total("Paper", paper_sprsound.ABSTRACT)
-    normal = _total("Test", dict.fromkeys(TASKS, NORMAL_SCORE))
-    return pd.DataFrame([*lines, said, {"Topology": NORMAL, **normal}]).fillna(MISSING)
-
-
-def _total(name: str, by_task: dict[str, float]) -> dict[str, str]:
+def _total(name: str, scores: dict[str, Sequence[float]], seeds: bool = False) -> dict[str, str]:
+    """Total of the mean Scores (percent) by printed task, without and with the runtime bonus."""
     bonus = f"{name} + {RUNTIME_BONUS:g}"
-    return {
-        name: number(challenge_total(by_task)),
-        bonus: number(challenge_total(by_task, RUNTIME_BONUS)),
-    }
+    if missing := [task for task, values in scores.items() if not len(values)]:
+        return dict.fromkeys([name, bonus], f"no Score: {', '.join(missing)}")
+    means = {task: np.mean(scores[printed]) / 100 for task, printed in TASK_NAMES.items()}
+    counts = "/".join(sorted({str(len(values)) for values in scores.values()}))
+    suffix = f" ({counts})" if seeds else ""
+    total = challenge_total(means)
+    return {name: f"{total:.3f}{suffix}", bonus: f"{total + RUNTIME_BONUS:.3f}{suffix}"}
 
 
-def _ours_total(name: str, found: dict[str, list[float]]) -> dict[str, str]:
-    missing = [TASK_NAMES[task] for task, one in found.items() if not one]
-    if missing:
-        lacks = f"no Score: {', '.join(missing)}"
-        return {name: lacks, f"{name} + {RUNTIME_BONUS:g}": lacks}
-    seeds = "/".join(sorted({str(len(one)) for one in found.values()}))
-    total = _total(name, {task: float(np.mean(one)) for task, one in found.items()})
-    return {key: f"{value} ({seeds})" for key, value in total.items()}
-
-
-def mixup(results: pd.DataFrame) -> pd.DataFrame:
-    """Table I: training, held-out and inter-test Scores of one epoch, chosen on held-out patients.
+def mixup(rows: Sequence[TableRow], results: pd.DataFrame) -> pd.DataFrame:
+    """Table I: training, validation and inter-test Score of the validation-selected epoch.
 
     The paper's validation set holds events of children who are trained on too.
     """
-    lines: dict[tuple, dict] = {}
-    for row in rows.table("sprsound1"):
-        _, _, dataset, task = row.key.split("/")
-        key = row.label["topology"], row.label["dataset"]
-        line = lines.setdefault(key, dict(zip(("Topology", "Dataset"), key, strict=True)))
-        line[f"{TASK_NAMES[task]}, paper"] = number(paper_sprsound.get(row.key).score)
-        of = {"valid": "validation"}.get(dataset, dataset)
-        line[TASK_NAMES[task]] = spread(results, row.experiment, CHOSEN, of, NOT_KEPT)
-    grouped = {key: [r for r in rows.table("sprsound1") if _name(r) == key[0]] for key in lines}
-    return pd.DataFrame(
-        [line | {"Ours was run with": run_with(results, grouped[k])} for k, line in lines.items()]
+    runs = (
+        compare.scored_on(
+            compare.runs_of(row, results, "validation"), SCORED_SETS[row.label["dataset"]]
+        )
+        for row in rows
     )
+    table = compare.compare_rows(rows, results)
+    table.loc[: len(rows) - 1, "Score"] = [compare.score_cell(each, form=FRACTION) for each in runs]
+    return compare.pivot(table, ["Topology", "Dataset"], "Task", compare.PAPER_AND_OURS)
 
 
-def _by_topology(table: str) -> dict[str, dict[str, Row]]:
-    """Topology -> task -> row, in print order."""
-    found: dict[str, dict[str, Row]] = {}
-    for row in rows.table(table):
-        found.setdefault(_name(row), {})[row.key.split("/")[-1]] = row
-    return found
+def variants(rows: Sequence[TableRow], results: pd.DataFrame) -> pd.DataFrame:
+    """What each difference of the published code changes, beside the first row of the same task.
+
+    Scores of the validation-selected epoch; Validation optimism: validation minus test. Effects are
+    differences to the first row, with paired 95% intervals over patients if both predicted the same
+    clips (validation clips of all seeds together).
+    """
+    lines, first = [], {}
+    for row in rows:
+        base = first.setdefault(row.label["task"], row)
+        runs = compare.runs_of(row, results, "validation")
+        sets = {name: compare.scored_on(runs, name) for name in ("validation", "test")}
+        line = {"Variant": row.label["variant"], "Task": TASK_NAMES[row.label["task"]]}
+        line |= {
+            name.capitalize(): compare.score_cell(each, form=FRACTION)
+            for name, each in sets.items()
+        }
+        optimism = sets["validation"].score.mean() - sets["test"].score.mean()
+        line["Validation optimism"] = format_number(optimism, FRACTION, signed=True)
+        for name in sets:
+            effect = MISSING if row is base else _effect(row, base, results, name)
+            line[f"Effect on {name}"] = effect
+        lines.append(line | compare.origin(row, runs))
+    return pd.DataFrame(lines)
 
 
-def _name(row: Row) -> str:
-    return row.label["topology"]
+def _effect(row: TableRow, base: TableRow, results: pd.DataFrame, name: str) -> str:
+    """Difference to the base on one scored set, with its interval if the clips are the same."""
+    names = row.experiment.name, base.experiment.name
+    pair = tuple(load_predictions(results, each, "validation", name) for each in names)
+    if can_compare(*pair) and np.array_equal(pair[0].cycle, pair[1].cycle):
+        return difference_cell(pair, form=FRACTION)
+    runs = (
+        compare.scored_on(compare.runs_of(each, results, "validation"), name)
+        for each in (row, base)
+    )
+    means = [each.score.mean() for each in runs]
+    difference = format_number(means[0] - means[1], FRACTION, signed=True)
+    return difference if difference == MISSING else f"{difference} (other clips or seeds)"
 
 
-def number(value: float) -> str:
-    """As the challenge prints it."""
-    return f"{value:.3f}"
+def windows(rows: Sequence[TableRow], results: pd.DataFrame) -> pd.DataFrame:
+    """Table II, one line for each level, subset and task: the paper beside each of our topologies.
+
+    Event level: the run's own predictions. Record level: every test record as a stream of windows.
+    """
+    scores = stream_scores(results)
+    setting = setting_text(pd.concat(compare.runs_of(row, results, "test") for row in rows))
+    lines = []
+    for published in PRINTED["s2"]:
+        level, subset, task = published.key.split("/")[1:]
+        line = {name.capitalize(): value for name, value in published.label.items()}
+        line["Paper"] = compare.format_published(published, "score", FRACTION)
+        for row in (row for row in rows if row.label["task"] == task):
+            values = scores[(scores.experiment == row.experiment.name) & (scores.subset == subset)]
+            status = status_text(compare.runs_of(row, results, "test"))
+            empty = "no records classified" if status == "done" else status
+            line[row.label["topology"]] = format_mean_std(values[level], FRACTION) or empty
+        lines.append(line | {"Setting": setting})
+    return pd.DataFrame(lines)
 
 
-def spread(
-    results: pd.DataFrame,
-    experiment: str | None,
-    selection: str,
-    of: str = "test",
-    missing: str = "not run",
-    metric: str = "score",
-) -> str:
-    """ "mean ± std (n)" of the finished runs, or the word that says why there is none."""
-    found = scores(results, experiment, selection, of, metric)
-    runs = results[(results.experiment == experiment) & (results.selection == selection)]
-    if not found:
-        return missing if (runs.status == "done").any() else join_unique(runs.status, "not run")
-    return format.format_mean_std(found, ".3f")
+def tuned(trials: pd.DataFrame) -> pd.DataFrame:
+    """One line for each setting and Score of each search: by default, and in the best trial.
+
+    trials: from `lib.runs.tune.collect_trials`. One seed, validation-selected; the best trial has
+    the highest validation Score. A search without trials is one line with its command.
+    """
+    lines = []
+    for _, search in trials.groupby("search", sort=False):
+        default, *finished = search.to_dict("records")
+        line = {"Task": TASK_NAMES[default["task"]], "Model": default["model"]}
+        line["Trials"] = "0 finished"
+        names = {"test": TRIAL_SCORES["test"]}
+        if finished:
+            best = max(finished, key=lambda trial: float(trial["score"]))  # the first of equals
+            line["Trials"] = f"{len(finished)} finished, best: {best['trial']}"
+            names = {name: name for name in tune.SETTINGS if default[name]} | TRIAL_SCORES
+            names |= {"run": "run"}
+        for name, text in names.items():
+            cell = _trial_cell(name, best) if finished else TUNE_COMMAND.format(**default)
+            cells = {"Default": _trial_cell(name, default), "Best trial": cell}
+            lines.append(line | {"Setting or Score": text} | cells)
+    columns = ["Task", "Model", "Trials", "Setting or Score", "Default", "Best trial"]
+    return pd.DataFrame(lines, columns=columns)
 
 
-def _gap(results: pd.DataFrame, experiment: str | None) -> str:
-    gaps = predictions_sprsound.done(results, experiment, CHOSEN).gap.dropna()
-    return f"{gaps.mean() / 100:+.3f}" if len(gaps) else MISSING
-
-
-def _difference(results: pd.DataFrame, experiment: str | None, published: float) -> str:
-    found = scores(results, experiment, "test")
-    return f"{np.mean(found) - published:+.3f}" if found else MISSING
-
-
-def _interval(results: pd.DataFrame, experiment: str | None) -> str:
-    found = predictions_sprsound.of(results, experiment, "test")
-    if found is None:
-        return MISSING
-    return format.format_interval(*(number / 100 for number in predictions.interval(found)), ".3f")
-
-
-def origin(results: pd.DataFrame, row: Row) -> dict[str, str]:
-    """What was scored, seed by seed, and with what: the end of a line."""
-    test = results[(results.experiment == row.experiment) & (results.selection == "test")]
-    runs = test[test.run.notna()].sort_values("seed")
-    return {
-        "Scored on": SCORED_ON if row.paper else "inter and intra of test2022",
-        "Runs": join_unique(f"{run.seed}: {run.run[-8:]}" for run in runs.itertuples()),
-        "Data": join_unique(runs.data),
-        "Setting": join_unique(test.setting),
-        "Status": status(results, row),
-    }
-
-
-def status(results: pd.DataFrame, row: Row) -> str:
-    """ "done", or how the runs stand, each with its reason."""
-    if row.experiment is None:
-        return NOT_TUNED
-    test = results[(results.experiment == row.experiment) & (results.selection == "test")]
-    if test.empty:
-        return "not run: not asked for"
-    return join_unique(status_text(test))
-
-
-def run_with(results: pd.DataFrame, table: Iterable[Row]) -> str:
-    """Statuses, data and settings behind the runs of some rows, each once."""
-    origins = [origin(results, row) for row in table]
-    stopped = [one["Status"] for one in origins if one["Status"] != "done"]
-    known = [one[key] for key in ("Data", "Setting") for one in origins if one["Runs"] != MISSING]
-    return join_unique([*known, *stopped])
+def _trial_cell(name: str, trial: dict[str, str]) -> str:
+    if not trial[name] and trial["run"] and not trial["test"]:
+        return "no epoch has Se > 5"
+    if not trial[name]:
+        return "not saved" if trial["score"] else "not run"
+    if name == "run":
+        return trial[name][-8:]
+    value = float(trial[name])
+    return format_number(value, FRACTION) if name in TRIAL_SCORES else f"{value:.4g}"

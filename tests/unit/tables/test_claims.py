@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import files, paper, paths, profiles, rows
+from lib import files, paper, paths, rows
 from lib.config import SELECTIONS, Experiment
+from lib.papers import profiles as papers_profiles
 from lib.reports import metadata
 from lib.runs import folder as runs_folder
 from lib.runs import predictions
@@ -19,10 +20,10 @@ PATIENT = np.repeat([f"{p}" for p in range(101, 111)], 4)
 
 def record(name, wrong, seed=1):
     """A complete record in which the first `wrong` clips of ten are answered "normal"."""
-    wanted = runs_folder.Wanted(
+    wanted = runs_folder.RunSpec(
         Experiment(name, epochs=2, lr=0.001 * (1 + wrong)), seed, "d" * 64, ""
     )
-    folder = runs_folder.start(wanted, {"name": "ICBHI partial", "note": ""}, "none")
+    folder = runs_folder.start_run(wanted, {"name": "ICBHI partial", "note": ""}, "none")
     logits = np.eye(4, dtype=np.float32)[np.where(np.arange(40) < 4 * wrong, 0, LABEL)]
     arrays = {
         "test/label": LABEL.astype(np.int8),
@@ -42,7 +43,7 @@ def result_rows(name, folder):
     for selection in SELECTIONS:
         row = {"experiment": name, "seed": 1, "selection": selection, "setting": "small"}
         row |= {"run": folder.name, "path": str(folder)}
-        yield row | from_record(runs_folder.read(folder), selection)
+        yield row | from_record(runs_folder.read_record(folder), selection)
 
 
 @pytest.fixture
@@ -107,7 +108,7 @@ def published(results):
 def test_published_numbers_verify_from_reports_alone(published, monkeypatch):
     monkeypatch.setenv("RUNS_ROOT", str(published / "nowhere"))
     assert verify.verify() == []
-    assert not profiles.get("quick").verdict  # what the tables above were made with
+    assert not papers_profiles.get_profile("quick").verdict  # what the tables above were made with
 
 
 @pytest.mark.parametrize("name", ["table1", "table3_2class", "claims", "tsne"])
@@ -129,4 +130,4 @@ def test_the_clean_two_class_score_is_there(results):
     )
     assert table.set_index("Method").loc["Patch-Mix CL", compare.SPLIT_COLUMN] == "95.00 (1)"
     assert paper.get("t3b/patchmix_cl").score == 68.71
-    assert predictions.of(results["tsne"], "ast_in_as/ce").predicted.shape == (1, 40)
+    assert predictions.load_predictions(results["tsne"], "ast_in_as/ce").predicted.shape == (1, 40)

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from lib import files
-from lib.rows_srad import BACKBONES
+from lib.papers.lung_srad import BACKBONES
 from lib.tables import lung_srad
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lib import files
-from lib.rows_sam import PAIRS
+from lib.papers.sam import PAIRS
 from lib.runs import folder as runs_folder
 from lib.tables import sam as tables_sam
 
@@ -25,7 +25,7 @@ def results(tmp_path):
         line = {"line/position": np.array([-1.0, 0.0, 1.0]), "line/loss": np.array([3, 1, 2.0])}
         plane = {"plane/position": np.array([-1.0, 1.0]), "plane/loss": np.full((2, 2), eigenvalue)}
         known = {"eigenvalue": eigenvalue, "sharpness": eigenvalue / 100, "loss": 1.0}
-        runs_folder.write_arrays(folder / runs_folder.GEOMETRY, line | plane | known)
+        runs_folder.write_arrays(folder / runs_folder.ANALYSIS, line | plane | known)
         label = np.array([0, 0, 1, 1, 2, 3])
         answer = label.copy()
         answer[:2] = 0 if experiment == SAM else 1  # plain: no normal cycle is right
@@ -61,10 +61,10 @@ def test_flatness_of_what_was_not_run(results):
     assert plain["Eigenvalue"] == "5 ± 4.24 (2)"
     assert (sam["Eigenvalue"], sam["Ratio"]) == ("not run", "–")
     for folder in results.path.unique():
-        (Path(folder) / runs_folder.GEOMETRY).rename(Path(folder) / "moved")
+        (Path(folder) / runs_folder.ANALYSIS).rename(Path(folder) / "moved")
     assert (tables_sam.flatness(results).Loss[:2] == "not kept").all()
     for folder in results.path.unique():
-        (Path(folder) / "moved").rename(Path(folder) / runs_folder.GEOMETRY)
+        (Path(folder) / "moved").rename(Path(folder) / runs_folder.ANALYSIS)
     one = tables_sam.flatness(results[results.seed == 1]).iloc[0]
     assert one["Eigenvalue"] == "8 (1)"
 

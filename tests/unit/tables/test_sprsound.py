@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import files, paths, rows
+from lib import files, papers, paths, rows
 from lib.analysis import streaming_results
 from lib.config import SELECTIONS, Experiment, override
 from lib.data.sprsound import TASKS
-from lib.evaluation.tasks import get
+from lib.evaluation.tasks import get_task
 from lib.reports import metadata
 from lib.runs import folder as runs_folder
 from lib.runs import results as results_of
@@ -45,17 +45,19 @@ def arrays(task, wrong, held="h", train=True):
 def make(name, task, wrong, seed=1, **changes):
     experiment = Experiment(name, dataset="sprsound", task=task, lr=0.01 * (1 + wrong))
     experiment = override(experiment, save_weights=task.startswith("w"))
-    folder = runs_folder.start(
-        runs_folder.Wanted(experiment, seed, "d" * 64, ""), {"name": "SPRSound", "note": ""}, "none"
+    folder = runs_folder.start_run(
+        runs_folder.RunSpec(experiment, seed, "d" * 64, ""),
+        {"name": "SPRSound", "note": ""},
+        "none",
     )
     known = arrays(task, wrong, **changes)
     epochs = dict.fromkeys(SELECTIONS, 3)
-    runs_folder.write_record(folder, [{"epoch": 1, "loss": 1.0}], known, epochs, {}, get(task))
+    runs_folder.write_record(folder, [{"epoch": 1, "loss": 1.0}], known, epochs, {}, get_task(task))
     found = []
     for selection in SELECTIONS:
         row = {"experiment": name, "seed": seed, "selection": selection, "setting": "small"}
         row |= {"run": folder.name, "path": str(folder)}
-        found.append(row | from_record(runs_folder.read(folder), selection))
+        found.append(row | from_record(runs_folder.read_record(folder), selection))
     return found
 
 
@@ -221,7 +223,9 @@ def test_table_2_by_part_and_level(heard):
     record = table.loc[("Record level (integrated)", "Task 21", "intra")]
     assert record["CNN + MixUp"] == "1.000 (1)"
     event = table.loc[("Event level", "Task 21", "intra"), "CNN + MixUp"]
-    chosen = runs_folder.read(paths.runs_root() / heard[1].run[0])["selections"]["validation"]
+    chosen = runs_folder.read_record(paths.runs_root() / heard[1].run[0])["selections"][
+        "validation"
+    ]
     assert event == f"{chosen['test']['parts']['intra']['score'] / 100:.3f} (1)"
     assert (table.loc[("Event level", "Task 22"), "CNN + MixUp"] == "not run: not asked for").all()
 
@@ -240,7 +244,7 @@ def test_tables_are_made_without_a_single_run():
 def published(faulty, heard):
     """A published report of SPRSound's tables, its runs and results."""
     root = paths.reports_root()
-    tables = {name: faulty for name in rows.NOTEBOOKS["08"]} | {"sprsound2": heard[0]}
+    tables = {name: faulty for name in papers.NOTEBOOKS["08"]} | {"sprsound2": heard[0]}
     for name, table in tables.items():
         runs_folder.publish([paths.runs_root() / run for run in table.run.dropna().unique()])
         text = table.drop(columns="path").to_csv(index=False)
@@ -251,7 +255,7 @@ def published(faulty, heard):
     made = [name for name in verify.TABLES if name.startswith("sprsound")]
     assert len(made) == 7
     trial = tables[next(iter(tables))].dropna(subset="run").iloc[0]
-    said = tuning.scores(runs_folder.read(paths.runs_root() / trial.run))
+    said = tuning.scores(runs_folder.read_record(paths.runs_root() / trial.run))
     line = {"search": "s", "task": "1-1", "model": "cnn2/ce", "profile": "quick", "lr": "0.001"}
     line |= {name: str(value) for name, value in said.items()}
     lines = [line | {"trial": "0", "run": trial.run}, line | {"trial": "1", "run": "elsewhere"}]
