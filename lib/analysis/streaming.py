@@ -25,10 +25,11 @@ from lib.data.audio import read, resample
 from lib.data.sprsound import POOR
 from lib.errors import UserError, unknown
 from lib.evaluation import tasks
+from lib.features.cache import FeatureCache
 from lib.features.frontends import Mfcc, clip_frames, frontend_for, mfcc
 from lib.runs import folder
 from lib.training import device
-from lib.training.dataset import FLAT, FeatureDataset
+from lib.training.dataset import load_dataset
 
 RATE_HZ = 8000
 WINDOW_SECONDS = sprsound.WINDOW_SECONDS
@@ -138,20 +139,13 @@ def window_features(samples: np.ndarray, experiment: Experiment) -> torch.Tensor
     window: scale, mean and std are the window's, and its first and last frames, centred on its
     borders, see zeros beyond (n_fft / 2 samples, two frames of 187 on each side).
     """
-    frontend = frontend_for(experiment)
-    features = mfcc(torch.from_numpy(np.array(samples, np.float32)), frontend)
-    features = features.contiguous().half()  # as in a feature cache
-    first, values = torch.zeros(1, dtype=torch.int64), features.float().numpy()
-    statistics = {
-        "mean": torch.tensor([values.mean()]),
-        "std": torch.tensor([max(values.std(), FLAT)]),
-        "per_clip": True,
-        "std_scale": 1.0,
-    }
-    lengths = {"offset": first, "length": torch.tensor([len(features)])}
-    frames = clip_frames(experiment)
-    dataset = FeatureDataset(features, first, frames, **lengths, **statistics)
-    return dataset.batch(first)[0]
+    features = mfcc(torch.from_numpy(np.array(samples, np.float32)), frontend_for(experiment))
+    features = features.contiguous().half().numpy()  # as in a feature cache
+    cycles = pd.DataFrame({"offset": [0], "frames": [len(features)]})
+    cache = FeatureCache(Path(), cycles, features, {"mean": 0.0, "std": 1.0})
+    labels, cpu = np.zeros(1, np.int64), torch.device("cpu")
+    dataset = load_dataset(cache, labels, clip_frames(experiment), "zscore", cpu)
+    return dataset.batch(torch.zeros(1, dtype=torch.int64))[0]
 
 
 def load_classifier(run: Path) -> WindowClassifier:

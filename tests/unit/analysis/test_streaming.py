@@ -173,19 +173,6 @@ def test_windows_have_the_bits_of_training_clips(sounds, monkeypatch):
         assert torch.equal(streaming.window_features(window, CNN), x) and x.shape == (1, 187, 64)
 
 
-def test_a_window_of_a_stream_has_the_bits_of_the_same_window_alone(sounds):
-    path = next(iter(sounds.audio_files().values()))
-    wave, features = audio.resample(*audio.read(path), 8000), []
-    blocks = streaming.read_blocks(path)
-    windows = streaming.stream(
-        blocks, lambda x: features.append(streaming.window_features(x, CNN)) or ""
-    )
-    for (start, end, _), x in zip(list(windows), features, strict=True):
-        window = audio.excerpt(wave, start, end, 8000)
-        assert torch.equal(x, streaming.window_features(window, CNN))
-    assert len(features) == int(len(wave) / 8000) - 2
-
-
 def test_a_saved_run_predicts_as_its_model_does(run):
     path, classifier, _ = run
     loaded = streaming.load_classifier(path)
