@@ -3,7 +3,7 @@
 `results` is the table of `lib.runs.results.collect_results`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -125,6 +125,48 @@ def confusion_of(predictions: Predictions) -> np.ndarray:
     mask = tasks.scored_mask(predictions.subset)
     label = predictions.label[mask]
     return sum(predictions.task.matrices(label, p[mask]) for p in predictions.predicted)
+
+
+def confusion_matrices(
+    results: pd.DataFrame,
+    methods: Mapping[str, str],
+    selections: Sequence[str] = ("test",),
+    subset: str = "",
+) -> dict[str, np.ndarray]:
+    """Method -> confusion matrix of its scored test clips, seeds summed; none without a run.
+
+    methods: name -> experiment; selections: the first with a finished run is used; subset: "" for
+    all clips.
+    """
+    matrices = {}
+    for name, experiment in methods.items():
+        loaded = (load_predictions(results, experiment, selection) for selection in selections)
+        if predictions := next(filter(None, loaded), None):
+            mask = (predictions.subset == subset) | (subset == "")
+            matrices[name] = confusion_of(predictions.of_clips(mask))
+    return matrices
+
+
+def row_name(row: TableRow) -> str:
+    """The name of a row in a figure."""
+    if "tested" in row.label:
+        return "{method}: {trained} → {tested}".format(**row.label)
+    return next(iter(row.label.values()))
+
+
+def interval_points(rows: Sequence[TableRow], loaded: Sequence[Predictions | None]) -> pd.DataFrame:
+    """Points of a figure of intervals: name, value, low, high, paper, paper_std, in percent.
+
+    rows and their predictions, in the same order; rows without predictions are left out.
+    """
+    points = []
+    for row, p in zip(rows, loaded, strict=True):
+        if p is not None:
+            scores = [p.task.mean_scores(p.label, each, p.subset)["score"] for each in p.predicted]
+            paper = (row.published.score, row.published.score_std) if row.published else ()
+            paper = [np.nan if value is None else value for value in (*paper, None, None)][:2]
+            points.append((row_name(row), np.mean(scores), *score_interval(p), *paper))
+    return pd.DataFrame(points, columns=["name", "value", "low", "high", "paper", "paper_std"])
 
 
 def sweep_points(
