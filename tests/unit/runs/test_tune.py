@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import pandas as pd
@@ -17,8 +17,7 @@ from ray.cluster_utils import Cluster as Nodes
 
 from lib import files, paths
 from lib.config import hashed_settings, override
-from lib.data import Source
-from lib.data.synthetic_sprsound import write
+from lib.data import SPRSound, synthetic
 from lib.errors import UserError
 from lib.features import cache
 from lib.features.frontends import frontend_for
@@ -28,14 +27,15 @@ from lib.runs.folder import RunSpec
 
 # Three ranges of the real search; the frontend is fixed, so that one cache serves all trials.
 SCRIPT = """
-from dataclasses import replace
+from pathlib import Path
 from lib.config import override
+from lib.data import SPRSound
+from lib.papers import get_experiment
 from lib.runs import tune
-search = tune.plan_search("1-1", "cnn2/ce", "laptop")
-small = override(search.experiment, epochs=3, train_clips=0, batch_size=8)
-space = {key: search.space[key] for key in ("lr", "c1", "l2")}
-space |= {"c2": tune.CategoricalDistribution((8,)), "l1": tune.CategoricalDistribution((64,))}
-search = replace(search, experiment=small, space=space)
+less = {"epochs": 3, "train_clips": 0, "batch_size": 8}
+experiment = override(get_experiment("cnn2/ce@1-1"), **less, **tune.UNSAVED)
+space = tune.LR | tune._choices(c1=(2, 4, 6, 8), c2=(8,), l1=(64,), l2=(8, 16, 32, 64))
+search = tune.Search(experiment, None, SPRSound.open(Path("sprsound").absolute()), space)
 if __name__ == "__main__":
     tune.run_search(search, 3)
 """
@@ -61,25 +61,24 @@ def ray(monkeypatch):
 @pytest.fixture
 def small(tmp_path, monkeypatch):
     """A search on a tiny synthetic SPRSound, its features computed."""
-    root = tmp_path / "data"
-    write(root / "sprsound", seed=0, patients=8)
-    monkeypatch.setenv("DATA_ROOT", str(root))
-    monkeypatch.setattr("lib.features.cache_build.cores", lambda: 1)
+    monkeypatch.chdir(tmp_path)
+    synthetic.write_sprsound(tmp_path / "sprsound", seed=0, patients=8)
+    monkeypatch.setattr(cache, "available_cores", lambda: 1)
     (tmp_path / "script.py").write_text(SCRIPT)
     search = runpy.run_path(str(tmp_path / "script.py"))["search"]
-    cache.cache_for(search.source, frontend_for(search.experiment), progress=False)
+    cache.cache_for(search.dataset, frontend_for(search.experiment), progress=False)
     return search
 
 
 @pytest.fixture
 def plan_search(monkeypatch, tmp_path):
     """`tune.plan_search` without recordings: data are only a name."""
-    source = Source("sprsound", tmp_path, "x", "")
-    monkeypatch.setattr(tune, "fingerprint", lambda source, frontend: f"data-{frontend.hop}")
+    monkeypatch.setattr(tune, "data_fingerprint", lambda _, frontend: f"data-{frontend.hop}")
+    dataset = SPRSound(tmp_path, "official", "")
 
     def open_context(profile: str) -> SimpleNamespace:
         profile = profiles.get_profile(profile)
-        return SimpleNamespace(folder=tmp_path / "pages", sprsound=lambda: source, profile=profile)
+        return SimpleNamespace(folder=tmp_path / "pages", sprsound=lambda: dataset, profile=profile)
 
     monkeypatch.setattr(tune, "open_context", open_context)
     return tune.plan_search
@@ -136,16 +135,12 @@ def test_unfinished_trials_are_suggested_again_and_count_once(small):
     assert small.trials().score.tolist()[1:] == [50.0]
 
 
-@pytest.mark.parametrize("task", ["1-1", "2-2"])
-def test_a_trial_that_starts_from_supcon_is_trained(small, task):
+def test_a_trial_that_starts_from_supcon_is_trained(small):
     """Table III's last row starts from a SupCon run: both are trained with the trial's settings."""
-    search = tune.plan_search(task, "resnet18_supcon/mixup", "laptop")
-    less = {"epochs": 1, "train_clips": 0, "batch_size": 8}
-    search = replace(
-        search,
-        experiment=override(search.experiment, **less),
-        pretraining=override(search.pretraining, **less),
-    )
+    less = {"epochs": 1, "batch_size": 8}
+    names = ("resnet18_supcon/mixup@2-2", "resnet18/supcon@2-2")
+    stages = [override(get_experiment(name), **less) for name in names]
+    search = tune.Search(override(stages[0], **tune.UNSAVED), stages[1], small.dataset, tune.LR)
     settings = search.default_settings() | {"lr": 0.01, "supcon_lr": 0.002, "tau": 0.5, "hop": 512}
     score = tune.train_trial(settings, search, {})["score"]
     first, last = (spec.folder for spec in search.specs(settings))
