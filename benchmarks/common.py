@@ -4,7 +4,7 @@ import itertools
 import resource
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -73,7 +73,7 @@ def sampled_steps(run: trainer.Run) -> Iterator[dict]:
     """Yield what is random in each step, sampled an epoch ahead as in training, without end."""
     for epoch in itertools.count(1):
         sampled = trainer.sample_epoch(run, epoch)
-        for step in range(len(sampled["rows"])):
+        for step in range(len(sampled["indices"])):
             yield tree_map(lambda values, step=step: values[step], sampled)
 
 
@@ -87,7 +87,8 @@ def training_steps(e: Experiment, cache: Path) -> Work:
 def scoring(e: Experiment, cache: Path, batch: int, clips: int) -> Work:
     """Return a function that scores some test clips as the library does, at a batch size."""
     run = prepare(e, cache)
-    run.sets["test"] = np.resize(run.sets["test"], clips)
+    test = run.sets["test"]
+    run.sets["test"] = replace(test, indices=np.resize(test.indices, clips))
 
     def score() -> None:
         trainer.EVALUATION_BATCH = dict.fromkeys(trainer.EVALUATION_BATCH, batch)

@@ -15,20 +15,16 @@ from torchaudio.compliance import kaldi
 
 from benchmarks import common
 from benchmarks.common import Variant
-from lib.data import synthetic
+from lib import data
 from lib.data.icbhi import ICBHI
 from lib.features.cache import cache_for
 from lib.features.frontends import Fbank
-from lib.paths import PROJECT, available_cores
+from lib.paths import available_cores
 
 
 def features(folder: Path, rounds: int) -> list[dict]:
     """Rows of group features, from the recordings that are found, else from synthetic ones."""
-    root = ICBHI.locate(Path(os.environ.get("DATA_ROOT") or PROJECT / "data"))
-    if root is None:
-        root = folder / "recordings"
-        synthetic.write(root, patients=40)
-    dataset = ICBHI.open(root)
+    dataset = data.find_icbhi()
     count, cores = len(dataset.audio_files()), available_cores()
     note = f"{count} recordings, {dataset.kind or 'all'}"
     variants = [

@@ -47,8 +47,8 @@ def error_row(e: Experiment, cache: Path) -> dict:
     sampled = next(common.sampled_steps(run))
     batch = trainer.augmented_batch(run, sampled)
     exact = copy.deepcopy(run.model).cpu().double()
-    method = methods.build_method(e, exact, run.clips.shape, None)
-    with trainer._autocast(run):
+    method = methods.build_method(e, exact, run.dataset.shape, None)
+    with trainer.autocast(run):
         loss, _ = run.method.loss(run.model, batch, sampled)
     found = _loss_and_gradients(loss, run.model)
     loss, _ = method.loss(exact, *tree_map(_exact, (batch, sampled)))

@@ -48,7 +48,8 @@ def write(rows: list[dict], path: Path | None = None) -> None:
     old = old[old.group.isin(GROUPS) & ~old.group.isin(new.group)]
     merged = pd.concat([table for table in (old, new) if len(table)], ignore_index=True)
     merged = merged.sort_values("group", key=lambda g: g.map(list(GROUPS).index), kind="stable")
-    files.write_text(path, csv_text(merged.fillna({"note": "", "base": ""})))
+    texts = merged[["note", "base"]].astype(object).fillna("")
+    files.write_text(path, csv_text(merged.assign(note=texts.note, base=texts.base)))
 
 
 def this_machine() -> dict[str, object]:

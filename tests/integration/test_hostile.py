@@ -62,14 +62,14 @@ def test_no_file_runs_code(tmp_path, monkeypatch, capsys):
 
 def test_what_files_say_is_text_in_pages_indexes_and_tables(tmp_path):
     """A recording, a store's name, a table and a banner that hold markup."""
-    synthetic.write(tmp_path, patients=1, cycles=4)
+    synthetic.write_icbhi(tmp_path, patients=1, cycles=4)
     evil = '101_1"onerror="alert(1)<script>alert(1)_Al_sc_Meditron'
-    old = next(iter(icbhi.annotation_files(tmp_path)))
-    for path in (tmp_path / icbhi.FOLDER).glob(f"{old}.*"):
+    old = next(iter(data.ICBHI(tmp_path).annotation_files()))
+    for path in (tmp_path / data.ICBHI.folder).glob(f"{old}.*"):
         path.rename(path.with_name(evil + path.suffix))
     split = tmp_path / icbhi.SPLIT_FILE
     split.write_text(split.read_text().replace(old, evil))
-    source = data.Source("icbhi", tmp_path, "partial", EVIL)
+    source = data.ICBHI(tmp_path, "partial", EVIL)
     cycles = explore.load_cycles(source)
     assert evil in set(cycles.recording)
     wave, spans = (

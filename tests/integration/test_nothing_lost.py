@@ -119,7 +119,7 @@ cache_for(ICBHI.open(Path(sys.argv[1])), Fbank(clip_seconds=1.0, mels=32))
 def test_a_killed_build_of_features_continues(tmp_path, monkeypatch):
     """kill -9 while several recordings are worked on: the next build gives the same bytes."""
     recordings, root = tmp_path / "recordings", tmp_path / "all"
-    synthetic.write(recordings, patients=12, cycles=8)
+    synthetic.write_icbhi(recordings, patients=12, cycles=8)
     environment = {"RUNS_ROOT": str(root / "runs"), "FEATURES_ROOT": str(root / "features")}
     parent = subprocess.Popen(
         [sys.executable, "-c", BUILD, str(recordings)],
@@ -181,7 +181,7 @@ def test_only_what_is_missing_is_trained(given, monkeypatch, capsys):
 def test_a_clock_that_jumps_changes_nothing(small_cache, tmp_path, monkeypatch):
     """`time.time` a year back and forth at every look, in a run and in a build of features."""
     recordings = tmp_path / "recordings"
-    synthetic.write(recordings, patients=2, cycles=4)
+    synthetic.write_icbhi(recordings, patients=2, cycles=4)
 
     def make(name):
         monkeypatch.setenv("FEATURES_ROOT", str(tmp_path / name))
@@ -206,7 +206,7 @@ def test_a_clock_that_jumps_changes_nothing(small_cache, tmp_path, monkeypatch):
 def test_a_full_disk_is_a_user_error_and_nothing_is_lost(tmp_path, monkeypatch):
     """A limit on the size of files stands for it: root is not exempt from that one."""
     recordings, folder = tmp_path / "recordings", tmp_path / "all"
-    synthetic.write(recordings, patients=1, cycles=2)
+    synthetic.write_icbhi(recordings, patients=1, cycles=2)
     arrays = {"test/label": np.random.default_rng(0).normal(size=9000)}
     monkeypatch.setattr(scores, "score_selections", lambda *given: {})
     facts = {"clips": ["x" * 9000]}
