@@ -16,6 +16,7 @@ from lib.tables.claims import difference_cell
 from lib.tables.format import (
     FRACTION,
     MISSING,
+    format_interval,
     format_mean_std,
     format_number,
     setting_text,
@@ -141,6 +142,19 @@ def windows(rows: Sequence[TableRow], results: pd.DataFrame) -> pd.DataFrame:
             empty = "no records classified" if status == "done" else status
             line[row.label["topology"]] = format_mean_std(values[level], FRACTION) or empty
         lines.append(line | {"Setting": setting})
+    return pd.DataFrame(lines)
+
+
+def durations_alone(scores: pd.DataFrame) -> pd.DataFrame:
+    """One line for each task: `lib.analysis.length_baseline.length_scores` as text."""
+    subsets = scores.columns.difference(["task", "cuts", "sp", "se", "score", "low", "high"])
+    numbers = {**dict(zip(subsets, subsets, strict=True)), "score": "Mean", "sp": "Sp", "se": "Se"}
+    lines = []
+    for row in scores.to_dict("records"):
+        line = {"Task": TASK_NAMES[row["task"]]}
+        line["Cut at (s)"] = ", ".join(f"{cut:.2f}" for cut in row["cuts"])
+        line |= {text: format_number(row[name], FRACTION) for name, text in numbers.items()}
+        lines.append(line | {"95% interval": format_interval(row["low"], row["high"], FRACTION)})
     return pd.DataFrame(lines)
 
 
