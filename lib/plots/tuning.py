@@ -13,7 +13,7 @@ from optuna.visualization import matplotlib as optuna_plots
 from lib.plots import style
 from lib.plots.style import format_values
 
-NO_TRIAL = "Nothing to draw: no trial is finished; python -m lib.runs.tune makes them."
+NO_TRIAL = "Nothing to draw: no trial is finished; ./run_all.sh tune makes some."
 TOO_ALIKE = "Nothing to draw: the trials are too few or too alike to tell settings apart."
 SCORE = "validation score (%)"
 

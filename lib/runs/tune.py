@@ -141,7 +141,7 @@ def plan_search(task: str, model: str, profile: str = "laptop") -> Search:
         pretraining = override(pretraining, validation_split=experiment.validation_split)
     layers = LAYERS if experiment.model == "cnn2" else {}
     space = LR | FRONTEND | layers | (SUPCON if pretraining else {})
-    return Search(override(experiment, **UNSAVED), pretraining, context.sprsound(), space)
+    return Search(override(experiment, **UNSAVED), pretraining, context.sprsound, space)
 
 
 def run(task: str, model: str, trials: int = 8, profile: str = "laptop") -> pd.DataFrame:

@@ -30,7 +30,7 @@ TRIAL_SCORES = {
     "intra": "test Score, intra",
     "test": "test Score, mean",
 }
-TUNE_COMMAND = "not run: python -m lib.runs.tune {task} {model} --profile {profile}"
+TUNE_COMMAND = "not run: ./run_all.sh tune {profile} {task} {model}"
 
 
 def totals(rows: Sequence[TableRow], results: pd.DataFrame) -> pd.DataFrame:

@@ -78,7 +78,7 @@ def plan_search(monkeypatch, tmp_path):
 
     def open_context(profile: str) -> SimpleNamespace:
         profile = profiles.get_profile(profile)
-        return SimpleNamespace(folder=tmp_path / "pages", sprsound=lambda: dataset, profile=profile)
+        return SimpleNamespace(folder=tmp_path / "pages", sprsound=dataset, profile=profile)
 
     monkeypatch.setattr(tune, "open_context", open_context)
     return tune.plan_search
