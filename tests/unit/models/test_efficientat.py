@@ -11,7 +11,6 @@ from lib.models import pretrained, weights
 MN04 = Experiment("mn04", model="mn04", init="audioset")
 FILE = weights.SOURCES["mn04", "audioset"].file
 REAL = (paths.weights_root(), paths.PROJECT.parent / "shared/weights")
-KINDS = ("weight", "bias")
 # Howard et al. 2019, Table 1: kernel, expansion, output, squeeze-and-excitation, act, stride
 TABLE = [
     (3, 16, 16, False, relu, 1), (3, 64, 24, False, relu, 2), (3, 72, 24, False, relu, 1),
@@ -32,10 +31,8 @@ def eighths(channels: float) -> int:
 
 def convolution(state: dict, name: str, inputs: int, outputs: int, kernel: int) -> None:
     state[f"{name}.0.weight"] = torch.randn(outputs, inputs, kernel, kernel) / kernel
-    state[f"{name}.1.weight"] = torch.rand(outputs) + 0.5
-    state[f"{name}.1.bias"] = torch.randn(outputs)
-    state[f"{name}.1.running_mean"] = torch.randn(outputs)
-    state[f"{name}.1.running_var"] = torch.rand(outputs) + 0.5
+    state |= {f"{name}.1.{key}": torch.rand(outputs) + 0.5 for key in ("weight", "running_var")}
+    state |= {f"{name}.1.{key}": torch.randn(outputs) for key in ("bias", "running_mean")}
     state[f"{name}.1.num_batches_tracked"] = torch.tensor(7)
 
 
@@ -51,17 +48,16 @@ def release(width: float = 0.4) -> dict:
     channels = eighths(16 * width)
     convolution(state, "features.0", 1, channels, 3)
     for i, (kernel, wide, out, gated, _, _) in enumerate(TABLE, 1):
-        wide, out, part = eighths(wide * width), eighths(out * width), 0
+        wide, out, layer = eighths(wide * width), eighths(out * width), 0
         if wide != channels:
             convolution(state, f"features.{i}.block.0", channels, wide, 1)
-            part = 1
-        convolution(state, f"features.{i}.block.{part}", 1, wide, kernel)
+            layer = 1
+        convolution(state, f"features.{i}.block.{layer}", 1, wide, kernel)
         if gated:
-            squeezed = eighths(wide // 4)
-            layer = f"features.{i}.block.{part + 1}.conc_se_layers.0"
-            dense(state, f"{layer}.fc1", wide, squeezed)
-            dense(state, f"{layer}.fc2", squeezed, wide)
-        convolution(state, f"features.{i}.block.{part + 1 + gated}", wide, out, 1)
+            gate, squeezed = f"features.{i}.block.{layer + 1}.conc_se_layers.0", eighths(wide // 4)
+            dense(state, f"{gate}.fc1", wide, squeezed)
+            dense(state, f"{gate}.fc2", squeezed, wide)
+        convolution(state, f"features.{i}.block.{layer + 1 + gated}", wide, out, 1)
         channels = out
     convolution(state, "features.16", channels, 6 * channels, 1)
     dense(state, "classifier.2", 6 * channels, eighths(1280 * width))
@@ -78,20 +74,23 @@ def apply(state: dict, name: str, x: torch.Tensor, stride: int = 1, act=None) ->
     return act(x) if act else x
 
 
+def apply_dense(state: dict, name: str, x: torch.Tensor) -> torch.Tensor:
+    return linear(x, state[f"{name}.weight"], state[f"{name}.bias"])
+
+
 def reference(state: dict, mel: torch.Tensor) -> torch.Tensor:
     """z (B, 384) of (B, 1, mels, frames) by the published table."""
     x = apply(state, "features.0", mel, 2, hardswish)
     for i, (_, _, _, gated, act, stride) in enumerate(TABLE, 1):
-        start, part = x, 0
+        start, layer = x, 0
         if f"features.{i}.block.{2 + gated}.0.weight" in state:
-            x, part = apply(state, f"features.{i}.block.0", x, act=act), 1
-        x = apply(state, f"features.{i}.block.{part}", x, stride, act)
+            x, layer = apply(state, f"features.{i}.block.0", x, act=act), 1
+        x = apply(state, f"features.{i}.block.{layer}", x, stride, act)
         if gated:
-            layer = f"features.{i}.block.{part + 1}.conc_se_layers.0"
-            gate = relu(linear(x.mean((2, 3)), *(state[f"{layer}.fc1.{k}"] for k in KINDS)))
-            gate = torch.sigmoid(linear(gate, *(state[f"{layer}.fc2.{k}"] for k in KINDS)))
-            x = x * gate[:, :, None, None]
-        x = apply(state, f"features.{i}.block.{part + 1 + gated}", x)
+            name = f"features.{i}.block.{layer + 1}.conc_se_layers.0"
+            gate = relu(apply_dense(state, f"{name}.fc1", x.mean((2, 3))))
+            x = x * torch.sigmoid(apply_dense(state, f"{name}.fc2", gate))[:, :, None, None]
+        x = apply(state, f"features.{i}.block.{layer + 1 + gated}", x)
         x = x + start if x.shape == start.shape and stride == 1 else x
     return apply(state, "features.16", x, act=hardswish).mean((2, 3))
 
@@ -113,42 +112,32 @@ def test_equals_the_published_network(state):
     with torch.no_grad():
         expected = reference(state, x.transpose(1, 2)[:, None])
         z = model.features(x)
-        hidden = hardswish(linear(z, state["classifier.2.weight"], state["classifier.2.bias"]))
-        logits = model.classifier[3](hidden)
-        assert torch.equal(model(x), model.classifier(z))
+        logits = model.classifier[3](hardswish(apply_dense(state, "classifier.2", z)))
     assert z.shape == (2, model.width) == (2, 384)
     torch.testing.assert_close(z, expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item())
     torch.testing.assert_close(model(x), logits, rtol=1e-4, atol=1e-5)
 
 
 def test_only_the_last_layer_is_new(state):
-    report = pretrained.load_pretrained(models.build_model(MN04, 98, 128), MN04, 98, 128).set_index(
-        "key"
-    )
-    new = report[report.action != "loaded"]
-    assert dict(new.action) == {
-        "classifier.3.weight": "initialised", "classifier.3.bias": "initialised",
-        "classifier.5.weight": "left out", "classifier.5.bias": "left out",
-    }  # fmt: skip
-    assert set(new.how) == {"new classes", ""}
+    report = pretrained.load_pretrained(models.build_model(MN04, 98, 128), MN04, 98, 128)
+    new = report[report.action != "loaded"].set_index("key").action
+    actions = {"classifier.3": "initialised", "classifier.5": "left out"}
+    assert dict(new) == {f"{k}.{kind}": actions[k] for k in actions for kind in ("weight", "bias")}
 
 
 def gradients() -> list[bytes]:
     torch.manual_seed(3)
     model = models.build_model(MN04, 98, 128)
-    loss = model(torch.randn(4, 98, 128)).square().sum()
-    loss.backward()
+    model(torch.randn(4, 98, 128)).square().sum().backward()
     return [p.grad.contiguous().numpy().tobytes() for p in model.parameters()]
 
 
 def test_channels_last_is_deterministic():
-    model = models.build_model(MN04, 98, 128)
-    kernel = model.trunk[2].block[0][0].weight
-    seen = []
-    model.trunk[5].register_forward_hook(lambda _, __, out: seen.append(out))
+    model, outputs = models.build_model(MN04, 98, 128), []
+    model.trunk[5].register_forward_hook(lambda _, __, output: outputs.append(output))
     model(torch.randn(2, 98, 128))
-    assert kernel.is_contiguous(memory_format=torch.channels_last)
-    assert seen[0].is_contiguous(memory_format=torch.channels_last)
+    for values in (model.trunk[2].block[0][0].weight, outputs[0]):
+        assert values.is_contiguous(memory_format=torch.channels_last)
     assert gradients() == gradients()
 
 
