@@ -1,7 +1,6 @@
 """The command line: `python -m lib COMMAND`, which `./run_all.sh` starts in its environment."""
 
 import argparse
-import json
 import os
 import re
 import sys
@@ -70,12 +69,10 @@ def train(options: argparse.Namespace) -> int:
 @command("[PROFILE] [NOTEBOOK ...]", *TRAINING, "--json", example="laptop --json")
 def status(options: argparse.Namespace) -> int:
     """List the runs that the notebooks need: cached, to train, or why not."""
-    import pandas as pd
-
     from lib.runs import plan
 
     rows = plan.status(*_profile_and_notebooks(options))
-    print(json.dumps(rows, indent=2) if options.json else pd.DataFrame(rows).to_string(index=False))
+    print(rows.to_json(orient="records", indent=2) if options.json else rows.to_string(index=False))
     return 0
 
 
