@@ -4,6 +4,7 @@ Everything goes to one folder: `--out`, else reports/local/<profile>-<data>. If 
 reports/ itself, the records of the runs behind the pages are copied to reports/runs.
 """
 
+import os
 import shutil
 import time
 from pathlib import Path
@@ -39,21 +40,20 @@ def build(profile: str, numbers: list[str]) -> None:
 
     Raises `UserError` at the end if a notebook failed; the other pages are written all the same.
     """
-    folder = open_context(profile).folder
-    roots = {
-        "RUNS_ROOT": paths.runs_root(),
-        "FEATURES_ROOT": paths.features_root(),
-        "--out": folder,
-    }
+    roots = {"RUNS_ROOT": paths.runs_root(), "FEATURES_ROOT": paths.features_root()}
+    if not os.environ.get("OUT"):
+        roots["REPORTS_ROOT"] = paths.reports_root()
     for name, root in roots.items():  # now, not after hours of training
         files.require_writable(name, root)
         files.remove_stale(root)
+    folder = open_context(profile).folder
+    files.require_writable("--out", folder)
     try:
         problems = execute.train_notebooks(profile, numbers)
         with files.file_lock(folder / ".lock"):
             problems += make_pages(profile, select_notebooks(numbers), folder)
     finally:  # Ctrl-C ends workers while they write
-        for root in roots.values():
+        for root in (*roots.values(), folder):
             files.remove_stale(root)
     if problems:
         raise UserError("; ".join(problems))

@@ -142,13 +142,13 @@ def mathml(latex: str, display: str) -> str:
 def _clean_outputs(notebook: NotebookNode, name: str) -> NotebookNode:
     """Return a copy whose text outputs hold no memory address and no folder of this machine."""
     copy = nbformat.from_dict(notebook)
-    for number, cell in enumerate(copy.cells, 1):
+    for cell in copy.cells:
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             if any(kind.startswith("image/") for kind in data):
                 raise UserError(
-                    f"{name}: cell {number} draws a picture without a description; "
-                    "show it with page.figure(fig, name)"
+                    f"{name}: {cell.source.strip().splitlines()[-1]!r} draws a picture without a "
+                    "description; show it with page.figure(fig, name)"
                 )
             if "text" in output:
                 output.text = _scrub_text(output.text)

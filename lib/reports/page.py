@@ -69,7 +69,7 @@ def open_page(profile: str, *datasets: str, train: bool = True) -> Page:
     names = datasets or ("icbhi",)
     if "icbhi" in names:
         context.check_icbhi()
-    sources = [context.sprsound() if name == "sprsound" else context.source for name in names]
+    sources = [context.sprsound if name == "sprsound" else context.source for name in names]
     display(HTML(banner(context.profile, sources)))
     synthetic = all(source.kind == "synthetic" for source in sources)
     return Page(context, synthetic or may_hold_sounds(context.folder), train)

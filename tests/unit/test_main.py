@@ -149,7 +149,7 @@ def test_train_makes_runs_without_pages(line, trained, built, monkeypatch):
 
 
 def test_exit_codes_of_the_program():
-    for line, code in {"--help": 0, "papr": 2, "smoke 42": 2, "verify": 1}.items():
+    for line, code in {"--help": 0, "papr": 2, "smoke 42": 2, "verify": 2}.items():
         done = shell(*line.split())
         assert done.returncode == code, (line, done.stderr)
         assert "Traceback" not in done.stderr

@@ -85,7 +85,7 @@ def test_a_page_that_may_hold_sounds():
 
 
 def test_a_raw_figure_is_an_error_since_it_has_no_description():
-    with pytest.raises(UserError, match="cell 2 .*without a description; .*page.figure"):
+    with pytest.raises(UserError, match="'1' draws a picture without a description; .*page.figure"):
         render(executed(shown(image_png="AAAA")))
 
 
