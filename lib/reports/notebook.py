@@ -90,6 +90,7 @@ def _run_papermill(path: Path, executed: Path, given: dict[str, object]) -> str:
     from traitlets.config import Config
 
     logging.getLogger("papermill").setLevel(logging.ERROR)
+    socket = str(executed.parent / "kernel")  # no ports, which two notebooks at once could share
     try:
         with _project_kernel(executed.parent):
             papermill.execute_notebook(
@@ -99,7 +100,7 @@ def _run_papermill(path: Path, executed: Path, given: dict[str, object]) -> str:
                 kernel_name=KERNEL,
                 cwd=str(path.parent),
                 progress_bar=False,
-                config=Config({"KernelManager": {"transport": "ipc"}}),  # no ports to collide on
+                config=Config({"KernelManager": {"transport": "ipc", "ip": socket}}),
             )
     except papermill.PapermillExecutionError as error:
         return _find_problem(read_notebook(executed)) or f"{error.ename}: {error.evalue}"
