@@ -56,7 +56,7 @@ def disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in FULL:
+        if error.errno in FULL or "requested and" in str(error):  # numpy's short write
             raise UserError(f"{path}: no space left on the disk; free some, go on") from error
         if error.errno == errno.EFBIG:
             raise UserError(

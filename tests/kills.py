@@ -38,7 +38,7 @@ def copy_project(folder: Path, papers: str = "") -> Path:
     A copy, so that nobody's edit during the minutes of a trial changes what is compared.
     """
     for name in ("lib", "benchmarks", "notebooks"):
-        ignored = shutil.ignore_patterns("__pycache__")
+        ignored = shutil.ignore_patterns("__pycache__", "kernel-ipc*")  # sockets of a kernel
         shutil.copytree(PROJECT / name, folder / name, ignore=ignored)
     shutil.copy(PROJECT / "requirements.txt", folder)
     changes = {"papers/__init__.py": papers}

@@ -81,11 +81,15 @@ def test_ctrl_c_and_a_second_command(given, tmp_path):
     first = kills.start(project, root, log, command, **features)
     try:
         assert kills.wait_until(lambda: list(root.glob("runs/*/epoch-*.pt"))), log.read_text()
+        workers = [process for process in kills.processes(root) if process != first.pid]
+        for worker in workers:  # or its run would end before the second command begins
+            os.kill(worker, signal.SIGSTOP)
         second = kills.start(project, root, tmp_path / "second", command, **features)
         assert second.wait(180) == 2
         message = f"in use by process {first.pid}; wait for it or stop it"
         assert message in (tmp_path / "second").read_text()
-        assert first.poll() is None, "the first had ended: make its run longer"
+        for worker in workers:
+            os.kill(worker, signal.SIGCONT)
         os.killpg(first.pid, signal.SIGINT)
         assert first.wait(90) == 130
         assert "stopped; the same command continues from here" in log.read_text()
@@ -226,20 +230,19 @@ def test_a_full_disk_is_a_user_error_and_nothing_is_lost(tmp_path, monkeypatch):
         write_file()
         assert (folder / name).stat().st_size > 3000, name
     assert checkpoint.load(folder, torch.device("cpu"))["w"].shape == (9000,)
-    with largest_file(5000), pytest.raises(UserError, match="larger than"):
+    with largest_file(5000), pytest.raises(UserError, match="npy: no space left"):
         cache_for(ICBHI.open(recordings), FRONTEND, progress=False)
     assert kills.temporary_files(tmp_path) == []
-    assert cache_for(ICBHI.open(recordings), FRONTEND, progress=False).features.shape[0] == 2
+    assert len(cache_for(ICBHI.open(recordings), FRONTEND, progress=False).cycles)
 
 
-@pytest.mark.parametrize("name", ["RUNS_ROOT", "FEATURES_ROOT", "OUT"])
+@pytest.mark.parametrize("name", ["RUNS_ROOT", "FEATURES_ROOT", "REPORTS_ROOT"])
 def test_a_closed_folder_is_told_before_anything_is_trained(tmp_path, monkeypatch, name):
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(execute, "train_notebooks", lambda *given: pytest.fail("trained"))
+    monkeypatch.setattr(build, "open_context", lambda profile: pytest.fail("it read data"))
     for closed in (tmp_path / "file", tmp_path / "file/below", "/proc/nowhere"):
         monkeypatch.setenv(name, str(closed))
-        plan.open_context.cache_clear()
-        with pytest.raises(UserError, match=f"^{closed}: cannot be .*; set ") as caught:
+        with pytest.raises(UserError, match=f"^{closed}: cannot be .*; set {name}") as caught:
             build.build("laptop", ["06"])
         assert "\n" not in str(caught.value)
 
@@ -253,4 +256,4 @@ def test_the_command_says_in_one_line_that_reports_are_closed(tmp_path):
         text=True,
     )
     assert done.returncode == 2 and done.stderr.count("\n") == 1
-    assert done.stderr.startswith("error: /proc/nowhere/") and "cannot be written" in done.stderr
+    assert done.stderr.startswith("error: /proc/nowhere: cannot be written to")

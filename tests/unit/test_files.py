@@ -41,6 +41,13 @@ def test_a_full_or_read_only_disk_is_a_user_error(tmp_path, code, message):
     assert not list(tmp_path.iterdir())
 
 
+def test_numpy_s_short_write_is_a_full_disk(tmp_path):
+    """`np.save` raises an OSError without a number."""
+    path = tmp_path / "a.npy"
+    with pytest.raises(UserError, match="a.npy: no space left"), files.atomic_write(path):
+        raise OSError("6272 requested and 2436 written")
+
+
 def test_a_folder_that_is_not_writable_is_named(tmp_path):
     files.require_writable("REPORTS_ROOT", tmp_path / "a/b")
     assert list((tmp_path / "a/b").iterdir()) == []
