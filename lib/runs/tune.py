@@ -50,6 +50,7 @@ COLUMNS = [*("search", "task", "model", "profile", "trial"), *SETTINGS, *SCORES,
 TRIALS = "sprsound_trials"  # table of the trials of all searches
 STUDY = "study"
 RANDOM_TRIALS = 4  # before the estimator has something to go by
+optuna.logging.set_verbosity(optuna.logging.WARNING)
 UNSAVED = {"save_embeddings": False, "save_train_predictions": False, "save_weights": False}
 
 
@@ -104,7 +105,6 @@ class Search:
 
     def study(self) -> optuna.Study:
         """All trials of the search."""
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
         return optuna.create_study(
             storage=self.storage(), study_name=STUDY, direction="maximize", load_if_exists=True
         )
@@ -190,8 +190,7 @@ def _train_trials(search: Search, known: int, count: int) -> list[str]:
     stored = {"storage": search.storage(), "study_name": STUDY}
     suggest = OptunaSearch(search.space, metric="score", mode="max", sampler=sampler, **stored)
     limited = ConcurrencyLimiter(suggest, max_concurrent=int(available["CPU"]))
-    environment = {name: os.environ[name] for name in runs_ray.HANDED_ON if os.environ.get(name)}
-    trainable = partial(train_trial, search=search, environment=environment)
+    trainable = partial(train_trial, search=search, environment=runs_ray.folders())
     ray_folder = search.folder.absolute() / "ray"
     shutil.rmtree(ray_folder, ignore_errors=True)
     try:
@@ -230,8 +229,7 @@ def _train_run(spec: RunSpec, cache: FeatureCache) -> None:
     data = {"name": cache.meta["name"], "note": cache.meta.get("note", "")}
     initial = f"the run {spec.experiment.init_from}" if spec.experiment.init_from else "none"
     path = folder.start_run(spec, data, initial).absolute()
-    words = ["-m", "lib.worker", str(path), str(cache.path.absolute())]
-    words += [str(clip_frames(spec.experiment)), "--with-parent"]
+    words = local.worker_arguments(path, cache.path, clip_frames(spec.experiment))
     environment = {} if os.environ.get("CUDA_VISIBLE_DEVICES") else local.ONE_THREAD
     code = local.start_process(words, path / "log.txt", environment).wait()
     if code and not folder.failure_reason(spec):
@@ -278,10 +276,11 @@ def published_trials() -> pd.DataFrame:
 def best_records(trials: pd.DataFrame) -> set[Path]:
     """The records of the best trial of each search in `collect_trials`, as far as they are here."""
     trained = trials[(trials.run != "") & (trials.trial != "0")]
-    best = trained.assign(score=trained.score.astype(float)).sort_values("score", ascending=False, kind="stable")
-    roots = (paths.runs_root(), folder.published_root())
-    records = [root / run for run in best.drop_duplicates("search").run
-               for root in roots]  # fmt: skip
+    order = trained.score.astype(float).sort_values(ascending=False, kind="stable").index
+    names = trained.loc[order].drop_duplicates("search").run
+    records = [
+        root / name for name in names for root in (paths.runs_root(), folder.published_root())
+    ]
     return {path for path in records if (path / "result.json").exists()}
 
 

@@ -50,7 +50,6 @@ def ray(monkeypatch):
     """One Ray for the search that is killed and the one that resumes: starting takes its time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_worker_niceness", "0")
-        patch.setenv("RAY_raylet_start_wait_time_s", "120")
         head = {"num_cpus": 2, "include_dashboard": False}
         nodes = Nodes(initialize_head=True, head_node_args=head)
         monkeypatch.setenv("RAY_ADDRESS", nodes.address)
@@ -230,6 +229,7 @@ def test_the_table_of_trials(plan_search):
     assert trials.lr.tolist() == ["0.001", "0.0012345678901234", "0.02"]
     runs = [search.specs(settings)[-1].folder.name for settings in TWO]
     assert trials.run.tolist() == [name, *runs] and set(trials.inter) == {"30.0"}
+    assert tune.best_records(table) == {paths.runs_root() / runs[1]}
     study = tune.study_of(table, "1-1", "cnn2/ce")
     assert [trial.params for trial in study.trials] == TWO
     assert [trial.value for trial in study.trials] == [62.5, 71.25]
