@@ -3,6 +3,8 @@
 This module merges them into one registry. Start with `lib.papers.patchmix`.
 """
 
+from collections.abc import Iterable
+
 from lib.config import Experiment
 from lib.errors import unknown
 from lib.papers import lung_srad, patchmix, sam, sprsound, transfer
@@ -54,3 +56,8 @@ def get_published(key: str) -> Published:
     if key not in PUBLISHED:
         raise unknown("published row", key, PUBLISHED)
     return PUBLISHED[key]
+
+
+def groups_of(notebooks: Iterable[str]) -> list[str]:
+    """The groups that some notebooks ("03", ...) show, each once; other notebooks have none."""
+    return list(dict.fromkeys(name for each in notebooks for name in NOTEBOOKS.get(each, ())))

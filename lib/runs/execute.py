@@ -16,20 +16,22 @@ from tqdm import tqdm
 from lib import files, papers, paths
 from lib.features.frontends import clip_frames
 from lib.runs import local, ray
-from lib.runs.folder import WEIGHTS, failure_reason, start_run
+from lib.runs.folder import failure_reason, start_run
 from lib.runs.plan import (
     Context,
     PlannedRun,
     cache_name,
-    cost_key,
-    epoch_seconds,
+    estimate_seconds,
+    has_weights,
     initial_weights_name,
     open_context,
+    pending_runs,
     plan_runs,
 )
 from lib.runs.results import collect_results
 
 POLL_SECONDS = 0.5
+LOG_SECONDS = 30  # between two lines of progress, if they are not seen on a terminal
 BAR = "{percentage:3.0f}%|{bar}| {n:.1f}/{total} epochs [{elapsed} < {remaining}] {desc}"
 AGAIN = "the same command continues it"
 Pool = local.LocalPool | ray.RayPool
@@ -43,7 +45,10 @@ def train_groups(profile: str, *groups: str) -> list[str]:
     if not pending:
         return []
     with files.file_lock(paths.runs_root() / ".lock"):
-        pool = _open_pool()
+        for run in pending:  # all features first, so that a bad recording is named at once
+            for name in ("", *run.experiment.test_sets):
+                context.cache(run.experiment, name)
+        pool = ray.RayPool() if local.executor_name() == "ray" else local.LocalPool()
         try:
             print(_announce(runs, pending, pool), flush=True)
             return _train(context, pending, pool)
@@ -53,7 +58,7 @@ def train_groups(profile: str, *groups: str) -> list[str]:
 
 def train_notebooks(profile: str, notebooks: Sequence[str]) -> list[str]:
     """Train every run that these notebooks ("03", ...) need; returns the problems."""
-    groups = dict.fromkeys(name for one in notebooks for name in papers.NOTEBOOKS.get(one, ()))
+    groups = papers.groups_of(notebooks)
     return train_groups(profile, *groups) if groups else []
 
 
@@ -69,57 +74,25 @@ def train_and_load(profile: str, group: str) -> pd.DataFrame:
     return results
 
 
-def pending_runs(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
-    """The runs to train, each once, in order: those without a record, and what they start from."""
-    pending: dict[str, PlannedRun] = {}
-    needed = set()  # runs that must leave their weights here
-    for run in reversed(runs):
-        if run.spec is None or run.failed or run.spec.hash8 in pending:
-            continue
-        weights_missing = run.spec.hash8 in needed and not has_weights(run)
-        if weights_missing or (run.selections and not run.record):
-            pending[run.spec.hash8] = run
-            if run.pretraining:
-                needed.add(run.pretraining.spec.hash8)
-    return list(reversed(pending.values()))
-
-
-def has_weights(run: PlannedRun) -> bool:
-    """Whether a run is complete here with the weights that another one starts from."""
-    folder = run.spec.folder
-    return (folder / WEIGHTS).exists() and (folder / "result.json").exists()
-
-
-def _open_pool() -> Pool:
-    return ray.RayPool() if local.executor_name() == "ray" else local.LocalPool()
-
-
 def _announce(runs: Sequence[PlannedRun], pending: Sequence[PlannedRun], pool: Pool) -> str:
     """One line before training: how many runs, and how long they will take."""
-    cached = sum(run.record is not None for run in runs)
-    line = f"{len(runs)} runs: {cached} cached, {len(pending)} to train"
-    known = epoch_seconds()
-    costs = [_cost(run, known) for run in pending]
-    if pool.gpus or not pool.cores or not all(costs):
+    cached = len({run.spec.hash8 for run in runs if run.record and run not in pending})
+    line = f"{cached + len(pending)} runs: {cached} cached, {len(pending)} to train"
+    seconds = estimate_seconds(pending)
+    if pool.gpus or not pool.cores or not all(seconds):
         return f"{line}; no time estimate for this machine"
-    return f"{line}, about {sum(costs) / pool.cores / 60:.0f} min on {pool.cores} cores"
-
-
-def _cost(run: PlannedRun, known: dict[tuple, float]) -> float:
-    """Estimated seconds of a run; 0 if no run of its kind was trained here."""
-    return known.get(cost_key(run.experiment), 0) * run.experiment.epochs
+    return f"{line}, about {sum(seconds) / pool.cores / 60:.0f} min on {pool.cores} cores"
 
 
 def _train(context: Context, pending: list[PlannedRun], pool: Pool) -> list[str]:
     """Keep the pool full; one bar over the epochs of all runs. Returns the problems."""
-    known = epoch_seconds()  # the longest first, so that no core waits for one at the end
-    waiting = sorted(pending, key=lambda run: -_cost(run, known))
+    costs = zip(estimate_seconds(pending), pending, strict=True)
+    waiting = [run for _, run in sorted(costs, key=lambda cost: -cost[0])]  # the longest first
     active, problems, finished = {}, [], 0.0
     total = sum(run.experiment.epochs for run in pending)
-    interval = 0.5 if sys.stderr.isatty() else 30  # a log needs fewer lines than a screen
+    interval = 0.5 if sys.stderr.isatty() else LOG_SECONDS
     with tqdm(total=total, unit="epoch", bar_format=BAR, mininterval=interval) as bar:
         while waiting or active:
-            problems += _drop_orphans(waiting, active)
             while (run := _next(waiting)) and pool.room(local.gpu_share(run.experiment)):
                 waiting.remove(run)
                 active[run.spec.hash8] = run
@@ -128,11 +101,12 @@ def _train(context: Context, pending: list[PlannedRun], pool: Pool) -> list[str]
             for key, code in pool.finished():
                 run = active.pop(key)
                 finished += run.experiment.epochs
-                problems += _problem(run, code)
-            done = {run.name: _epochs_done(run.spec.folder) for run in active.values()}
-            names = ", ".join(name for name, epochs in done.items() if epochs)
+                if code:
+                    problems += [_problem(run, code), *_drop_followers(waiting, run)]
+            epochs = {run.name: _epochs_done(run.spec.folder) for run in active.values()}
+            names = ", ".join(name for name, done in epochs.items() if done)
             bar.set_description(names[:60], refresh=False)
-            bar.update(max(0.0, finished + sum(done.values()) - bar.n))
+            bar.update(max(0.0, finished + sum(epochs.values()) - bar.n))
     return problems
 
 
@@ -142,39 +116,28 @@ def _next(waiting: Sequence[PlannedRun]) -> PlannedRun | None:
     return next(ready, None)
 
 
-def _drop_orphans(waiting: list[PlannedRun], active: dict[str, PlannedRun]) -> list[str]:
-    """Remove runs whose pretraining ended without weights; one line for each."""
-    coming = {run.spec.hash8 for run in waiting} | set(active)
-    lost = [
-        run
-        for run in waiting
-        if run.pretraining
-        and not has_weights(run.pretraining)
-        and run.pretraining.spec.hash8 not in coming
-    ]
+def _drop_followers(waiting: list[PlannedRun], stopped: PlannedRun) -> list[str]:
+    """Remove the runs that would start from a run that has stopped; one line for each."""
+    lost = [run for run in waiting if stopped.spec in [stage.spec for stage in run.stages]]
     for run in lost:
         waiting.remove(run)
-    return [f"{run.spec.folder.name}: not trained, since {run.pretraining.name} was not"
-            for run in lost]  # fmt: skip
+    return [f"{run.spec.folder.name}: not trained, since {stopped.name} was not" for run in lost]
 
 
 def _start(context: Context, run: PlannedRun, pool: Pool) -> None:
     experiment = run.experiment
-    cache = context.cache(experiment)
-    about = {"name": cache_name(cache), "note": cache.meta.get("note", "")}
-    folder = start_run(run.spec, about, initial_weights_name(experiment)).absolute()
-    words = ["-m", "lib.worker", str(folder), str(cache.path.absolute())]
-    words += [str(clip_frames(experiment)), "--with-parent"]
-    for name in experiment.test_sets:
-        words += ["--test", f"{name}={context.cache(experiment, name).path.absolute()}"]
-    pool.start(run.spec.hash8, local.gpu_share(experiment), words, folder / "log.txt")
+    features = context.cache(experiment)
+    about = {"name": cache_name(features), "note": features.meta.get("note", "")}
+    folder = start_run(run.spec, about, initial_weights_name(experiment))
+    tests = [f"{name}={context.cache(experiment, name).path.absolute()}"
+             for name in experiment.test_sets]  # fmt: skip
+    words = local.worker_arguments(folder, features.path, clip_frames(experiment), *tests)
+    pool.start(run.spec.hash8, local.gpu_share(experiment), words, folder.absolute() / "log.txt")
 
 
-def _problem(run: PlannedRun, code: int) -> list[str]:
-    """Why a run that ended has no result, as one line, or nothing; the other runs continue."""
+def _problem(run: PlannedRun, code: int) -> str:
+    """Why a run has stopped without a result, in one line; the other runs continue."""
     folder = run.spec.folder
-    if code == 0:
-        return []
     if code < 0:
         problem = f"{folder.name}: stopped by signal {-code}; {AGAIN}"
     elif reason := failure_reason(run.spec):
@@ -183,7 +146,7 @@ def _problem(run: PlannedRun, code: int) -> list[str]:
         lines = (folder / "log.txt").read_text(errors="replace").strip().splitlines()
         problem = f"{folder.name}: stopped: {''.join(lines[-1:])}; {AGAIN}"
     tqdm.write(problem)
-    return [problem]
+    return problem
 
 
 def _epochs_done(folder: Path) -> float:

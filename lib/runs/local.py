@@ -1,6 +1,6 @@
 """Runs as processes of this machine: as many side by side as its cores and GPUs have room for.
 
-Every executor starts a run by the same `process`, so that its bytes do not depend on where it ran.
+Every executor starts a run by the same `start_process`, so its bytes do not depend on where it ran.
 """
 
 import os
@@ -19,7 +19,7 @@ DEVICES = Path("/dev")
 
 
 def executor_name() -> str:
-    """What makes the runs (`EXECUTOR`, else "local"); an unknown name is a `UserError`."""
+    """What trains the runs (`EXECUTOR`, else "local"); an unknown name is a `UserError`."""
     name = os.environ.get("EXECUTOR") or "local"
     if name not in EXECUTORS:
         raise unknown("executor", name, EXECUTORS)
@@ -36,10 +36,16 @@ def visible_gpus() -> list[str]:
 
 
 def gpu_share(experiment: Experiment) -> float:
-    """The part of a GPU that one run gets. Chosen by the models' sizes, not measured."""
-    if experiment.model not in ("ast", "dass"):
-        return 0.25
-    return {"base": 1.0, "medium": 1.0, "small": 0.5}.get(experiment.size, 0.25)
+    """The share of a GPU that one run gets. Chosen by the models' sizes, not measured."""
+    sized = experiment.model in ("ast", "dass")
+    shares = {"base": 1.0, "medium": 1.0, "small": 0.5} if sized else {}
+    return shares.get(experiment.size, 0.25)
+
+
+def worker_arguments(folder: Path, features: Path, frames: int, *tests: str) -> list[str]:
+    """Arguments of the Python that trains a run; tests: further test sets, each NAME=CACHE."""
+    words = ["-m", "lib.worker", str(folder.absolute()), str(features.absolute()), str(frames)]
+    return [*words, "--with-parent", *(word for test in tests for word in ("--test", test))]
 
 
 def start_process(words: list[str], log: Path, environment: dict[str, str]) -> subprocess.Popen:
@@ -48,14 +54,11 @@ def start_process(words: list[str], log: Path, environment: dict[str, str]) -> s
     Its standard input is a pipe that closes when the process that started it ends, however it
     ends: by that a run knows that nobody waits for it.
     """
-    with open(log, "a") as handle:
+    streams = {"stdin": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    environment = os.environ | environment
+    with open(log, "a") as out:
         return subprocess.Popen(
-            [sys.executable, *words],
-            stdin=subprocess.PIPE,
-            stdout=handle,
-            stderr=subprocess.STDOUT,
-            cwd=paths.PROJECT,
-            env=os.environ | environment,
+            [sys.executable, *words], stdout=out, cwd=paths.PROJECT, env=environment, **streams
         )
 
 
@@ -64,9 +67,7 @@ class LocalPool:
 
     def __init__(self, cores: int | None = None, names: Iterable[str] | None = None) -> None:
         self.cores = cores or paths.available_cores()
-        self.free = dict.fromkeys(
-            visible_gpus() if names is None else names, 1.0
-        )  # GPU -> share left
+        self.free = dict.fromkeys(visible_gpus() if names is None else names, 1.0)  # share left
         self.gpus = len(self.free)
         self.active: dict[str, tuple[subprocess.Popen, str | None, float]] = {}
 
@@ -76,7 +77,7 @@ class LocalPool:
 
     def start(self, key: str, share: float, words: list[str], log: Path) -> None:
         """Start a run for which there is room; `key` names it when it has finished."""
-        gpu = self._gpu(share) if self.gpus else None
+        gpu = self._gpu(share)
         environment = {} if self.gpus else ONE_THREAD
         if self.gpus > 1:
             environment = {"CUDA_VISIBLE_DEVICES": gpu}
@@ -86,8 +87,8 @@ class LocalPool:
 
     def finished(self) -> list[tuple[str, int]]:
         """Runs that have ended since the last call, with exit codes (-n: stopped by signal n)."""
-        ended = [(key, one[0].poll()) for key, one in self.active.items()]
-        ended = [(key, code) for key, code in ended if code is not None]
+        codes = [(key, child.poll()) for key, (child, *_) in self.active.items()]
+        ended = [(key, code) for key, code in codes if code is not None]
         for key, _ in ended:
             child, gpu, share = self.active.pop(key)
             child.stdin.close()
@@ -97,9 +98,9 @@ class LocalPool:
 
     def stop(self) -> None:
         """End what still runs, and wait for it."""
-        for child, _, _ in self.active.values():
+        for child, *_ in self.active.values():
             child.terminate()
-        for child, _, _ in self.active.values():
+        for child, *_ in self.active.values():
             child.wait()
 
     def _gpu(self, share: float) -> str | None:

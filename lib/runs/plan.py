@@ -4,27 +4,47 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
-from functools import cache
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from functools import cache, cached_property
 from pathlib import Path
 from statistics import median
+
+import numpy as np
+import pandas as pd
 
 from lib import data, papers, paths
 from lib.config import SELECTIONS, Experiment, override
 from lib.errors import UserError
-from lib.features.cache import FeatureCache, cache_for, open_cache, require_frontend
-from lib.features.frontends import frontend_for
+from lib.features.cache import (
+    FeatureCache,
+    cache_for,
+    data_fingerprint,
+    open_cache,
+    require_frontend,
+)
+from lib.features.frontends import Frontend, frontend_for
+from lib.files import read_json
 from lib.models import weights
 from lib.papers.profiles import Profile, apply_rules, get_profile, seeds_of, skip_reason
 from lib.papers.table_row import TableRow
 from lib.runs import local, ray
-from lib.runs.folder import RunSpec, failure_reason, find_run, weights_fingerprint
+from lib.runs.folder import (
+    WEIGHTS,
+    RunSpec,
+    failure_reason,
+    find_run,
+    read_spec,
+    weights_fingerprint,
+)
 
 MEL_CACHE = "icbhi-mel-pictures"  # the name that such a feature cache has in its meta.json
 HELD_OUT = 0.2
 UNSAVED = dict.fromkeys(("save_embeddings", "save_landscape", "save_frequency_response"), False)
 LIKE = ("dataset", "frontend", "clip_seconds", "model", "size", "method")  # runs that cost the same
+
+_fingerprint = cache(data_fingerprint)  # it lists and stats all input files
 
 
 @dataclass(frozen=True)
@@ -34,7 +54,6 @@ class Context:
     profile: Profile
     source: data.ICBHI
     given: tuple[FeatureCache, ...] = ()
-    _caches: dict[tuple, FeatureCache] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
@@ -46,6 +65,7 @@ class Context:
         """Where pages, tables and figures go: `OUT`, else reports/local/<name>."""
         return Path(os.environ.get("OUT") or paths.reports_root() / "local" / self.name)
 
+    @cached_property
     def sprsound(self) -> data.SPRSound:
         """SPRSound's recordings, or synthetic ones if none are here or none may be used."""
         return data.synthetic_sprsound() if self.profile.synthetic else data.find_sprsound()
@@ -55,29 +75,45 @@ class Context:
 
         dataset: one of its further test sets, instead of its own dataset.
         """
-        frontend, dataset = frontend_for(experiment), dataset or experiment.dataset
-        if dataset == "icbhi_mel":
-            return next((one for one in self.given if _is_mel(one, frontend.frames)), None)
-        if dataset == "sprsound":
-            return self._computed(self.sprsound(), frontend)
-        self.check_icbhi()
-        own = [one for one in self.given if "front_end" in one.meta]
-        for one in own:
-            if one.meta["front_end"] == asdict(frontend):
-                return one
-        if own:
-            require_frontend(own[0], frontend)  # raises: none fits
-        return None if self.source.kind == "none" else self._computed(self.source, frontend)
+        features = self._features(experiment, dataset or experiment.dataset)
+        return cache_for(*features) if isinstance(features, tuple) else features
+
+    def fingerprint(self, experiment: Experiment) -> str | None:
+        """Fingerprints of the features that a run reads, its test sets' too, joined by "+".
+
+        No feature is computed for it. None if some can't be had here.
+        """
+        datasets = (experiment.dataset, *experiment.test_sets)
+        features = [self._features(experiment, dataset) for dataset in datasets]
+        if None in features:
+            return None
+        return "+".join(
+            _fingerprint(*each) if isinstance(each, tuple) else each.meta["fingerprint"]
+            for each in features
+        )
 
     def check_icbhi(self) -> None:
         """Raise `UserError` if numbers are to be judged on less than all of ICBHI."""
         if self.profile.verdict:
             data.require_official(self.source, self.profile.name)
 
-    def _computed(self, source: data.Dataset, frontend: object) -> FeatureCache:
-        if (source, frontend) not in self._caches:
-            self._caches[source, frontend] = cache_for(source, frontend)
-        return self._caches[source, frontend]
+    def _features(
+        self, experiment: Experiment, dataset: str
+    ) -> FeatureCache | tuple[data.Dataset, Frontend] | None:
+        """A feature cache that was given, or from what one is computed, or None."""
+        frontend = frontend_for(experiment)
+        if dataset == "icbhi_mel":
+            return next((each for each in self.given if _is_mel(each, frontend.frames)), None)
+        if dataset == "sprsound":
+            return self.sprsound, frontend
+        self.check_icbhi()
+        given = [each for each in self.given if "frontend" in each.meta]
+        for each in given:
+            if each.meta["frontend"] == asdict(frontend):
+                return each
+        if given:
+            require_frontend(given[0], frontend)  # raises: none fits
+        return None if self.source.kind == "none" else (self.source, frontend)
 
 
 @dataclass(frozen=True)
@@ -88,18 +124,23 @@ class PlannedRun:
     experiment: Experiment  # with the profile's settings
     seed: int
     selections: tuple[str, ...]  # that its rows show; none for a run that others start from
-    spec: RunSpec | None  # None: it can't be trained here
+    spec: RunSpec  # a fingerprint is None if what it is of is not here
     record: Path | None  # a complete record, local or published
-    reason: str = ""  # why it can't be trained
+    reason: str = ""  # why it can't be trained here
     pretraining: PlannedRun | None = None  # the run whose weights this one starts from
 
     @property
     def failed(self) -> str:
         """Why the run failed, or the run that it starts from, or ""."""
-        own = failure_reason(self.spec) if self.spec else ""
+        own = "" if self.reason else failure_reason(self.spec)
         if own or not self.pretraining or not self.pretraining.failed:
             return own
         return f"the run {self.pretraining.name} that it starts from: {self.pretraining.failed}"
+
+    @property
+    def stages(self) -> list[PlannedRun]:
+        """The runs that this one starts from, the first stage first, and itself."""
+        return [*(self.pretraining.stages if self.pretraining else ()), self]
 
 
 @cache
@@ -113,10 +154,10 @@ def open_context(profile: str) -> Context:
         chosen = replace(chosen, seeds=tuple(range(1, int(os.environ["SEEDS"]) + 1)))
     folders = [Path(name) for name in os.environ.get("FEATURES", "").split(os.pathsep) if name]
     given = tuple(map(open_cache, folders))
-    for one in given:
-        if "front_end" not in one.meta and cache_name(one) != MEL_CACHE:
+    for each in given:
+        if "frontend" not in each.meta and cache_name(each) != MEL_CACHE:
             raise UserError(
-                f"{one.path}: no experiment reads it: its meta.json names neither a front_end nor "
+                f"{each.path}: no experiment reads it: its meta.json names neither a frontend nor "
                 f"{MEL_CACHE}"
             )
     if chosen.synthetic:
@@ -126,29 +167,30 @@ def open_context(profile: str) -> Context:
 
 def _stand_in(given: tuple[FeatureCache, ...]) -> data.ICBHI | None:
     """What stands for ICBHI's recordings if only feature caches are given."""
-    for one in given:
-        if "front_end" in one.meta:
-            kind, note = one.meta.get("kind", "partial"), one.meta.get("note", "")
-            return data.ICBHI(one.path, kind, note)
+    for each in given:
+        if "frontend" in each.meta:
+            return data.ICBHI(
+                each.path, each.meta.get("kind", "partial"), each.meta.get("note", "")
+            )
     if given:
         banner = "No ICBHI recordings here: only rows on given feature caches can be trained."
         return data.ICBHI(given[0].path, "none", banner)
     return None
 
 
-def cache_name(one: FeatureCache) -> str:
+def cache_name(features: FeatureCache) -> str:
     """The name of the data in a feature cache, for tables."""
-    return one.meta.get("name", one.path.name)
+    return features.meta.get("name", features.path.name)
 
 
-def _is_mel(one: FeatureCache, frames: int) -> bool:
+def _is_mel(features: FeatureCache, frames: int) -> bool:
     """Whether this is the cache of mel pictures; clips that are too short are a `UserError`."""
-    if cache_name(one) != MEL_CACHE:
+    if cache_name(features) != MEL_CACHE:
         return False
-    if one.features.shape[1] < frames:
+    if (length := features.features.shape[1]) < frames:
         raise UserError(
-            f"{one.path}: clips of {one.features.shape[1]} frames, but {frames} are needed; "
-            "build it again with longer clips"
+            f"{features.path}: clips of {length} frames, but {frames} are needed; build it again "
+            "with longer clips"
         )
     return True
 
@@ -164,29 +206,18 @@ def initial_weights_name(experiment: Experiment) -> str:
 
 def plan_runs(context: Context, *groups: str) -> list[PlannedRun]:
     """Every run that these groups of rows need, each once; a run follows the one it starts from."""
-    runs: dict[tuple, PlannedRun] = {}
+    runs: list[PlannedRun] = []
+    profile = context.profile
     for row in (row for group in groups for row in papers.GROUPS[group] if row.experiment):
-        for experiment, selections in _variants(context.profile, row.experiment):
-            seeds = seeds_of(context.profile, row.experiment)
+        seeds = seeds_of(profile, row.experiment)
+        for experiment, selections in _variants(profile, row.experiment):
+            left_out = _left_out(profile, row, experiment)
             for seed in seeds:
-                # One seed's embeddings are enough for a t-SNE.
-                saved = experiment.save_embeddings and seed == seeds[0]
-                key = (row.experiment.name, row.needs, selections, seed)
-                if key not in runs:
-                    own = override(experiment, save_embeddings=saved)
-                    runs[key] = _plan_run(context, row, own, seed, selections)
-    return list(_topological(runs.values()))
-
-
-def _topological(runs: Iterable[PlannedRun]) -> Iterator[PlannedRun]:
-    """The runs, each after the run that it starts from; those too, once each."""
-    listed = set()
-    for run in runs:
-        first = run.pretraining
-        if first and first.spec and first.spec.hash8 not in listed:
-            listed.add(first.spec.hash8)
-            yield first
-        yield run
+                if seed != seeds[0]:  # one seed's embeddings are enough for a t-SNE
+                    experiment = override(experiment, save_embeddings=False)
+                run = _plan_run(context, experiment, seed, selections, left_out)
+                runs += [stage for stage in run.stages if stage not in runs]
+    return runs
 
 
 def _variants(profile: Profile, experiment: Experiment) -> list[tuple[Experiment, tuple[str, ...]]]:
@@ -201,22 +232,6 @@ def _variants(profile: Profile, experiment: Experiment) -> list[tuple[Experiment
     return variants
 
 
-def _plan_run(
-    context: Context, row: TableRow, experiment: Experiment, seed: int, selections: tuple[str, ...]
-) -> PlannedRun:
-    own = (row.experiment.name, experiment, seed, selections)
-    if reason := _left_out(context.profile, row, experiment):
-        return PlannedRun(*own, None, None, reason)
-    pretraining = _pretraining(context, experiment, seed)
-    spec, reason = _specify(context, experiment, seed, pretraining)
-    if not reason:
-        record = find_run(spec)
-        if record or not _needs_gpu(context.profile, experiment) or has_gpu():
-            return PlannedRun(*own, spec, record, pretraining=pretraining)
-        reason = "needs a GPU"
-    return PlannedRun(*own, None, find_run(spec), reason, pretraining)
-
-
 def _left_out(profile: Profile, row: TableRow, experiment: Experiment) -> str:
     """Why a row is not trained although it could be, or ""."""
     for key in row.needs:
@@ -225,47 +240,59 @@ def _left_out(profile: Profile, row: TableRow, experiment: Experiment) -> str:
     return skip_reason(profile, experiment)
 
 
-def _specify(
-    context: Context, experiment: Experiment, seed: int, pretraining: PlannedRun | None
-) -> tuple[RunSpec, str]:
-    """A run's specification, and why it can't be trained here, or "".
-
-    A fingerprint is None if its input is not here: a published record may have any.
-    """
-    caches = [context.cache(experiment, name) for name in ("", *experiment.test_sets)]
-    if None in caches:
-        data_print, reason = None, "its features were not given (--features)"
+def _plan_run(
+    context: Context, experiment: Experiment, seed: int, selections: tuple = (), left_out: str = ""
+) -> PlannedRun:
+    run = (experiment.name, experiment, seed, selections)
+    if left_out:
+        return PlannedRun(*run, RunSpec(experiment, seed, None, None), None, left_out)
+    first = _pretraining(context, experiment, seed)
+    features = context.fingerprint(experiment)
+    if first:  # without data or weights here, its record may say what it is
+        initial = weights_fingerprint(read_spec(first.record) if first.record else first.spec)
+        missing = first.reason
     else:
-        data_print = "+".join(one.meta["fingerprint"] for one in caches)
-        reason = weights.missing_reason(experiment)
-    if pretraining is None:
-        initial = None if reason else weights.fingerprint(experiment)
-    else:
-        reason = reason or pretraining.reason
-        initial = None if pretraining.spec is None else weights_fingerprint(pretraining.spec)
-    if reason and not (experiment.init_from or experiment.init != "none"):
-        initial = ""
-    return RunSpec(experiment, seed, data_print, initial), reason
+        missing = weights.missing_reason(experiment)
+        initial = None if missing else weights.fingerprint(experiment)
+    if features is None:
+        missing = "its features were not given (--features)"
+    spec = RunSpec(experiment, seed, features, initial)
+    record = find_run(spec)
+    gpu = context.profile.needs_gpu or experiment.budget == "gpu"
+    if not missing and not record and gpu and not has_gpu():
+        missing = "needs a GPU"
+    return PlannedRun(*run, spec, record, missing, first)
 
 
 def _pretraining(context: Context, experiment: Experiment, seed: int) -> PlannedRun | None:
     """The run that an experiment starts from, with the profile's settings."""
     if not experiment.init_from:
         return None
-    first = override(
-        apply_rules(context.profile, papers.get_experiment(experiment.init_from)),
-        validation_split=experiment.validation_split,  # it must not see these patients either
-        save_weights=True,
-    )
-    own = (experiment.init_from, first, seed, ())
-    spec, reason = _specify(context, first, seed, _pretraining(context, first, seed))
-    if reason:
-        return PlannedRun(*own, None, None, reason)
-    return PlannedRun(*own, spec, find_run(spec))
+    first = apply_rules(context.profile, papers.get_experiment(experiment.init_from))
+    held_out = experiment.validation_split  # these patients must not be seen there either
+    first = override(first, validation_split=held_out, save_weights=True)
+    return _plan_run(context, first, seed)
 
 
-def _needs_gpu(profile: Profile, experiment: Experiment) -> bool:
-    return profile.needs_gpu or experiment.budget == "gpu"
+def pending_runs(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
+    """The runs to train, each once, in order: those without a record, and what they start from."""
+    pending: dict[str, PlannedRun] = {}
+    needed = set()  # runs that must leave their weights here
+    for run in reversed(runs):
+        if run.reason or run.failed or run.spec.hash8 in pending:
+            continue
+        weights_missing = run.spec.hash8 in needed and not has_weights(run)
+        if weights_missing or (run.selections and not run.record):
+            pending[run.spec.hash8] = run
+            if run.pretraining:
+                needed.add(run.pretraining.spec.hash8)
+    return list(reversed(pending.values()))
+
+
+def has_weights(run: PlannedRun) -> bool:
+    """Whether a run is complete here with the weights that another one starts from."""
+    folder = run.spec.folder
+    return (folder / WEIGHTS).exists() and (folder / "result.json").exists()
 
 
 def has_gpu() -> bool:
@@ -273,43 +300,38 @@ def has_gpu() -> bool:
     return ray.has_gpu() if local.executor_name() == "ray" else bool(local.visible_gpus())
 
 
-def status(profile: str, notebooks: Iterable[str]) -> list[dict[str, object]]:
-    """One row for each run that these notebooks need.
+def status(profile: str, notebooks: Iterable[str]) -> pd.DataFrame:
+    """One row for each run that these notebooks need; trains and computes nothing.
 
-    Keys: experiment, seed, status (cached | to train | failed | not run), reason, minutes (what it
-    would cost on this machine; None if unknown), record (the folder's name).
+    Columns: experiment, seed, status (cached | to train | failed | not run), reason, minutes (on
+    one core or GPU of this machine; nan if unknown), record (the name of the run's folder).
     """
-    groups = dict.fromkeys(name for one in notebooks for name in papers.NOTEBOOKS.get(one, ()))
-    seconds = epoch_seconds()
-    rows = []
-    for run in plan_runs(open_context(profile), *groups):
-        state = "cached" if run.record else "failed" if run.failed else "to train"
-        state = "not run" if not run.record and not run.spec else state
-        cost = seconds.get(cost_key(run.experiment)) if state == "to train" else None
-        rows.append({
-            "experiment": run.name,
-            "seed": run.seed,
-            "status": state,
-            "reason": run.failed or ("" if run.record else run.reason),
-            "minutes": cost and round(cost * run.experiment.epochs / 60, 1),
-            "record": run.record.name if run.record else "",
-        })  # fmt: skip
-    return rows
+    runs, lines = plan_runs(open_context(profile), *papers.groups_of(notebooks)), []
+    pending = pending_runs(runs)
+    seconds = dict(zip((run.spec.hash8 for run in pending), estimate_seconds(pending), strict=True))
+    for run in runs:
+        text, reason = ("failed", run.failed) if run.failed else ("not run", run.reason)
+        if run.spec.hash8 in seconds or run.record:
+            text, reason = "to train" if run.spec.hash8 in seconds else "cached", ""
+        minutes = round(seconds.get(run.spec.hash8, 0) / 60, 1) or np.nan
+        record = run.record.name if run.record else ""
+        if run.selections or text == "to train":  # else nothing starts from it
+            lines.append((run.name, run.seed, text, reason, minutes, record))
+    columns = ["experiment", "seed", "status", "reason", "minutes", "record"]
+    return pd.DataFrame(lines, columns=columns)
 
 
-def cost_key(experiment: Experiment) -> tuple:
-    """The settings by which the cost of an epoch is estimated."""
-    return tuple(getattr(experiment, key) for key in LIKE)
-
-
-def epoch_seconds() -> dict[tuple, float]:
-    """`cost_key` -> median seconds of an epoch in the logs of this machine's local runs."""
-    from lib.runs.folder import read_spec
-
+def estimate_seconds(runs: Iterable[PlannedRun]) -> list[float]:
+    """What each run costs on this machine, by finished epochs of runs like it; 0 if unknown."""
     times: dict[tuple, list[float]] = {}
     for log in sorted(paths.runs_root().glob("*/log.txt")):
         epochs = re.findall(r"^epoch \d+ took ([\d.]+) s$", log.read_text(errors="replace"), re.M)
-        if epochs and (log.parent / "experiment.json").exists():
-            key = cost_key(read_spec(log.parent).experiment)
-            times.setdefault(key, []).extend(map(float, epochs))
-    return {key: median(values) for key, values in times.items()}
+        with suppress(UserError):  # a damaged folder says nothing of costs
+            settings = read_json(log.parent / "experiment.json")["experiment"]
+            kind = tuple(settings.get(key) for key in LIKE)
+            times.setdefault(kind, []).extend(map(float, epochs))
+    kinds = [tuple(getattr(run.experiment, key) for key in LIKE) for run in runs]
+    return [
+        median(times.get(kind) or [0]) * run.experiment.epochs
+        for kind, run in zip(kinds, runs, strict=True)
+    ]

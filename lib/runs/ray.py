@@ -1,14 +1,13 @@
 """Runs as Ray tasks: on this machine, or on machines that share the folders (docs/cluster.md).
 
-A task is one `pool.process`. When its worker or its machine dies, Ray gives the task to another
-one, and the run goes on from its last checkpoint in the shared run folder.
+A task is one `local.start_process`. When its worker or its machine dies, Ray gives the task to
+another one, and the run goes on from its last checkpoint in the shared run folder.
 """
 
 import os
 import signal
 import socket
 import time
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -16,10 +15,7 @@ from lib import paths
 from lib.errors import UserError
 from lib.runs import local
 
-HANDED_ON = (
-    *("DATA_ROOT", "FEATURES_ROOT", "RUNS_ROOT", "WEIGHTS_ROOT", "REPORTS_ROOT"),
-    "STORE",
-)
+HANDED_ON = ("DATA_ROOT", "FEATURES_ROOT", "RUNS_ROOT", "WEIGHTS_ROOT", "REPORTS_ROOT", "FEATURES")
 RETRIES = 100  # of one run, when workers or machines die under it; not when the run itself fails
 OBJECT_STORE_BYTES = 100 * 1024**2  # only commands and exit codes go through it
 REACH_SECONDS = 5
@@ -28,7 +24,7 @@ STOP_SECONDS = 10
 
 
 class RayPool:
-    """A pool of Ray tasks, one core and a share of a GPU (where there are any) each."""
+    """A pool of Ray tasks: a core and, if there are any, a share of a GPU for each."""
 
     def __init__(self) -> None:
         self.ray = connect()
@@ -43,9 +39,8 @@ class RayPool:
 
     def start(self, key: str, share: float, words: list[str], log: Path) -> None:
         """Hand a run to Ray; `key` names it when it has finished."""
-        environment = {name: os.environ[name] for name in HANDED_ON if os.environ.get(name)}
         needs = {"num_gpus": share} if self.gpus else {}
-        environment |= {} if self.gpus else local.ONE_THREAD
+        environment = folders() | ({} if self.gpus else local.ONE_THREAD)
         task = self.ray.remote(num_cpus=1, max_retries=RETRIES, **needs)(_train)
         self.active[task.remote(words, log, environment)] = key
 
@@ -76,6 +71,11 @@ class RayPool:
             return -signal.SIGKILL
 
 
+def folders() -> dict[str, str]:
+    """The environment that says where the folders are, for a worker on another machine."""
+    return {name: os.environ[name] for name in HANDED_ON if os.environ.get(name)}
+
+
 def connect() -> ModuleType:
     """Ray, connected to the cluster at RAY_ADDRESS, else to one started on this machine alone."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # Ray reports to its makers unless told not to
@@ -87,25 +87,25 @@ def connect() -> ModuleType:
         ) from error
     if ray.is_initialized():
         return ray
-    begin = partial(ray.init, log_to_driver=False, logging_level="ERROR")
+    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     if address := os.environ.get("RAY_ADDRESS"):
-        _reach(address)
         try:
-            begin(address=address)
-        except Exception as error:  # Ray raises bare ones here
-            raise _not_reached(address, error) from error
+            _reach(address)
+            ray.init(address=address, **quiet)
+        except UserError:
+            raise
+        except Exception as error:  # Ray raises bare ones
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise UserError(
+                f"--address {address}: no Ray cluster can be joined there ({first}); start one "
+                "with `ray start --head`, and run this on one of its machines (docs/cluster.md)"
+            ) from error
         return ray
     os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 would let anything else go first
-    os.environ.setdefault(
-        "RAY_raylet_start_wait_time_s", "120"
-    )  # a busy machine needs more than 30
-    begin(
-        address="local",
-        num_cpus=paths.available_cores(),
-        num_gpus=len(local.visible_gpus()),
-        object_store_memory=OBJECT_STORE_BYTES,
-        include_dashboard=False,
-    )
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # a busy machine exceeds 30
+    resources = {"num_cpus": paths.available_cores(), "num_gpus": len(local.visible_gpus())}
+    resources["object_store_memory"] = OBJECT_STORE_BYTES
+    ray.init(address="local", include_dashboard=False, **resources, **quiet)
     return ray
 
 
@@ -117,34 +117,23 @@ def has_gpu() -> bool:
 
 
 def _reach(address: str) -> None:
-    """Raise `UserError` unless something listens there: Ray itself would try for minutes."""
+    """Raise `OSError` unless something listens there: Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
     if address == "auto":
         return
-    host, _, port = address.rpartition(":")
     if not (host and port.isdigit()) or "//" in host:
         raise UserError(f"--address {address}: not HOST:PORT, such as 192.168.1.10:6379, or auto")
-    try:
-        socket.create_connection((host, int(port)), REACH_SECONDS).close()
-    except OSError as error:
-        raise _not_reached(address, error) from error
-
-
-def _not_reached(address: str, error: Exception) -> UserError:
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return UserError(
-        f"--address {address}: no Ray cluster can be joined there ({first}); start one with "
-        "`ray start --head`, and run this on one of its machines (docs/cluster.md)"
-    )
+    socket.create_connection((host, int(port)), REACH_SECONDS).close()
 
 
 def _train(words: list[str], log: Path, environment: dict[str, str]) -> int:
-    """What a Ray worker does: make one run; returns its exit code."""
+    """Train one run on a Ray worker; returns its exit code."""
     import ray
 
     node = ray.get_runtime_context().get_node_id()
-    with open(log, "a") as handle:
-        handle.write(f"on {socket.gethostname()}, Ray node {node}\n")
+    with open(log, "a") as out:
+        out.write(f"on {socket.gethostname()}, Ray node {node}\n")
     code = local.start_process(words, log, environment).wait()
     if code < 0:
-        time.sleep(DYING_SECONDS)  # if the worker dies too, Ray makes the run elsewhere
+        time.sleep(DYING_SECONDS)  # if the worker dies too, Ray trains the run elsewhere
     return code

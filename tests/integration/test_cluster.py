@@ -187,7 +187,7 @@ def test_only_a_cluster_is_asked_for_its_gpus(monkeypatch):
             return {"CPU": 4.0, "GPU": 0.5}
 
     monkeypatch.setattr(ray, "connect", lambda: Ray)
-    monkeypatch.setattr(local, "gpus", lambda: [])
+    monkeypatch.setattr(local, "visible_gpus", lambda: [])
     monkeypatch.setenv("EXECUTOR", "ray")
     assert not plan.has_gpu()
     monkeypatch.setenv("RAY_ADDRESS", "host:6379")

@@ -1,222 +1,271 @@
-"""Which runs a table wants, what exists already, and how the missing ones are made."""
+"""Which runs a group of rows needs, which exist, how the missing ones are trained."""
 
 import os
+import re
+import shutil
+from contextlib import redirect_stdout
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 import pytest
-from small_runs import BASE, write_store
+from small_runs import BASE, PROFILE, use_experiments, write_cache
 
-from lib import data, files, paths, registry, rows
+from lib import data, files, papers, paths, worker
 from lib.config import describe_settings, override
 from lib.errors import UserError
-from lib.runs import execute, plan
+from lib.runs import execute, local, plan
 from lib.runs import folder as runs_folder
-from lib.runs.results import of as results_of
+from lib.runs.results import collect_results
+
+NAN = override(BASE, name="small/nan", lr=float("inf"))
+FIRST = override(BASE, name="small/first", save_weights=True)
+SECOND = override(BASE, name="small/second", init_from="small/first")
+
+
+class InThisProcess(local.LocalPool):
+    """Trains a run as soon as it is started, in the process of the test."""
+
+    def start(self, key, share, words, log):
+        """Run `lib.worker` on the words that a process would get."""
+        assert words[:2] == ["-m", "lib.worker"] and "--with-parent" in words
+        code = 0
+        with open(log, "a") as out, redirect_stdout(out):
+            try:
+                worker.main([word for word in words[2:] if word != "--with-parent"])
+            except SystemExit as error:
+                code = print(error) or 1
+        self.ended = [*getattr(self, "ended", []), (key, code)]
+
+    def finished(self):
+        """The exit codes since the last call."""
+        ended, self.ended = self.ended, []
+        return ended
 
 
 @pytest.fixture
-def table(small_store, tmp_path, monkeypatch):
-    """A table "small" of four rows, three of which can be run on a store that is given."""
-    folder = write_store(tmp_path / "given", small_store, name=plan.MEL_STORE)
-    monkeypatch.setenv("STORE", str(folder))
-    experiments = [
-        BASE,
-        override(BASE, name="small/ce/again"),  # the same run under another name
-        override(BASE, name="small/nan", lr=float("inf")),
-        override(BASE, name="small/imagenet", size="nano", init="imagenet"),
-    ]
-    monkeypatch.setattr(registry, "EXPERIMENTS", {e.name: e for e in experiments})
-    monkeypatch.setattr(
-        rows, "TABLES", {"small": [rows.Row(e.name, {"row": e.name}, e.name) for e in experiments]}
-    )
-    source = data.Source("icbhi", tmp_path, "synthetic", "")
-    monkeypatch.setattr(data, "synthetic_source", lambda: source)
-    plan.open_study.cache_clear()
-    yield "small"
-    plan.open_study.cache_clear()
+def given(small_cache, tmp_path, monkeypatch):
+    """A feature cache that is given; none of ICBHI's recordings; runs trained in this process."""
+    monkeypatch.setattr(paths, "PROJECT", tmp_path / "project")
+    monkeypatch.setattr(local, "LocalPool", InThisProcess)
+    monkeypatch.setattr(execute, "POLL_SECONDS", 0)
+    folder = write_cache(tmp_path / "given", small_cache, name=plan.MEL_CACHE)
+    monkeypatch.setenv("FEATURES", str(folder))
+    return folder
+
+
+@pytest.fixture
+def group(given, monkeypatch):
+    """Four rows: two are the same run, one fails, one has no weights."""
+    again = override(BASE, name="small/ce/again")
+    imagenet = override(BASE, name="small/imagenet", init="imagenet")
+    return use_experiments(monkeypatch, BASE, again, NAN, imagenet)
+
+
+def results():
+    return collect_results(PROFILE, "small")
 
 
 def statuses():
-    results = results_of("smoke", "small")
-    return {k: set(v) for k, v in results.groupby("experiment").status}
+    return {name: set(status) for name, status in results().groupby("experiment").status}
 
 
-def test_a_table_is_made_once_and_failures_do_not_stop_the_others(table, capsys):
+def planned(profile=PROFILE):
+    return plan.plan_runs(plan.open_context(profile), "small")
+
+
+def publish(name):
+    """Copy a local record to where published ones are, and forget all local runs."""
+    shutil.copytree(paths.runs_root() / name, runs_folder.published_root() / name)
+    (runs_folder.published_root() / name / runs_folder.WEIGHTS).unlink(missing_ok=True)
+    os.environ["RUNS_ROOT"] = str(paths.runs_root() / "elsewhere")
+
+
+def test_a_group_is_trained_once_and_failures_do_not_stop_the_others(group, capsys):
     assert statuses()["small/ce"] == {"not run"}
-    execute.tables("smoke", table)
-    assert "2 to make" in capsys.readouterr().out  # the shared run counts once
-    found = statuses()
-    assert found["small/ce"] <= {"done", "none qualifies"} and "done" in found["small/ce"]
-    assert found["small/ce/again"] == found["small/ce"]
-    assert found["small/nan"] == {"failed"}
-    assert found["small/imagenet"] == {"not run"}
-    execute.tables("smoke", table)
-    assert capsys.readouterr().out == ""  # nothing is left to make
-
-
-def test_results_say_why_a_row_has_no_number(table):
-    execute.tables("smoke", table)
-    reasons = results_of("smoke", "small").set_index("experiment").reason
-    assert "the loss is nan in epoch 1" in reasons["small/nan"].iloc[0]
-    assert "weights not found" in reasons["small/imagenet"].iloc[0]
-
-
-def test_without_the_store_a_published_record_is_shown(table, monkeypatch):
-    execute.tables("smoke", table)
-    results = results_of("smoke", "small")
-    done = results[(results.experiment == "small/ce") & (results.selection == "last")].iloc[0]
-    runs_folder.publish([paths.runs_root() / done.run])
-    monkeypatch.setenv("RUNS_ROOT", str(paths.runs_root() / "elsewhere"))
-    monkeypatch.delenv("STORE")
-    plan.open_study.cache_clear()
-    again = results_of("smoke", "small")
-    row = again[(again.experiment == "small/ce") & (again.selection == "last")].iloc[0]
-    assert row.score == done.score and row.run == done.run
-    assert set(again[again.experiment == "small/nan"].status) == {"not run"}
-
-
-def test_a_published_child_is_shown_and_its_parent_not_made_again(table, monkeypatch, capsys):
-    """In a fresh clone: the child's record alone, no run folder, no weights of the parent."""
-    first = override(BASE, name="small/first", save_weights=True)
-    child = override(
-        first, name="small/on", init_from=first.name, method="none", save_weights=False
-    )
-    monkeypatch.setattr(registry, "EXPERIMENTS", {e.name: e for e in (first, child)})
-    monkeypatch.setattr(rows, "TABLES", {"small": [rows.Row("on", {"row": "on"}, child.name)]})
-    execute.tables("smoke", table)
-    assert "2 to make" in capsys.readouterr().out
-    before = results_of("smoke", "small").drop(columns="path")
-    assert set(before.setting) == {
-        describe_settings(plan.plan(plan.open_study("smoke"), table)[0].parent.experiment)
-    }
-    runs_folder.publish([paths.runs_root() / before.run[0]])
-    monkeypatch.setenv("RUNS_ROOT", str(paths.runs_root() / "elsewhere"))
-    assert execute.tables("smoke", table) == [] and capsys.readouterr().out == ""
-    assert not paths.runs_root().exists()
-    pd.testing.assert_frame_equal(results_of("smoke", "small").drop(columns="path"), before)
-    (runs_folder.published_root() / before.run[0] / "result.json").unlink()
-    execute.tables("smoke", table)  # the other way: without it both are made, to the same numbers
-    assert "2 to make" in capsys.readouterr().out
-    pd.testing.assert_frame_equal(results_of("smoke", "small").drop(columns="path"), before)
-
-
-def test_what_starts_from_a_failed_run_says_so_and_nothing_is_made_again(
-    table, monkeypatch, capsys
-):
-    first = override(BASE, name="small/first", lr=float("inf"), save_weights=True)
-    child = override(BASE, name="small/second", init_from=first.name)
-    monkeypatch.setattr(registry, "EXPERIMENTS", {e.name: e for e in (first, child)})
-    monkeypatch.setattr(rows, "TABLES", {"small": [rows.Row("on", {"row": "on"}, child.name)]})
-    faults = execute.tables("smoke", table)
-    assert any("the loss is nan" in fault for fault in faults)
-    found = results_of("smoke", "small")
-    assert set(found.status) == {"failed"}
-    assert found.reason.str.contains("small/first that it starts from: .*the loss is nan").all()
-    assert found.setting.str.contains("; on ce of ").all()
+    problems = execute.train_groups(PROFILE, group)
+    assert len(problems) == 1 and "small.nan" in problems[0] and "the loss is nan" in problems[0]
+    # The shared run counts once.
+    said = capsys.readouterr().out
+    assert said.startswith("2 runs: 0 cached, 2 to train; no time estimate for this machine\n")
+    assert statuses()["small/ce"] <= {"done", "none qualifies"}
+    assert statuses()["small/ce/again"] == statuses()["small/ce"]
+    assert statuses()["small/nan"] == {"failed"} and statuses()["small/imagenet"] == {"not run"}
+    reasons = results().groupby("experiment").reason.first()
+    assert "the loss is nan in epoch 1" in reasons["small/nan"]
+    assert "weights not found" in reasons["small/imagenet"]
     capsys.readouterr()
-    assert execute.tables("smoke", table) == [] and capsys.readouterr().out == ""
+    assert execute.train_groups(PROFILE, group) == []  # what failed by itself would fail again
+    assert capsys.readouterr().out == ""
 
 
-def test_a_killed_worker_leaves_its_run_to_be_resumed(table, capsys):
-    planned = plan.plan(plan.open_study("smoke"), table)[0]
-    folder = runs_folder.start(planned.wanted, {"name": "", "note": ""}, "none")
+def test_status_says_what_is_missing_and_what_it_would_cost(group, monkeypatch):
+    monkeypatch.setitem(papers.NOTEBOOKS, "03", (group,))
+    before = plan.status(PROFILE, ["03"]).set_index("experiment")
+    assert before.status.to_dict() == {
+        **dict.fromkeys(["small/ce", "small/ce/again", "small/nan"], "to train"),
+        "small/imagenet": "not run",
+    }
+    assert "weights not found" in before.reason["small/imagenet"] and before.minutes.isna().all()
+    assert not paths.runs_root().exists()
+    execute.train_groups(PROFILE, group)
+    after = plan.status(PROFILE, ["03", "01"]).set_index("experiment")
+    assert after.status[["small/ce", "small/nan"]].tolist() == ["cached", "failed"]
+    assert "the loss is nan" in after.reason["small/nan"]
+    assert (paths.runs_root() / after.record["small/ce"] / "result.json").exists()
+    assert plan.status(PROFILE, ["01"]).empty
+
+
+def test_estimates_are_medians_of_the_same_kind_of_runs(group):
+    runs = planned()[:1]
+    longer = [replace(runs[0], experiment=override(BASE, epochs=90, lr=1.0))]
+    other = [replace(runs[0], experiment=override(BASE, method="patchmix_cl"))]
+    for seed, seconds in enumerate((1.0, 2.0, 60.0)):
+        folder = runs_folder.start_run(replace(runs[0].spec, seed=seed), {}, "none")
+        (folder / "log.txt").write_text(f"epoch 1 took {seconds} s\nepoch 2 too\n")
+    (paths.runs_root() / "old-s1-0/").mkdir()
+    (paths.runs_root() / "old-s1-0/log.txt").write_text("epoch 1 took 9.0 s\n")  # damaged: ignored
+    assert plan.estimate_seconds(longer + other) == [180.0, 0]
+
+    class Pool:
+        cores, gpus = 2, 0
+
+    said = execute._announce(runs + longer, longer, Pool)
+    assert said == "1 runs: 0 cached, 1 to train, about 2 min on 2 cores"
+    Pool.gpus = 1
+    assert execute._announce(runs, longer, Pool).endswith("no time estimate for this machine")
+
+
+def test_without_the_features_a_published_record_is_shown(group, monkeypatch):
+    execute.train_groups(PROFILE, group)
+    before = results()
+    row = before[(before.experiment == "small/ce") & (before.selection == "last")].iloc[0]
+    publish(row.run)
+    monkeypatch.delenv("FEATURES")
+    monkeypatch.setattr(data, "find_icbhi", lambda *_: data.ICBHI(paths.PROJECT))
+    plan.open_context.cache_clear()
+    after = results()
+    same = after[(after.experiment == "small/ce") & (after.selection == "last")].iloc[0]
+    assert (same.score, same.run) == (row.score, row.run)
+    assert set(after[after.experiment == "small/nan"].status) == {"not run"}
+
+
+def test_stages_are_trained_in_order_and_a_published_one_is_not_trained_again(
+    given, monkeypatch, capsys
+):
+    group = use_experiments(monkeypatch, SECOND)
+    monkeypatch.setitem(papers.EXPERIMENTS, FIRST.name, FIRST)
+    assert [run.name for run in planned()] == ["small/first", "small/second"]
+    assert execute.train_groups(PROFILE, group) == []
+    assert "2 runs: 0 cached, 2 to train" in capsys.readouterr().out
+    before = results()
+    words = describe_settings(BASE)
+    assert set(before.experiment) == {"small/second"}
+    assert set(before.setting) == {f"{words}; on ce of {words}"}
+    publish(before.run[0])  # in a fresh clone: no weights of the first stage
+    assert execute.train_groups(PROFILE, group) == [] and capsys.readouterr().out == ""
+    assert not paths.runs_root().exists()
+    pd.testing.assert_frame_equal(results().drop(columns="path"), before.drop(columns="path"))
+    (runs_folder.published_root() / before.run[0] / "result.json").unlink()
+    execute.train_groups(PROFILE, group)  # both are trained again, to the same numbers
+    assert "2 to train" in capsys.readouterr().out
+    pd.testing.assert_frame_equal(results().drop(columns="path"), before.drop(columns="path"))
+
+
+def test_what_starts_from_a_failed_run_says_so_and_is_not_tried(given, monkeypatch, capsys):
+    group = use_experiments(monkeypatch, SECOND)
+    monkeypatch.setitem(papers.EXPERIMENTS, FIRST.name, override(FIRST, lr=float("inf")))
+    problems = execute.train_groups(PROFILE, group)
+    assert "the loss is nan" in problems[0]
+    assert problems[1].startswith("small.second-s1-")
+    assert problems[1].endswith("not trained, since small/first was not")
+    assert set(results().status) == {"failed"}
+    assert results().reason.str.contains("small/first that it starts from: .*the loss is nan").all()
+    capsys.readouterr()
+    assert execute.train_groups(PROFILE, group) == [] and capsys.readouterr().out == ""
+
+
+def test_a_killed_worker_leaves_its_run_to_be_resumed(group):
+    run = planned()[0]
+    folder = runs_folder.start_run(run.spec, {"name": "", "note": ""}, "none")
     (folder / "log.txt").write_text("Traceback\nKeyError: 'x'\n")
-    assert "stopped by signal 9" in execute._settle(planned, -9)[0]
-    assert "stopped: KeyError: 'x'" in execute._settle(planned, 1)[0]
-    assert runs_folder.failure(planned.wanted) == ""  # both are tried again by the next command
-    assert execute._settle(planned, 0) == []
+    assert "stopped by signal 9" in execute._problem(run, -9)
+    assert "stopped: KeyError: 'x'" in execute._problem(run, 1)
+    assert runs_folder.failure_reason(run.spec) == ""  # the next command tries it again
 
 
-def test_faults_are_returned_and_a_passing_one_condemns_nothing(table, monkeypatch):
-    (fault,) = execute.tables("smoke", table)
-    assert "small.nan" in fault and "the loss is nan" in fault
-    assert execute.tables("smoke", table) == []  # it would fail again: not tried
+def test_results_are_written_beside_the_tables(group):
+    loaded = execute.train_and_load(PROFILE, group)
+    written = pd.read_csv(plan.open_context(PROFILE).folder / "results" / "small.csv")
+    assert list(written) == [column for column in loaded if column != "path"]
+    assert written.score.tolist() == pytest.approx(loaded.score.tolist(), nan_ok=True)
 
 
-def test_a_store_of_other_settings_is_refused(table, monkeypatch):
-    monkeypatch.setitem(registry.EXPERIMENTS, "small/ce", override(BASE, dataset="icbhi"))
-    folder = Path(os.environ["STORE"])
-    meta = files.read_json(folder / "meta.json")
-    other = {"rate_hz": 16000, "clip_seconds": 8.0, "mels": 128}
-    files.write_json(folder / "meta.json", meta | {"front_end": other})
-    plan.open_study.cache_clear()
-    with pytest.raises(UserError, match="store of other settings: .*clip_seconds is 8.0"):
-        plan.plan(plan.open_study("smoke"), table)
-
-
-def test_a_store_that_nothing_reads_is_refused(table):
-    folder = Path(os.environ["STORE"])
-    meta = files.read_json(folder / "meta.json")
-    files.write_json(folder / "meta.json", meta | {"name": "something else"})
-    plan.open_study.cache_clear()
-    with pytest.raises(UserError, match="no experiment reads it"):
-        plan.open_study("smoke")
-
-
-def test_a_corrupt_record_is_named_and_the_others_are_kept(table):
-    execute.tables("smoke", table)
+def test_a_damaged_record_is_named_and_the_others_are_kept(group):
+    execute.train_groups(PROFILE, group)
     record = next(paths.runs_root().glob("small.ce*/result.json"))
-    kept = {p: p.read_bytes() for p in record.parent.iterdir() if p.is_file() and p != record}
+    others = {p: p.read_bytes() for p in record.parent.iterdir() if p.is_file() and p != record}
     record.write_text('{"half": ')
-    runs_folder.read.cache_clear()
-    with pytest.raises(UserError, match="result.json: not valid JSON .*delete it"):
-        results_of("smoke", "small")
-    assert all(path.read_bytes() == content for path, content in kept.items())
+    runs_folder.read_record.cache_clear()
+    with pytest.raises(UserError, match=r"result.json: not valid JSON .*delete it"):
+        results()
+    assert all(path.read_bytes() == content for path, content in others.items())
     record.unlink()  # the remedy
-    runs_folder.read.cache_clear()
-    execute.tables("smoke", table)
+    runs_folder.read_record.cache_clear()
+    execute.train_groups(PROFILE, group)
     assert "done" in statuses()["small/ce"]
 
 
-def test_paper_on_a_cpu_says_that_it_needs_a_gpu(table, monkeypatch):
-    source = data.Source("icbhi", paths.PROJECT, "official", "")
-    monkeypatch.setattr(data, "find", lambda *_: source)
-    monkeypatch.setattr(plan, "has_gpu", lambda: False)
-    planned = plan.plan(plan.open_study("paper"), table)
-    assert {p.reason for p in planned if p.name == "small/ce"} == {"needs a GPU"}
+@pytest.mark.parametrize(
+    ("meta", "problem"),
+    [
+        ({"frontend": {"rate_hz": 16000, "clip_seconds": 8.0}}, "cache of other settings: .*8.0"),
+        ({"name": "something else"}, "no experiment reads it"),
+    ],
+)
+def test_a_feature_cache_that_nothing_reads_is_refused(given, monkeypatch, meta, problem):
+    use_experiments(monkeypatch, override(BASE, dataset="icbhi"))
+    meta = files.read_json(given / "meta.json") | meta
+    files.write_json(given / "meta.json", meta)
+    with pytest.raises(UserError, match=problem):
+        planned()
 
 
-def test_a_record_made_on_a_gpu_is_found_without_one(table, monkeypatch):
-    source = data.Source("icbhi", paths.PROJECT, "official", "")
-    monkeypatch.setattr(data, "find", lambda *_: source)
+@pytest.fixture
+def published_profile(group, monkeypatch):
+    """The profile paper, with all of ICBHI and, for once, a GPU."""
+    monkeypatch.setattr(data, "find_icbhi", lambda *_: data.ICBHI(paths.PROJECT))
     monkeypatch.setattr(plan, "has_gpu", lambda: True)
-    planned = [p for p in plan.plan(plan.open_study("paper"), table) if p.name == "small/ce"]
-    made, *others = planned
-    files.write_json(made.wanted.folder / "result.json", {})
+    return "paper"
+
+
+def test_the_paper_profile_needs_a_gpu_unless_there_is_a_record(published_profile, monkeypatch):
+    first, *_ = (run for run in planned("paper") if run.name == "small/ce")
+    files.write_json(runs_folder.start_run(first.spec, {}, "none") / "result.json", {})
     monkeypatch.setattr(plan, "has_gpu", lambda: False)
-    found = [p for p in plan.plan(plan.open_study("paper"), table) if p.name == "small/ce"]
-    assert found[0].record == made.wanted.folder and found[0].reason == ""
-    assert [(p.wanted, p.reason) for p in found[1:]] == [(None, "needs a GPU")] * len(others)
+    found, *others = (run for run in planned("paper") if run.name == "small/ce")
+    assert (found.record, found.reason) == (first.spec.folder, "")
+    assert [(run.record, run.reason) for run in others] == [(None, "needs a GPU")] * 4
+    assert not [run for run in plan.pending_runs(others)]
 
 
-def test_the_estimate_is_for_cores_only(table):
-    class Pool:
-        cores, gpus = 4, 0
-
-    chosen = plan.open_study("smoke")
-    planned = [p for p in plan.plan(chosen, table) if p.wanted]
-    quick = [replace(p, experiment=override(BASE, dataset="icbhi", epochs=80)) for p in planned]
-    said = execute._announce(chosen, planned, quick, Pool)
-    assert (
-        said
-        == f"{len(planned)} runs wanted: 0 done, {len(planned)} to make, about 3 min on 4 cores"
-    )
-    Pool.gpus = 1
-    assert "nobody has measured" in execute._announce(chosen, planned, quick, Pool)
-
-
-def test_the_paper_profile_runs_a_held_out_variant_of_the_main_rows(table, monkeypatch):
-    published = override(BASE, validation_split=0.0)
-    monkeypatch.setitem(registry.EXPERIMENTS, "small/ce", published)
-    source = data.Source("icbhi", paths.PROJECT, "official", "")
-    monkeypatch.setattr(data, "find", lambda *_: source)
-    monkeypatch.setattr(registry, "MAIN", {"small/ce"})
-    monkeypatch.setattr(plan, "has_gpu", lambda: True)
-    planned = [p for p in plan.plan(plan.open_study("paper"), table) if p.name == "small/ce"]
-    assert {(p.selections, p.experiment.validation_split) for p in planned} == {
+def test_the_paper_profile_holds_patients_out_of_a_second_run(published_profile, monkeypatch):
+    use_experiments(monkeypatch, override(BASE, validation_split=0.0))
+    monkeypatch.setattr(papers, "MAIN", {"small/ce"})
+    runs = planned("paper")
+    assert {(run.selections, run.experiment.validation_split) for run in runs} == {
         (("test", "last"), 0.0),
         (("validation",), 0.2),
     }
-    assert {p.seed for p in planned} == {1, 2, 3, 4, 5}
+    assert {run.seed for run in runs} == {1, 2, 3, 4, 5}
+
+
+def test_seeds_can_be_asked_for(group, monkeypatch):
+    monkeypatch.setenv("SEEDS", "3")
+    plan.open_context.cache_clear()
+    assert sorted({run.seed for run in planned()}) == [1, 2, 3]
+
+
+def test_without_a_terminal_the_bar_is_drawn_every_thirty_seconds_only(group, capsys):
+    execute.train_groups(PROFILE, group)
+    drawn = re.findall(r"[\d.]+/4 epochs \[", capsys.readouterr().err)
+    assert drawn == ["0.0/4 epochs [", "0.0/4 epochs [", "4.0/4 epochs ["]  # anew below a problem

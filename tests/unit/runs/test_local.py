@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -12,11 +13,13 @@ from lib.config import Experiment
 from lib.errors import UserError
 from lib.runs import local
 
+SLEEP = ["-c", "import time; time.sleep(60)"]
+
 
 @pytest.fixture
-def started(monkeypatch):
-    """(words, environment) of every process that a pool would have started."""
-    seen = []
+def environments(monkeypatch):
+    """The environment of every process that a pool would have started; each ends at once."""
+    started = []
 
     class Child:
         stdin = io.BytesIO()
@@ -24,12 +27,12 @@ def started(monkeypatch):
         def poll(self):
             return 0
 
-    def process(words, log, environment):
-        seen.append((words, environment))
+    def start_process(words, log, environment):
+        started.append(environment)
         return Child()
 
-    monkeypatch.setattr(local, "process", process)
-    return seen
+    monkeypatch.setattr(local, "start_process", start_process)
+    return started
 
 
 @pytest.mark.parametrize(
@@ -40,74 +43,79 @@ def test_gpu_shares(model, size, share):
     assert local.gpu_share(Experiment("x", model=model, size=size)) == share
 
 
-def fill(machine, shares):
-    """The shares that find room, in the order given."""
+def fill(pool, shares):
+    """The shares that get room, in the order given."""
     taken = []
     for number, share in enumerate(shares):
-        if machine.room(share):
-            machine.start(str(number), share, [], "log")
+        if pool.room(share):
+            pool.start(str(number), share, [], "log")
             taken.append(share)
     return taken
 
 
-def test_shares_of_a_gpu_never_sum_to_more_than_one(started):
-    assert fill(local.Machine(64, ["0"]), [0.5, 0.25, 1, 0.5, 0.25, 0.25]) == [0.5, 0.25, 0.25]
+def test_shares_of_a_gpu_never_sum_to_more_than_one(environments):
+    assert fill(local.LocalPool(64, ["0"]), [0.5, 0.25, 1, 0.5, 0.25, 0.25]) == [0.5, 0.25, 0.25]
 
 
-def test_every_gpu_is_used_and_the_fullest_first(started):
-    machine = local.Machine(64, ["2", "5"])
-    assert fill(machine, [0.25, 0.5, 1, 0.25, 0.25]) == [0.25, 0.5, 1, 0.25]
-    places = [environment["CUDA_VISIBLE_DEVICES"] for _, environment in started]
-    assert places == ["2", "2", "5", "2"]
+def test_every_gpu_is_used_and_the_fullest_first(environments):
+    pool = local.LocalPool(64, ["2", "5"])
+    assert fill(pool, [0.25, 0.5, 1, 0.25, 0.25]) == [0.25, 0.5, 1, 0.25]
+    assert [each["CUDA_VISIBLE_DEVICES"] for each in environments] == ["2", "2", "5", "2"]
 
 
-def test_one_gpu_is_not_named_and_cores_are_counted_too(started):
-    assert fill(local.Machine(2, ["7"]), [0.25, 0.25, 0.25]) == [0.25, 0.25]
-    assert all("CUDA_VISIBLE_DEVICES" not in environment for _, environment in started)
+def test_one_gpu_is_not_named_and_cores_are_counted_too(environments):
+    assert fill(local.LocalPool(2, ["7"]), [0.25, 0.25, 0.25]) == [0.25, 0.25]
+    assert all("CUDA_VISIBLE_DEVICES" not in each for each in environments)
 
 
-def test_without_a_gpu_a_run_gets_a_core_and_one_thread(started):
-    assert fill(local.Machine(3, []), [1, 1, 0.25, 0.25]) == [1, 1, 0.25]
-    assert [environment for _, environment in started] == [local.ONE_THREAD] * 3
+def test_without_a_gpu_a_run_gets_a_core_and_one_thread(environments):
+    assert fill(local.LocalPool(3, []), [1, 1, 0.25, 0.25]) == [1, 1, 0.25]
+    assert environments == [local.ONE_THREAD] * 3
 
 
-def test_what_has_finished_makes_room(started):
-    machine = local.Machine(64, ["0", "1"])
-    fill(machine, [1, 0.5, 0.5])
-    assert not machine.room(0.25)
-    assert sorted(machine.finished()) == [("0", 0), ("1", 0), ("2", 0)]
-    assert fill(machine, [1, 1, 0.25]) == [1, 1]
+def test_a_finished_run_makes_room(environments):
+    pool = local.LocalPool(64, ["0", "1"])
+    fill(pool, [1, 0.5, 0.5])
+    assert not pool.room(0.25)
+    assert sorted(pool.finished()) == [("0", 0), ("1", 0), ("2", 0)]
+    assert fill(pool, [1, 1, 0.25]) == [1, 1]
 
 
 def test_gpus_are_counted_by_device_files(tmp_path, monkeypatch):
     monkeypatch.setattr(local, "DEVICES", tmp_path)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert local.gpus() == []
+    assert local.visible_gpus() == []
     for name in ("nvidia0", "nvidia3", "nvidiactl", "nvidia-uvm"):
         (tmp_path / name).touch()
-    assert local.gpus() == ["0", "1"]
-    for given, found in (("1", ["1"]), ("GPU-a,GPU-b", ["GPU-a", "GPU-b"]), ("", []), ("-1", [])):
+    assert local.visible_gpus() == ["0", "1"]
+    for given, gpus in (("1", ["1"]), ("GPU-a,GPU-b", ["GPU-a", "GPU-b"]), ("", []), ("-1", [])):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
-        assert local.gpus() == found
+        assert local.visible_gpus() == gpus
 
 
-def test_real_processes(tmp_path):
-    machine = local.Machine(2, [])
-    code = "import os, sys; print(os.getcwd(), os.environ['OMP_NUM_THREADS']); sys.exit({})"
-    machine.start("a", 1, ["-c", code.format(3)], tmp_path / "log")
-    machine.start("b", 1, ["-c", "import os; os.kill(os.getpid(), 9)"], tmp_path / "other")
+def test_arguments_of_a_worker():
+    words = local.worker_arguments(Path("/runs/a"), Path("/caches/b"), 298, "icbhi=/c", "mel=/d")
+    assert words == ["-m", "lib.worker", "/runs/a", "/caches/b", "298", "--with-parent",
+                     "--test", "icbhi=/c", "--test", "mel=/d"]  # fmt: skip
+
+
+def test_exit_codes_and_output_of_real_processes(tmp_path):
+    pool = local.LocalPool(2, [])
+    code = "import os, sys; print(os.getcwd(), os.environ['OMP_NUM_THREADS']); sys.exit(3)"
+    pool.start("a", 1, ["-c", code], tmp_path / "log")
+    pool.start("b", 1, ["-c", "import os; os.kill(os.getpid(), 9)"], tmp_path / "other")
     ended = {}
     while len(ended) < 2:
-        ended.update(machine.finished())
+        ended.update(pool.finished())
     assert ended == {"a": 3, "b": -9}
     assert (tmp_path / "log").read_text() == f"{paths.PROJECT} 1\n"
 
 
 def test_stop_ends_what_runs(tmp_path):
-    machine = local.Machine(1, [])
-    machine.start("a", 1, ["-c", "import time; time.sleep(60)"], tmp_path / "log")
+    pool = local.LocalPool(1, [])
+    pool.start("a", 1, SLEEP, tmp_path / "log")
     start = time.monotonic()
-    machine.stop()
+    pool.stop()
     assert time.monotonic() - start < 5
 
 
@@ -117,8 +125,8 @@ def test_a_run_sees_the_end_of_a_killed_parent(tmp_path):
         f"open({str(tmp_path / 'up')!r}, 'w'); import os; os.read(0, 1); print('end', flush=True)"
     )
     code = (
-        "import os, pathlib, sys; from lib import pool\n"
-        f"pool.process(['-c', {child!r}], pathlib.Path(sys.argv[1]), {{}})\n"
+        "import os, pathlib, sys; from lib.runs import local\n"
+        f"local.start_process(['-c', {child!r}], pathlib.Path(sys.argv[1]), {{}})\n"
         f"while not os.path.exists({str(tmp_path / 'up')!r}): pass\n"
         "os.kill(os.getpid(), 9)"
     )
@@ -134,8 +142,7 @@ def test_a_run_sees_the_end_of_a_killed_parent(tmp_path):
 
 
 def test_an_unknown_executor(monkeypatch):
-    monkeypatch.delenv("EXECUTOR", raising=False)
-    assert local.executor() == "local"
+    assert local.executor_name() == "local"
     monkeypatch.setenv("EXECUTOR", "rya")
     with pytest.raises(UserError, match="unknown executor 'rya': did you mean 'ray'"):
-        local.executor()
+        local.executor_name()

@@ -1,171 +1,192 @@
-"""What a study stands on where recordings, stores or both are at hand."""
+"""What a profile's runs stand on: recordings, given feature caches, published records, weights."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from small_runs import write_store
+from small_runs import write_cache
 
-from lib import data, files, paths, profiles, registry, rows
+from lib import data, files, papers, paths
 from lib.config import override
 from lib.errors import UserError
-from lib.features.frontends import front_end
+from lib.features.frontends import frontend_for
 from lib.models import weights
-from lib.runs import execute, plan
+from lib.papers.profiles import LAPTOP, PAPER, apply_rules
 from lib.runs import folder as runs_folder
-from lib.runs.plan import Study
+from lib.runs import plan
+from lib.runs.plan import Context
 
-
-def give(folder, small_store, monkeypatch, **meta):
-    """The small store as a folder on disk that STORE names."""
-    write_store(folder, small_store, **meta)
-    monkeypatch.setenv("STORE", str(folder))
-    plan.open_study.cache_clear()
-    return folder
+GROUPS = papers.groups_of(["08", "09"])
+CHILD = "resnet18_supcon/ce@2-1"
 
 
 @pytest.fixture(autouse=True)
-def fresh(monkeypatch, tmp_path):
-    """No recordings beside the project, and no study from another test."""
+def nothing_beside_the_project(monkeypatch, tmp_path):
     monkeypatch.setattr(paths, "PROJECT", tmp_path / "project")
-    plan.open_study.cache_clear()
-    yield
-    plan.open_study.cache_clear()
 
 
-def quick(name):
-    return profiles.apply(profiles.get("quick"), registry.get(name))
+def laptop(name):
+    return apply_rules(LAPTOP, papers.get_experiment(name))
 
 
-def test_a_store_stands_for_the_recordings_it_was_made_of(small_store, tmp_path, monkeypatch):
-    front = asdict(front_end(quick("ast/ce")))
-    words = {"front_end": front, "kind": "official", "note": "", "name": "ICBHI"}
-    folder = give(tmp_path / "own", small_store, monkeypatch, **words)
-    here = plan.open_study("quick")
-    assert here.source == data.Source("icbhi", folder, "official", "")
-    assert here.name == "quick-icbhi-official"
-    assert here.store(quick("ast/ce")).path == folder
-    assert here.data_name(quick("ast/ce")) == {"name": "ICBHI", "note": ""}
-    assert plan.open_study("paper").source.kind == "official"
+def give(folder, small_cache, monkeypatch, **meta):
+    """Write the small feature cache to disk and name it in FEATURES."""
+    write_cache(folder, small_cache, **meta)
+    monkeypatch.setenv("FEATURES", str(folder))
+    plan.open_context.cache_clear()
+    return folder
 
 
-def test_a_store_without_a_name_is_called_by_its_folder(small_store, tmp_path, monkeypatch):
-    words = {"front_end": asdict(front_end(quick("ast/ce")))}
-    folder = give(tmp_path / "nameless", small_store, monkeypatch, **words)
-    meta = {k: v for k, v in files.read_json(folder / "meta.json").items() if k != "name"}
-    files.write_json(folder / "meta.json", meta)
-    assert plan.open_study("quick").data_name(quick("ast/ce"))["name"] == "nameless"
+def test_a_cache_stands_for_the_recordings_it_was_computed_from(small_cache, tmp_path, monkeypatch):
+    frontend = asdict(frontend_for(laptop("ast/ce")))
+    meta = {"frontend": frontend, "kind": "official", "note": "", "name": "ICBHI"}
+    folder = give(tmp_path / "own", small_cache, monkeypatch, **meta)
+    context = plan.open_context("laptop")
+    assert context.source == data.ICBHI(folder, "official", "")
+    assert context.name == "laptop-icbhi-official"
+    assert context.cache(laptop("ast/ce")).path == folder
+    assert context.fingerprint(laptop("ast/ce")) == small_cache.meta["fingerprint"]
+    assert plan.cache_name(context.cache(laptop("ast/ce"))) == "ICBHI"
+    assert plan.open_context("paper").source.kind == "official"
 
 
-def test_with_mel_pictures_alone_only_their_rows_can_be_run(small_store, tmp_path, monkeypatch):
-    folder = give(tmp_path / "mel", small_store, monkeypatch, name=plan.MEL_STORE)
-    here = plan.open_study("quick")
-    assert here.source.kind == "none" and "No ICBHI recordings here" in here.source.banner
-    assert here.store(quick("ast/ce")) is None
-    with pytest.raises(UserError, match="clips of 40 frames, but 398 are wanted"):
-        here.store(quick("mn04/ce@mel"))
-    long = np.zeros((len(small_store.cycles), 798, small_store.features.shape[2]), np.float16)
+def test_a_cache_without_a_name_is_called_by_its_folder(small_cache):
+    meta = {key: value for key, value in small_cache.meta.items() if key != "name"}
+    assert plan.cache_name(replace(small_cache, meta=meta)) == "small"
+
+
+def test_with_mel_pictures_alone_only_their_rows_can_be_trained(small_cache, tmp_path, monkeypatch):
+    folder = give(tmp_path / "mel", small_cache, monkeypatch, name=plan.MEL_CACHE)
+    context = plan.open_context("laptop")
+    assert context.source.kind == "none" and "No ICBHI recordings here" in context.source.banner
+    assert context.cache(laptop("ast/ce")) is None and context.fingerprint(laptop("ast/ce")) is None
+    with pytest.raises(UserError, match="clips of 40 frames, but 398 are needed"):
+        context.cache(laptop("mn04/ce@mel"))
+    long = np.zeros((len(small_cache.cycles), 798, small_cache.features.shape[2]), np.float16)
     np.save(folder / "features.npy", long)
-    plan.open_study.cache_clear()
-    assert plan.open_study("quick").store(quick("mn04/ce@mel")).path == folder
-    reasons = {p.name: p.reason for p in plan.plan(plan.open_study("quick"), "table1")}
-    assert reasons["ast/ce"] == "its feature store was not given (README, Data: --store)"
+    plan.open_context.cache_clear()
+    assert plan.open_context("laptop").cache(laptop("mn04/ce@mel")).path == folder
+    reasons = {
+        run.name: run.reason for run in plan.plan_runs(plan.open_context("laptop"), "table1")
+    }
+    assert reasons["ast/ce"] == "its features were not given (--features)"
     assert not reasons["mn04/ce@mel"]
-    with pytest.raises(UserError, match="paper: No ICBHI recordings here.*real recordings are"):
-        plan.plan(plan.open_study("paper"), "table1")
+    with pytest.raises(UserError, match=r"paper: No ICBHI recordings here.*real recordings are"):
+        plan.plan_runs(plan.open_context("paper"), "table1")
 
 
-def test_paper_wants_all_of_icbhi_where_a_row_reads_it(monkeypatch):
-    part = data.Source("icbhi", Path("icbhi"), "partial", "partial ICBHI: 2 of 920.")
-    whole = data.Source("icbhi", Path("icbhi"), "official", "")
+def test_the_paper_profile_needs_all_of_icbhi_if_a_row_reads_it(monkeypatch):
+    partial = data.ICBHI(Path("icbhi"), "partial", "partial ICBHI: 2 of 920.")
     with pytest.raises(UserError, match="profile paper: partial ICBHI: 2 of 920, but all are"):
-        plan.plan(plan.Study(profiles.PAPER, part), "table1")
-    for one in (plan.Study(profiles.PAPER, whole), plan.Study(profiles.QUICK, part)):
-        one.check_icbhi()
-    monkeypatch.setattr(Study, "_built", lambda self, source, front: source)
-    found = plan.Study(profiles.PAPER, part).store(registry.get("cnn2/ce@1-1"))
-    assert found.dataset == "sprsound"  # which is not refused
+        plan.plan_runs(Context(PAPER, partial), "table1")
+    Context(PAPER, data.ICBHI(Path("icbhi"))).check_icbhi()
+    Context(LAPTOP, partial).check_icbhi()
+    child = data.SPRSound(Path("sprsound"))
+    monkeypatch.setattr(data, "find_sprsound", lambda: child)
+    monkeypatch.setattr(plan, "cache_for", lambda dataset, frontend: dataset)
+    found = Context(PAPER, partial).cache(papers.get_experiment("cnn2/ce@1-1"))
+    assert found is child  # SPRSound is not refused
+
+
+def test_a_fingerprint_covers_every_test_set_and_computes_no_features(monkeypatch):
+    monkeypatch.setattr(data, "find_sprsound", lambda: data.SPRSound(Path("sprsound")))
+    monkeypatch.setattr(plan, "_fingerprint", lambda dataset, frontend: dataset.name)
+    monkeypatch.setattr(plan, "cache_for", lambda *_: pytest.fail("computed"))
+    context = Context(LAPTOP, data.ICBHI(Path("icbhi")))
+    assert context.fingerprint(laptop("mn04_as/ce@sprsound")) == "sprsound+icbhi"
+    assert context.fingerprint(laptop("ast/ce")) == "icbhi"
+    assert Context(LAPTOP, data.ICBHI(Path("icbhi"), "none")).fingerprint(
+        laptop("mn04_as/ce@sprsound")
+    ) is None  # fmt: skip
 
 
 @pytest.fixture
-def here(small_store, monkeypatch):
-    """The quick study of both data sets' pages, with stores and weights that are only names."""
-    source = data.Source("icbhi", Path("icbhi"), "official", "")
-    monkeypatch.setattr(Study, "store", lambda self, experiment: small_store)
-    monkeypatch.setattr(weights, "missing", lambda experiment: "")
+def context(monkeypatch):
+    """The laptop profile with fingerprints of data and weights that are only names."""
+    monkeypatch.setattr(Context, "fingerprint", lambda self, experiment: "d" * 64)
+    monkeypatch.setattr(weights, "missing_reason", lambda experiment: "")
     monkeypatch.setattr(weights, "fingerprint", lambda e: "" if e.init == "none" else "w" * 64)
-    return plan.Study(profiles.get("quick"), source)
+    return Context(LAPTOP, data.ICBHI(Path("icbhi")))
 
 
-def publish(planned):
-    """A record of a run as it stands in reports/runs: no weights, and nothing in runs/."""
-    name = f"{runs_folder.slug(planned.name)}-s{planned.seed}-{planned.wanted.hash8}"
+def publish(run):
+    """A record of a run as it is in reports/runs: no weights, and nothing in runs/."""
+    name = f"{runs_folder.slug(run.name)}-s{run.seed}-{run.spec.hash8}"
     folder = runs_folder.published_root() / name
-    marks = {"data": planned.wanted.data, "weights": planned.wanted.weights}
-    record = {key: {"fingerprint": mark} for key, mark in marks.items()}
-    record |= {"experiment": asdict(planned.experiment), "seed": planned.seed}
+    record = {"experiment": asdict(run.experiment), "seed": run.seed}
+    record["data"] = {"fingerprint": run.spec.data}
+    record["weights"] = {"fingerprint": run.spec.weights}
     files.write_json(folder / "experiment.json", record)
     files.write_json(folder / "result.json", {"selections": {}})
     return folder
 
 
-PAGES = [table for number in ("08", "09") for table in rows.NOTEBOOKS[number]]
+def test_a_run_follows_the_run_that_it_starts_from_and_each_is_planned_once(context):
+    runs = plan.plan_runs(context, *GROUPS)
+    stages = [run for run in runs if run.pretraining]
+    assert {CHILD, "resnet18_supcon/mixup@1-1-windows"} <= {run.name for run in stages}
+    for run in stages:
+        assert runs.index(run.pretraining) < runs.index(run)
+        assert run.pretraining.experiment.save_weights
+        assert run.spec.weights == f"run-{run.pretraining.spec.hash8}"
+    assert len(runs) == len({(run.name, run.seed, run.selections) for run in runs})
+    pending = [run.spec.hash8 for run in plan.pending_runs(runs)]
+    assert len(pending) == len(set(pending)) == len([run for run in runs if not run.reason])
 
 
-def test_of_published_runs_nothing_is_made_not_even_their_parents(here):
-    wanted = [planned for planned in plan.plan(here, *PAGES) if planned.wanted]
-    names = {planned.name for planned in wanted if planned.parent}
-    assert {"resnet18_supcon/ce@2-1", "mn04_as/ce@icbhi/on=sprsound"} <= names
-    pending = {planned.name for planned in execute._pending(wanted)}
-    assert {"resnet18/supcon@2-1", "mn04_as/ce@icbhi"} <= pending  # without a record: all
-    folders = {planned.wanted.hash8: publish(planned) for planned in wanted}
-    again = plan.plan(here, *PAGES)
-    assert execute._pending(again) == [] and not paths.runs_root().exists()
-    found = {planned.wanted.hash8: planned.record for planned in again if planned.wanted}
-    assert found == folders
-    supcon = [planned for planned in again if planned.name.startswith("resnet18_supcon/ce@2-1")]
-    assert [planned.parent.record for planned in supcon] == [None]  # it was not even published
+def test_published_runs_are_not_trained_again_nor_what_they_start_from(context):
+    runs = [run for run in plan.plan_runs(context, *GROUPS) if not run.reason]
+    folders = {run.spec.hash8: publish(run) for run in runs if run.selections}
+    again = plan.plan_runs(context, *GROUPS)
+    assert plan.pending_runs(again) == [] and not paths.runs_root().exists()
+    assert {run.spec.hash8: run.record for run in again if run.selections and not run.reason} == (
+        folders
+    )
+    (first,) = {run.pretraining.record for run in again if run.name == CHILD}
+    assert first is None  # a first stage is not even published
 
 
-def test_a_child_without_record_asks_for_its_parent_again(here):
-    """The published parent has no weights to start from."""
-    wanted = plan.plan(here, "transfer")
-    for planned in wanted:
-        if planned.name != "mn04_as/ce@icbhi/on=sprsound":
-            publish(planned)
-    pending = {planned.name for planned in execute._pending(plan.plan(here, "transfer"))}
-    assert pending == {"mn04_as/ce@icbhi/on=sprsound", "mn04_as/ce@icbhi"}
+def test_a_later_stage_without_record_needs_the_first_one_again(context):
+    """The published first stage has no weights to start from."""
+    for run in plan.plan_runs(context, *GROUPS):
+        if run.name != CHILD and not run.reason:
+            publish(run)
+    pending = {run.name for run in plan.pending_runs(plan.plan_runs(context, *GROUPS))}
+    assert pending == {CHILD, "resnet18/supcon@2-1"}
 
 
-def test_without_weights_a_child_is_shown_with_its_own_parent(here, monkeypatch):
-    """Answers on the other data set differ by their parents alone, not by any setting."""
-    wanted = plan.plan(here, "transfer")
-    folders = {(planned.name, planned.seed): publish(planned) for planned in wanted}
-    monkeypatch.setattr(weights, "missing", lambda e: "mn04.pt: not found" if e.init else "")
-    found = plan.plan(here, "transfer")
-    assert {(planned.name, planned.seed): planned.record for planned in found} == folders
-    assert execute._pending(found) == [] and {p.reason for p in found} == {"mn04.pt: not found"}
+def test_without_features_a_later_stage_is_shown_only_with_its_own_first_stage(
+    context, monkeypatch
+):
+    """Two such runs may differ in their first stages alone, not in any setting."""
+    for run in plan.plan_runs(context, "sprsound1"):
+        if not run.reason:
+            publish(run)
+    monkeypatch.setattr(Context, "fingerprint", lambda self, experiment: None)
+
+    def child():
+        return next(run for run in plan.plan_runs(context, "sprsound1") if run.name == CHILD)
+
+    assert child().reason == "its features were not given (--features)"
+    assert child().record and plan.pending_runs([child()]) == []
+    other = papers.get_experiment("resnet18/supcon@2-1")
+    monkeypatch.setitem(papers.EXPERIMENTS, other.name, override(other, tau=0.5))
+    assert child().record is None
 
 
-def test_without_weights_an_older_parents_child_is_not_shown(here, monkeypatch):
-    for planned in plan.plan(here, "transfer"):
-        publish(planned)
-    other = registry.get("mn04_as/ce@icbhi")
-    monkeypatch.setitem(registry.EXPERIMENTS, other.name, override(other, weight_decay=0.1))
-    monkeypatch.setattr(weights, "missing", lambda experiment: "mn04.pt: not found")
-    found = {planned.name: planned.record for planned in plan.plan(here, "transfer")}
-    assert found["mn04_as/ce@icbhi/on=sprsound"] is None
+def test_without_weights_a_published_record_is_shown(context, monkeypatch):
+    (published, *_) = (publish(r) for r in plan.plan_runs(context, "transfer") if not r.reason)
+    missing = "mn04.pt: not found"
+    monkeypatch.setattr(weights, "missing_reason", lambda e: missing if e.init != "none" else "")
+    runs = plan.plan_runs(context, "transfer")
+    assert runs[0].record == published and {run.reason for run in runs} == {missing}
+    assert plan.pending_runs(runs) == []
 
 
-def test_a_child_whose_parents_features_were_not_given_is_not_run(here, small_store, monkeypatch):
-    """Feature stores alone, none of ICBHI's recordings: SPRSound's rows stand all the same."""
-
-    def given(self, experiment):
-        return None if experiment.dataset == "icbhi" else small_store
-
-    monkeypatch.setattr(Study, "store", given)
-    found = {planned.name: planned for planned in plan.plan(here, "transfer")}
-    for name in ("mn04_as/ce@icbhi", "mn04_as/ce@icbhi/on=sprsound"):
-        assert found[name].wanted is None and "store was not given" in found[name].reason
-    assert found["mn04_as/ce@sprsound"].wanted and not found["mn04_as/ce@sprsound"].reason
+def test_the_first_seed_alone_saves_embeddings(context):
+    seeds = replace(context, profile=replace(LAPTOP, seeds=(1, 2, 3)))
+    runs = [run for run in plan.plan_runs(seeds, "tsne") if run.name == "ast_in_as/ce"]
+    assert [(run.seed, run.experiment.save_embeddings) for run in runs] == [
+        (1, True), (2, False), (3, False)
+    ]  # fmt: skip
