@@ -134,8 +134,8 @@ class ICBHI(Dataset):
 
 
 def single_channel(recordings: pd.Series) -> pd.Series:
-    """Return whether each recording was made with one stethoscope alone ("sc" in its name)."""
-    return recordings.str.split("_").str[3] == "sc"
+    """Return whether each recording has one channel, as all that have no "mc" in the name."""
+    return recordings.str.split("_").str[3] != "mc"
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:

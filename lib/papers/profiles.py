@@ -98,7 +98,8 @@ LAPTOP = Profile(
         (SPRSOUND | {"model": "resnet18", "task": "1-1"}, {"epochs": 2}),
         (SPRSOUND | {"model": "resnet18", "task": "1-1-windows"}, {"epochs": 2}),
         (SPRSOUND | {"freeze": True}, {"epochs": 3}),
-        (CHILDREN | {"model": "mn04"}, {"epochs": 2, "train_clips": 600, "class_weights": True}),
+        (CHILDREN | {"model": "mn04"}, {"epochs": 2, "train_clips": 600, "class_weights": True,
+                                        "subset": "sc"}),  # of ICBHI, on which it is tested too
         # A very small AST from scratch that learns something real in minutes on a CPU.
         (CHILDREN | {"model": "ast"}, {"size": "nano", "stride": 16, "init": "none", "epochs": 8,
                                        "batch_size": 32, "lr": 1e-3} | _STEADY),

@@ -18,8 +18,7 @@ def split_cycles(cycles: pd.DataFrame, experiment: Experiment, seed: int) -> dic
     are settings: held-out clips of training patients (`split_by` clip), and a validation set that
     is resampled to equal classes (`validation_resampled`).
     """
-    if experiment.subset == "sc":
-        cycles = cycles[icbhi.single_channel(cycles.recording)]
+    cycles = in_subset(cycles, experiment)
     train, test = cycles[cycles.split == "train"], cycles[cycles.split == "test"]
     if experiment.split == "patient_clean":
         train = train[~train.patient.isin(icbhi.OVERLAPPING_PATIENTS)]
@@ -39,6 +38,11 @@ def split_cycles(cycles: pd.DataFrame, experiment: Experiment, seed: int) -> dic
             raise UserError(f"{experiment.name}: the {name} set is empty; check the cache's splits")
     sets = {"train": train, "validation": validation, "test": test}
     return {name: clips.index.to_numpy(copy=True) for name, clips in sets.items()}
+
+
+def in_subset(cycles: pd.DataFrame, experiment: Experiment) -> pd.DataFrame:
+    """Return the cycles of the experiment's subset; of SPRSound they are all."""
+    return cycles[icbhi.single_channel(cycles.recording)] if experiment.subset == "sc" else cycles
 
 
 def _hold_out(

@@ -30,7 +30,7 @@ from lib.runs import folder as runs_folder
 from lib.training import augment, checkpoint, losses, methods, optim
 from lib.training.dataset import FeatureDataset, load_dataset
 from lib.training.device import can_compile, make_deterministic, pick_device
-from lib.training.splits import sample_balanced, split_cycles
+from lib.training.splits import in_subset, sample_balanced, split_cycles
 
 EVALUATION_BATCH = {"cpu": 8, "cuda": 128}  # cpu: the fastest measured; cuda: not measured
 SPLITS = ("train", "validation", "test")  # of the experiment's own dataset
@@ -148,7 +148,8 @@ def _load_sets(
     settings = frames, e.normalise, device, e.pad, e.pad_frames, noise, e.interpolated_frames
     splits = [(cache, split_cycles(cache.cycles, e, seed))]
     for name, each in test_caches.items():
-        splits.append((each, {name: np.flatnonzero(each.cycles.split == "test")}))
+        cycles = in_subset(each.cycles, e)
+        splits.append((each, {name: cycles.index[cycles.split == "test"].to_numpy()}))
     sets = {}
     for each, indices in splits:
         labels = get_task(e.task).encode(each.cycles[label_column(e.task)])

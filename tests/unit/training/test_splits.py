@@ -5,7 +5,7 @@ import pytest
 
 from lib.config import Experiment, override
 from lib.errors import UserError
-from lib.training.splits import sample_balanced, split_cycles
+from lib.training.splits import in_subset, sample_balanced, split_cycles
 
 BASE = Experiment("x", validation_split=0.25)
 
@@ -48,6 +48,8 @@ def test_single_channel_recordings_and_patient_clean_split(small_cache):
     cycles["patient"] = cycles.patient.replace({"102": "156", "103": "218"})
     train = split(cycles, validation_split=0.0, subset="sc", split="patient_clean")["train"]
     assert patients(cycles, train) == {str(p) for p in range(104, 109)}
+    cycles["recording"] = "65097_9.6_1_p2_1"  # SPRSound has one channel in all
+    assert len(in_subset(cycles, override(BASE, subset="sc"))) == len(cycles)
 
 
 def test_too_few_patients_and_empty_sets_are_errors(small_cache):
