@@ -17,7 +17,7 @@ from lib.papers.profiles import (
     seeds_of,
     skip_reason,
 )
-from lib.papers.table_row import own_rows
+from lib.papers.table_row import Experiments, own_rows, published_rows
 
 get = papers.get_experiment
 
@@ -63,6 +63,11 @@ def test_every_group_is_shown_by_a_notebook_and_every_experiment_makes_a_row():
 def test_names_say_what_differs():
     for name, experiment in papers.EXPERIMENTS.items():
         assert experiment.name == name
+    vary = Experiments()
+    vary.vary(Experiment("x"), "blur_blocks=0,1,blur=0.5", "contiguous=True", "epochs=3", lr=1.0)
+    first, second, third = vary.values()
+    assert (first.blur_blocks, first.blur, first.lr) == ("0,1", 0.5, 1.0)
+    assert second.contiguous is True and third.epochs == 3 and third.name == "x/epochs=3"
     bases = {"ast_in_as/patchmix_cl/": patchmix.CL, "dass/blur/": lung_srad.BLURRED,
              "dass/srad/": lung_srad.FULL, "cnn2/ce@1-1/": get("cnn2/ce@1-1")}  # fmt: skip
     for prefix, base in bases.items():
@@ -232,7 +237,9 @@ def test_rows_that_are_one_run_agree_on_what_it_saves(saved):
         (lambda: get_profile("lapto"), "laptop"),
         (lambda: override(Experiment("x"), taus=1), "tau"),
         (lambda: override(Experiment("x"), target="stop(y)"), "stop\\(z\\)"),
-        (lambda: own_rows("a", "row | ast_in_as/cx", patchmix.EXPERIMENTS), "ast_in_as/ce"),
+        (lambda: own_rows(patchmix.EXPERIMENTS, "a", "row | ast_in_as/cx"), "ast_in_as/ce"),
+        (lambda: published_rows([], patchmix.EXPERIMENTS, {"x": "ast_in_as/cx"}), "ast_in_as/ce"),
+        (lambda: Experiments().vary(Experiment("x"), "taus=1"), "tau"),
         (lambda: Experiment("x", batch_size=1), "batch_size >= 2"),
         (lambda: override(get("cnn2/ce@1-1"), gain=0.1), "gain is for fbank"),
         (lambda: override(get("cnn2/ce@1-1"), pad_frames=400), "pad_frames is for fbank"),

@@ -1,5 +1,7 @@
 """The published numbers, cross-checked by sums typed apart from them and by the papers' texts."""
 
+import re
+
 import pytest
 
 from lib import papers
@@ -7,6 +9,7 @@ from lib.errors import UserError
 from lib.evaluation.metrics import challenge_total
 from lib.papers import lung_srad, patchmix, sprsound
 from lib.papers.published import METRICS, by_key, read_table
+from lib.paths import PROJECT
 
 PRINTED = patchmix.PRINTED | lung_srad.PRINTED
 # Rows, and sums of the means and of the stds, taken from the text of the papers by a script.
@@ -148,9 +151,9 @@ def test_the_dataset_has_the_size_that_the_text_says():
 
 
 def test_deviations_name_settings_that_exist():
-    rows = papers.deviations()
-    assert {row[0] for row in rows} == {"Patch-Mix", "SAM", "Lung-SRAD", "SPRSound"}
-    for _, _, setting, _ in rows:
-        if " = " in setting:
-            name = setting.split(" = ")[0]
-            assert hasattr(patchmix.CE, name), name
+    rows = (PROJECT / "docs" / "deviations.md").read_text(encoding="utf-8").splitlines()
+    settings = [re.search(r"`(\w+) = ", row) for row in rows if row.startswith("| ")]
+    names = [match[1] for match in settings if match]
+    assert len(names) >= 12
+    for name in names:
+        assert hasattr(patchmix.CE, name), name
