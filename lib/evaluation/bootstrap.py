@@ -68,9 +68,9 @@ def _resampled_scores(
     by_seed = [task.matrices(label, p[mask], patient, subset) for p in np.atleast_2d(predicted)]
     matrices = np.stack(by_seed, axis=2)  # (patients, subsets, seeds, n, n)
     n = len(matrices)
-    drawn = np.random.default_rng(SEED).integers(0, n, size=(DRAWS, n))
+    resamples = np.random.default_rng(SEED).integers(0, n, size=(DRAWS, n))
     counts = np.zeros((1 + DRAWS, n), dtype=np.int64)  # how often a patient is in a resample
-    np.add.at(counts, (np.arange(1 + DRAWS)[:, None], np.vstack([np.arange(n), drawn])), 1)
+    np.add.at(counts, (np.arange(1 + DRAWS)[:, None], np.vstack([np.arange(n), resamples])), 1)
     resampled = np.tensordot(counts, matrices, axes=1).swapaxes(0, 1)
     scores = mean_over_subsets(task.scores(resampled))  # (1 + DRAWS, seeds)
     return {metric: values.mean(axis=1) for metric, values in scores.items()}

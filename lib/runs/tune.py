@@ -174,7 +174,7 @@ def enqueue_unfinished(study: optuna.Study) -> None:
         study.enqueue_trial(trial.params)
 
 
-def _train_trials(search: Search, known: int, count: int) -> list[str]:
+def _train_trials(search: Search, previous: int, count: int) -> list[str]:
     """Let Ray Tune train `count` more trials; returns why some stopped."""
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # the runs write their own logs
     ray = runs_ray.connect()
@@ -185,7 +185,7 @@ def _train_trials(search: Search, known: int, count: int) -> list[str]:
     available, resources = ray.cluster_resources(), {"cpu": 1}
     if available.get("GPU", 0):
         resources["gpu"] = local.gpu_share(search.experiment)
-    seed = 1000 * search.seed + known  # else a resumed search would sample its first trials again
+    seed = 1000 * search.seed + previous  # else resuming would sample the first trials again
     sampler = optuna.samplers.TPESampler(n_startup_trials=RANDOM_TRIALS, seed=seed)
     stored = {"storage": search.storage(), "study_name": STUDY}
     suggest = OptunaSearch(search.space, metric="score", mode="max", sampler=sampler, **stored)

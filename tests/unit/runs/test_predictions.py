@@ -5,13 +5,13 @@ from dataclasses import asdict, replace
 import numpy as np
 import pandas as pd
 import pytest
-from lib.papers.table_row import TableRow
 from sklearn.metrics import confusion_matrix
 
 from lib import files
 from lib.config import Experiment
 from lib.errors import UserError
 from lib.evaluation import bootstrap
+from lib.papers.table_row import TableRow
 from lib.runs import predictions
 
 LABEL = np.array([0, 1, 2, 3, 0, 1] * 8)
@@ -34,8 +34,8 @@ def write_run(folder, predicted, cycle=CYCLE):
         saved |= {f"{name}/{key}": value[:n] for key, value in clips.items()}
     folder.mkdir()
     np.savez(folder / "predictions.npz", **saved)
-    known = {"data": {"fingerprint": ""}, "weights": {"fingerprint": ""}, "seed": 1}
-    files.write_json(folder / "experiment.json", {"experiment": asdict(Experiment("a")), **known})
+    started = {"data": {"fingerprint": ""}, "weights": {"fingerprint": ""}, "seed": 1}
+    files.write_json(folder / "experiment.json", {"experiment": asdict(Experiment("a")), **started})
     return str(folder)
 
 
@@ -43,24 +43,26 @@ def write_run(folder, predicted, cycle=CYCLE):
 def example(tmp_path):
     """Results of two experiments, "a" with two seeds and "b" with one, and their predictions."""
     rng = np.random.default_rng(0)
-    made = [np.where(rng.random(48) < p, LABEL, rng.integers(0, 4, 48)) for p in (0.8, 0.5, 0.2)]
-    paths = [write_run(tmp_path / f"{i}", predicted) for i, predicted in enumerate(made)]
+    predicted = [
+        np.where(rng.random(48) < p, LABEL, rng.integers(0, 4, 48)) for p in (0.8, 0.5, 0.2)
+    ]
+    paths = [write_run(tmp_path / f"{i}", each) for i, each in enumerate(predicted)]
     rows = [("a", 2, paths[1]), ("a", 1, paths[0]), ("b", 1, paths[2])]
     results = pd.DataFrame(rows, columns=["experiment", "seed", "path"])
-    return results.assign(selection="test", status="done", score=50.0), made
+    return results.assign(selection="test", status="done", score=50.0), predicted
 
 
 def test_predictions_of_seeds_selections_and_sets(example):
-    results, made = example
+    results, predicted = example
     loaded = predictions.load_predictions(results, "a")
-    assert loaded.seeds == (1, 2) and (loaded.predicted == np.stack(made[:2])).all()
+    assert loaded.seeds == (1, 2) and (loaded.predicted == np.stack(predicted[:2])).all()
     assert (loaded.label == LABEL).all() and (loaded.patient == PATIENT).all()
     last = predictions.load_predictions(results.assign(selection="last"), "a", "last")
     other = predictions.load_predictions(results, "a", test_set="sprsound")
     assert (last.predicted == LABEL).all() and (other.predicted == LABEL).all()
     assert set(last.subset) == {""} and set(other.subset) == {"inter"}
     validation = predictions.load_predictions(results, "a", test_set="validation")
-    assert validation.predicted.tolist() == [[*made[0][:6], *made[1][:6]]]
+    assert validation.predicted.tolist() == [[*predicted[0][:6], *predicted[1][:6]]]
     assert validation.seeds == (0,) and validation.cycle.tolist() == 2 * CYCLE[:6].tolist()
 
 
@@ -74,8 +76,8 @@ def test_no_finished_run_gives_no_predictions(example, changes, name, test_set):
 
 
 def test_runs_on_other_clips_are_named(example, tmp_path):
-    results, made = example
-    path = write_run(tmp_path / "other", made[0], CYCLE[::-1])
+    results, predicted = example
+    path = write_run(tmp_path / "other", predicted[0], CYCLE[::-1])
     results.loc[0, "path"] = path
     with pytest.raises(UserError, match="other: predicted other clips than .*0; delete one"):
         predictions.load_predictions(results, "a")
@@ -85,11 +87,12 @@ def test_runs_on_other_clips_are_named(example, tmp_path):
 
 
 def test_intervals_and_differences_are_over_patients(example):
-    results, made = example
+    results, predicted = example
     a, b = (predictions.load_predictions(results, name) for name in "ab")
-    expected = bootstrap.patient_bootstrap(LABEL, np.stack(made[:2]), PATIENT)
+    expected = bootstrap.patient_bootstrap(LABEL, np.stack(predicted[:2]), PATIENT)
     assert predictions.score_interval(a, "score_binary") == expected["score_binary"]
-    pair = bootstrap.paired_bootstrap(LABEL, made[0], made[2], PATIENT)  # seed 1: a has one more
+    # Seed 1 alone: a has one more.
+    pair = bootstrap.paired_bootstrap(LABEL, predicted[0], predicted[2], PATIENT)
     assert predictions.paired_difference(a, b) == pair and predictions.can_compare(a, b)
     other = replace(b, seeds=(9,))
     assert not predictions.can_compare(a, other) and not predictions.can_compare(a, None)
@@ -98,9 +101,9 @@ def test_intervals_and_differences_are_over_patients(example):
 
 
 def test_confusions_and_intervals_leave_test2023_out(example):
-    results, made = example
+    results, predicted = example
     loaded = predictions.load_predictions(results, "a")
-    expected = sum(confusion_matrix(LABEL, predicted) for predicted in made[:2])
+    expected = sum(confusion_matrix(LABEL, each) for each in predicted[:2])
     assert (predictions.confusion_of(loaded) == expected).all()
     names = np.where(PATIENT == "h", "test2023", np.where(LABEL, "inter", "intra"))
     subsets = replace(loaded, subset=names)
