@@ -11,6 +11,7 @@ from lib import files
 from lib.config import Experiment
 from lib.errors import UserError
 from lib.evaluation import bootstrap
+from lib.papers.published import Published
 from lib.papers.table_row import TableRow
 from lib.runs import predictions
 
@@ -131,3 +132,21 @@ def test_sweep_points_hold_the_chosen_value_once_per_seed():
         ["alpha", "1", True, 1, 60.0],
         ["alpha", "1", True, 2, 61.0],
     ]
+
+
+def test_points_and_matrices_for_figures(example):
+    results, predicted = example
+    methods = {"A": "a", "B": "b", "C": "c"}
+    matrices = predictions.confusion_matrices(results, methods, ("validation", "test"))
+    assert [*matrices] == ["A", "B"]  # no validation-selected run; c has none at all
+    assert (matrices["B"] == confusion_matrix(LABEL, predicted[2])).all()
+    inter = predictions.confusion_matrices(results, methods, subset="inter")
+    assert inter["B"].sum() == 0  # these runs have no subsets
+    published = Published("t/a", {}, {"score": (60.0, None)}, "")
+    rows = [TableRow("t/a", {"method": "A"}, published=published), TableRow("t/c", {"method": "C"})]
+    loaded = [predictions.load_predictions(results, name) for name in ("a", "c")]
+    (point,) = predictions.interval_points(rows, loaded).to_dict("records")
+    means = [loaded[0].task.mean_scores(LABEL, p, loaded[0].subset)["score"] for p in predicted[:2]]
+    assert point["value"] == pytest.approx(np.mean(means)) and point["name"] == "A"
+    assert (point["low"], point["high"]) == predictions.score_interval(loaded[0])
+    assert point["paper"] == 60.0 and np.isnan(point["paper_std"])
