@@ -95,7 +95,7 @@ class Experiment:
     save_frequency_response: bool = False  # of every block after the last epoch
     # who runs it (see `lib.papers.profiles`); changes no number either
     budget: Literal["smoke", "synthetic", "laptop", "long", "gpu"] = "laptop"
-    laptop_seeds: int = 0  # seeds in the profile laptop, whatever is asked for; 0 = as asked
+    laptop_seeds: int = 0  # in the profile laptop 1 = one seed, n = at least n; 0 = as asked
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "test_sets", tuple(self.test_sets))  # a list in JSON

@@ -136,8 +136,10 @@ def apply_rules(profile: Profile, experiment: Experiment) -> Experiment:
 
 def seeds_of(profile: Profile, experiment: Experiment) -> tuple[int, ...]:
     """The seeds that a profile trains an experiment with."""
-    limited = profile.name == LAPTOP.name and experiment.laptop_seeds
-    return tuple(range(1, experiment.laptop_seeds + 1)) if limited else profile.seeds
+    own = experiment.laptop_seeds
+    if profile.name != LAPTOP.name or not own:
+        return profile.seeds
+    return tuple(range(1, 1 + (1 if own == 1 else max(own, len(profile.seeds)))))
 
 
 def skip_reason(profile: Profile, experiment: Experiment) -> str:

@@ -1,5 +1,7 @@
 """Experiments, rows, tables and profiles: facts of the papers, and what each profile changes."""
 
+from dataclasses import replace
+
 import pytest
 
 from lib import models, papers
@@ -180,6 +182,9 @@ def test_seeds_are_the_profiles_except_in_rows_with_their_own():
     sweep = get(f"{sam.NO_ZEROS.name}/rho=0.1")
     assert seeds_of(LAPTOP, plain) == seeds_of(LAPTOP, sweep) == (1,)
     assert seeds_of(LAPTOP, mel) == (1, 2)
+    three = replace(LAPTOP, seeds=(1, 2, 3))  # --seeds 3
+    assert seeds_of(three, plain) == seeds_of(three, mel) == (1, 2, 3)
+    assert seeds_of(three, sweep) == (1,)
     assert all(seeds_of(PAPER, e) == (1, 2, 3, 4, 5) for e in (plain, sweep, mel))
 
 
