@@ -2,28 +2,26 @@
 
 import os
 import pickle
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from bs4 import BeautifulSoup
-from lib.profiles import SMOKE
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from small_notebooks import CARD
+from small_notebooks import FIRST
 
 from lib import data, files
 from lib.analysis import explore
 from lib.data import icbhi, synthetic
 from lib.errors import UserError
 from lib.features.cache import open_cache
+from lib.papers.profiles import SMOKE
 from lib.plots import spectrograms, style
-from lib.reports import format, html, index, metadata
+from lib.reports import format, html
 from lib.reports import page as reports_page
 from lib.runs import folder as runs_folder
-from lib.runs import plan
 from lib.training import checkpoint
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -81,18 +79,18 @@ def test_what_files_say_is_text_in_pages_indexes_and_tables(tmp_path):
         cycles[cycles.recording == evil].to_html(),  # what a notebook shows of a data frame
         style.show_figure(spectrograms.plot_waveform(wave, 4000, evil, spans))._repr_html_(),
         format.style_table(table, "evil", EVIL).to_html(),
-        reports_page.banner(plan.Context(SMOKE, source)),
+        reports_page.banner(SMOKE, [source]),
         r"<p>$\text{&lt;script&gt;alert(1)&lt;/script&gt;}$</p>",
     ]
-    card = replace(CARD, **dict.fromkeys(("title", "question", "status", "data", "banner"), EVIL))
     code = new_code_cell("1", outputs=[*map(shown, htmls), new_output("stream", text=EVIL)])
-    notebook = new_notebook(cells=[new_markdown_cell("# 03"), code])
-    page = html.render(notebook, card, card, card)
-    metadata.write_page(tmp_path / "local/x", page, card)
-    index.write_index(tmp_path / "local/index.html", [(EVIL, EVIL, tmp_path / "local/x")])
-    bare = html.render(new_notebook(cells=[new_markdown_cell("# 03")]), card)  # shows the card's
-    listed = (tmp_path / "local/index.html").read_text()
-    for text in (page, bare, listed, format.markdown(table)):
+    formula = new_markdown_cell(r"$\text{<script>alert(1)</script>}$")
+    notebook = new_notebook(cells=[new_markdown_cell(FIRST), code, formula])
+    about = html.describe_page(notebook)
+    assert about["data"] == "ICBHI partial"
+    about = dict.fromkeys([*about, "status"], EVIL)
+    page = html.render_page(notebook, "03_small", about, sounds=False)
+    page = html.link_neighbours(page, ("02.html", EVIL), ("04.html", EVIL))
+    for text in (page, html.render_index({"03_small": about}), format.markdown(table)):
         soup = BeautifulSoup(text, "html.parser")
         assert not soup.find_all(onerror=True) and EVIL in soup.text
         assert not [tag for tag in soup.find_all("script") if "alert" in tag.text]
