@@ -58,8 +58,8 @@ def low_pass(results: pd.DataFrame) -> pd.DataFrame:
         sides = []
         for model, prefix in pair:
             layers = table[(table.model == model) & table.layer.str.startswith(prefix)]
-            sides.append(layers.drop_duplicates("seed", keep="last").set_index("seed"))
-        both = sides[0].join(sides[1], how="inner", lsuffix="_a", rsuffix="_b")
+            sides.append(layers.drop_duplicates("seed", keep="last"))
+        both = sides[0].merge(sides[1], on="seed", suffixes=("_a", "_b"))
         a, b = (both[f"model_{side}"] + ", " + both[f"layer_{side}"] for side in "ab")
         difference = format_mean_std(both.high_a - both.high_b, signed=True)
         lines.append({

@@ -47,7 +47,7 @@ def _verify_line(name: str, row: tuple, read: Callable[[dict], dict]) -> list[st
     if not (path / "result.json").exists():
         return [f"{name}: its record is not published"]
     expected = read(folder.read_record(path))
-    wrong = [key for key, value in expected.items() if str(getattr(row, key)) != str(value)]
+    wrong = [key for key, value in expected.items() if getattr(row, key) not in (value, str(value))]
     return [f"{name}: {', '.join(wrong)}: not what its record says"] if wrong else []
 
 

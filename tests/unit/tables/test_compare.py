@@ -2,13 +2,14 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from lib.config import Experiment
-from lib.data import icbhi
+from lib.data import ICBHI
 from lib.papers import TABLES, get_published
 from lib.papers.published import Published
 from lib.papers.table_row import TableRow
@@ -183,7 +184,7 @@ def test_chance_std_by_simulation():
 
 
 def test_official_data_have_the_name_that_caches_give_them():
-    assert icbhi.ICBHI.card.title == compare.OFFICIAL_DATA
+    assert ICBHI(Path("icbhi")).label == compare.OFFICIAL_DATA
 
 
 def test_columns_of_the_views(path):
@@ -195,7 +196,11 @@ def test_columns_of_the_views(path):
     ]
     assert headline.Setting[0] == "synthetic; none; 50 epochs"
     for view in ("selections", "sweep", "details"):
-        assert list(compare.compare(view, [CE, OWN], results).Row) == ["CE", "CE, mn04", compare.NORMAL]
+        assert list(compare.compare(view, [CE, OWN], results).Row) == [
+            "CE",
+            "CE, mn04",
+            compare.NORMAL,
+        ]
     rule = compare.selection_rule([CE], results)
     assert rule["Epoch chosen by"].tolist() == ["test", "last", "validation"]
     assert rule.Score.tolist() == ["60.00 ± 1.00 (3)", "58.00 ± 1.00 (3)", "57.00 ± 1.00 (3)"]

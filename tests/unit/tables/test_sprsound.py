@@ -1,302 +1,270 @@
-"""SPRSound's tables on hand-made records: every number recomputed by plain loops."""
-
-import sys
+"""SPRSound's tables on made-up records: every number recomputed by plain loops."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from lib import files, papers, paths, rows
-from lib.analysis import streaming_results
-from lib.config import SELECTIONS, Experiment, override
-from lib.data.sprsound import TASKS
+from lib import files, paths
+from lib.analysis.streaming import COLUMNS as STREAM_COLUMNS
 from lib.evaluation.tasks import get_task
-from lib.reports import metadata
-from lib.runs import folder as runs_folder
-from lib.runs import results as results_of
-from lib.runs.results import COLUMNS, from_record
-from lib.tables import format as tables_format
-from lib.tables import sprsound, sprsound_variants, tuning, verify
+from lib.papers.sprsound import TABLE_1, TABLE_3, VARIANTS, WINDOWS
+from lib.runs import folder
+from lib.runs.tune import COLUMNS, TRIALS, trial_scores
+from lib.tables import compare, sprsound, verify
+from tests.unit.tables.conftest import NOTHING, clips, first_normal, publish, table_of
 
-PARTS = np.repeat(["inter", "intra"], [12, 20])
-PATIENT = np.array([f"c{i // 4}" for i in range(32)])
+SUBSET = np.repeat(["inter", "intra", "test2023"], [12, 20, 8])
 
 
-def arrays(task, wrong, held="h", train=True):
-    """Answers of a run whose first `wrong` clips of each set are "Normal", then all right."""
-    classes = len(TASKS.get(task, TASKS["2-1"]))
-    sets = {"test": 32, "validation": 16} | ({"train": 24} if train else {})
-    found = {"test/part": PARTS}
-    for name, size in sets.items():
-        label = np.arange(size) % classes
-        said = np.where(np.arange(size) < wrong, 0, label)
-        found |= {
-            f"{name}/label": label.astype(np.int8),
-            f"{name}/cycle": np.array([f"{held}{i}" for i in range(size)]),
-            f"{name}/patient": PATIENT[:size],
-            f"{name}/device": np.full(size, "Yunting II"),
-            **{f"{s}/{name}/logits": np.eye(classes, dtype=np.float32)[said] for s in SELECTIONS},
-        }
-    rng = np.random.default_rng(0)
-    found["test/validation/embedding"] = rng.normal(size=(16, 8)).astype(np.float16)
-    return found
-
-
-def make(name, task, wrong, seed=1, **changes):
-    experiment = Experiment(name, dataset="sprsound", task=task, lr=0.01 * (1 + wrong))
-    experiment = override(experiment, save_weights=task.startswith("w"))
-    folder = runs_folder.start_run(
-        runs_folder.RunSpec(experiment, seed, "d" * 64, ""),
-        {"name": "SPRSound", "note": ""},
-        "none",
-    )
-    known = arrays(task, wrong, **changes)
-    epochs = dict.fromkeys(SELECTIONS, 3)
-    runs_folder.write_record(folder, [{"epoch": 1, "loss": 1.0}], known, epochs, {}, get_task(task))
-    found = []
-    for selection in SELECTIONS:
-        row = {"experiment": name, "seed": seed, "selection": selection, "setting": "small"}
-        row |= {"run": folder.name, "path": str(folder)}
-        found.append(row | from_record(runs_folder.read_record(folder), selection))
-    return found
-
-
-def by_hand(task, label, said):
-    """The challenge's Score of some answers, from counts."""
-    names = TASKS[task]
+def by_hand(task, wrong, part=slice(None), count=32):
+    """The challenge's Score of clips of which the first `wrong` are called normal, from counts."""
+    names = get_task(task).classes
+    label = np.arange(count) % len(names)
     right, total = {"sp": 0, "se": 0}, {"sp": 0, "se": 0}
-    for truth, answer in zip(label, said, strict=True):
+    for truth, predicted in zip(label[part], first_normal(label, wrong)[part], strict=True):
         if names[truth] == "Poor Quality":
             continue
         side = "sp" if names[truth] == "Normal" else "se"
         total[side] += 1
-        right[side] += truth == answer
+        right[side] += truth == predicted
     sp, se = (right[key] / total[key] for key in ("sp", "se"))
     hs = 2 * sp * se / (sp + se) if sp + se else 0
     return ((sp + se) / 2 + hs) / 2
 
 
-def expected(task, wrong):
-    """Mean of inter and intra of a run of `make`."""
-    label = np.arange(32) % len(TASKS[task])
-    said = np.where(np.arange(32) < wrong, 0, label)
-    halves = [by_hand(task, label[at], said[at]) for at in map(PARTS.__eq__, set(PARTS))]
-    return sum(halves) / 2
+def mean_by_hand(task, wrong):
+    """Mean over inter and intra."""
+    return (by_hand(task, wrong, slice(0, 12)) + by_hand(task, wrong, slice(12, 32))) / 2
 
 
 @pytest.fixture
-def results():
+def run(save_run):
+    """A function that saves a run whose first `wrong` clips of each set are called normal."""
+
+    def save(name, wrong, prefix="v", train=True, count=32, **settings):
+        task = settings.setdefault("task", name.split("@")[1].split("/")[0])
+        classes, settings["dataset"] = len(get_task(task).classes), "sprsound"
+        sets = {"test": clips(count, classes, subset=SUBSET[:count])}
+        sets["validation"] = clips(16, classes, prefix=prefix)
+        if train:
+            sets["train"] = clips(24, classes)
+        sets = {key: (each, first_normal(each["label"], wrong)) for key, each in sets.items()}
+        return save_run(name, sets, data="SPRSound", **settings)
+
+    return save
+
+
+@pytest.fixture
+def results(run):
     """Table III: CNN on all tasks, two seeds of task 21; SupCon + MixUp on task 11; no more."""
-    lines = []
-    for task, wrong in (("1-1", 4), ("1-2", 9), ("2-1", 14), ("2-2", 6)):
-        lines += make(f"cnn2/ce@{task}", task, wrong)
-    lines += make("cnn2/ce@2-1", "2-1", 7, seed=2)
-    lines += make("resnet18_supcon/mixup@1-1", "1-1", 2)
-    lines.append({"experiment": "resnet18/ce@1-1", "seed": 1, "selection": "test",
-                  "status": "not run", "reason": "needs a GPU"})  # fmt: skip
-    return pd.DataFrame(lines, columns=COLUMNS)
-
-
-def test_records_of_sprsound_have_no_two_class_scores(results):
-    one = results[results.status == "done"].iloc[0]
-    assert one[["se_binary", "score_binary", "gap_binary"]].isna().all() and one.gap == 0
-    assert one.score == pytest.approx(100 * expected("1-1", 4), abs=1e-3)
+    lines = [run(f"cnn2/ce@{t}", n) for t, n in (("1-1", 4), ("1-2", 9), ("2-1", 14), ("2-2", 6))]
+    lines += [run("cnn2/ce@2-1", 7, seed=2), run("resnet18_supcon/mixup@1-1", 2)]
+    not_run = {"experiment": "resnet18/ce@1-1", "seed": 1, "selection": "test"}
+    return table_of(*lines, [not_run | {"status": "not run", "reason": "needs a GPU"}])
 
 
 def test_table_3_by_hand(results):
-    table = sprsound.benchmark(results).set_index("Topology")
+    table = compare.compare("challenge", TABLE_3, results).set_index("Topology")
     cnn = table.loc["CNN"]
-    assert cnn["Task 12"] == f"{expected('1-2', 9):.3f} (1)"
-    pair = [expected("2-1", wrong) for wrong in (14, 7)]
+    assert cnn["Task 12"] == f"{mean_by_hand('1-2', 9):.3f} (1)"
+    pair = [mean_by_hand("2-1", wrong) for wrong in (14, 7)]
     assert cnn["Task 21"] == f"{np.mean(pair):.3f} ± {np.std(pair, ddof=1):.3f} (2)"
     assert cnn["Task 21, paper"] == "0.537" and cnn["Task 21, validation"] == cnn["Task 21"]
-    assert cnn["Scored on"].startswith("paper: test2023") and "inter and intra" in cnn["Scored on"]
-    assert set(table.Verdict[:-1]) == {"no verdict: another test set"}
-    assert cnn["Ours was run with"] == "SPRSound; small"
-    assert "needs a GPU" in table.loc["ResNet 18", "Ours was run with"]
-    tune = table.loc["ResNet 18 + SupCon + MixUp + Tune"]
-    assert tune["Task 11"] == "not run" and ".769" in tune.Note
-    assert "does not say what Tune found" in tune["Ours was run with"]
-    assert table.loc["always “Normal”", "Task 22"] == "0.250"
+    assert cnn.Setting == "SPRSound; none; small" and "scored on test2023" in cnn.Verdict
+    assert "needs a GPU" in table.loc["ResNet 18"].Setting
+    tuned = table.loc["ResNet 18 + SupCon + MixUp + Tune"]
+    assert (tuned["Task 11"], tuned["Task 11, paper"]) == ("not run", "0.762")
+    assert ".769" in tuned.Note and "what Tune found is not published" in tuned.Note
+    assert table.loc["always “normal”", "Task 22"] == "0.250"
 
 
-def test_table_3_by_task_has_every_choice_of_the_epoch(results):
-    table = sprsound.details(results)
-    row = table[(table.Topology == "CNN") & (table.Task == "Task 21")].iloc[0]
-    assert row["Paper (test2023)"] == "0.537" and row["test2023"] == "not handed out"
-    assert row.Test == row.Last == row.Validation and row.Gap == "+0.000"
-    low, high = map(float, row["95% interval"].split(" to "))
-    ours = np.mean([expected("2-1", wrong) for wrong in (14, 7)])
-    assert low <= ours <= high and low < high
-    assert row.Difference == f"{ours - 0.537:+.3f}"
-    assert row.Runs.startswith("1: ") and "; 2: " in row.Runs and row.Status == "done"
-    normal = table.iloc[-1]
-    assert (normal.SP, normal.SE, normal.Test) == ("1.000", "0.000", "0.250")
-    tune = table[table.Topology == "ResNet 18 + SupCon + MixUp + Tune"].iloc[0]
-    assert "python -m lib.runs.tune 1-1 resnet18_supcon/mixup --profile paper" in tune.Status
-    assert not table.isna().any().any()
-
-
-def test_the_final_test_has_a_column_of_its_own(monkeypatch):
-    parts = np.repeat(["inter", "intra", "2023"], [12, 12, 8])
-    monkeypatch.setattr(sys.modules[__name__], "PARTS", parts)
-    results = pd.DataFrame(make("cnn2/ce@1-1", "1-1", 18), columns=COLUMNS)
-    label = np.arange(32) % 2
-    said = np.where(np.arange(32) < 18, 0, label)
-    places = [parts == name for name in ("inter", "intra", "2023")]
-    inter, intra, last = (by_hand("1-1", label[at], said[at]) for at in places)
-    row = sprsound.details(results).iloc[0]
-    assert row.Test == row.Validation == f"{(inter + intra) / 2:.3f} (1)"
-    assert row.test2023 == f"{last:.3f} (1)" == "1.000 (1)" and row.Test != row.test2023
-    assert results.score.iloc[0] == pytest.approx(50 * (inter + intra), abs=1e-3)
+def test_table_3_in_detail_has_every_selection(results, run):
+    line = compare.compare("challenge_details", TABLE_3, results).iloc[2]
+    pair = [mean_by_hand("2-1", wrong) for wrong in (14, 7)]
+    assert line["Paper Score"] == "0.537" and line.Test == line.Last == line.Validation
+    assert line.Difference == f"{np.mean(pair) - 0.537:+.3f}"
+    assert line["Test-selection gain"] == "+0.000" and line.test2023 == "not saved"
+    low, high = map(float, line["95% interval"].split(" to "))
+    assert low <= np.mean(pair) <= high <= 1
+    complete = table_of(run("cnn2/ce@1-1", 18, count=40))
+    line = compare.compare("challenge_details", TABLE_3, complete).iloc[0]
+    assert line.Test == f"{mean_by_hand('1-1', 18):.3f} (1)" != line.test2023
+    assert line.test2023 == f"{by_hand('1-1', 18, slice(32, 40), 40):.3f} (1)" == "1.000 (1)"
 
 
 def test_totals_by_hand(results):
-    table = sprsound.totals(results).set_index("Topology")
-    ours = 0.2 * expected("1-1", 4) + 0.3 * expected("1-2", 9) + 0.3 * expected("2-2", 6)
-    ours += 0.2 * (expected("2-1", 14) + expected("2-1", 7)) / 2
-    assert table.loc["CNN", "Test"] == f"{ours:.3f} (1/2)"  # seeds: two of task 21, else one
+    table = sprsound.totals(TABLE_3, results).set_index("Topology")
+    ours = 0.2 * mean_by_hand("1-1", 4) + 0.3 * mean_by_hand("1-2", 9)
+    ours += 0.3 * mean_by_hand("2-2", 6)
+    ours += 0.2 * (mean_by_hand("2-1", 14) + mean_by_hand("2-1", 7)) / 2
+    assert table.loc["CNN", "Test"] == f"{ours:.3f} (1/2)"  # two seeds of task 21, else one
     assert table.loc["CNN", "Test + 0.1"] == f"{ours + 0.1:.3f} (1/2)"
-    assert table.loc["CNN", "Ours was run with"] == "SPRSound; small"
     assert table.loc["as the abstract has it", "Paper + 0.1"] == "0.729"
     assert table.loc["ResNet 18 + SupCon + MixUp + Tune", "Paper + 0.1"] == "0.728"
     assert table.loc["ResNet 18 + SupCon + MixUp", "Test"] == "no Score: Task 12, Task 21, Task 22"
-    assert table.loc["always “Normal”", "Test"] == "0.250"
+    assert table.loc["always “normal”", "Test"] == "0.250"
 
 
-def test_table_1_by_hand_and_what_was_not_kept(results):
-    table = sprsound.mixup(results).set_index(["Topology", "Dataset"])
-    label = np.arange(32) % 2
-    said = np.where(np.arange(32) < 2, 0, label)
-    for dataset, size in (("Train", 24), ("Valid", 16), ("Inter-Test", 12)):
-        score = by_hand("1-1", label[:size], said[:size])
+def test_table_1_by_hand_and_sets_that_were_not_saved(results, run):
+    table = sprsound.mixup(TABLE_1, results).set_index(["Topology", "Dataset"])
+    for dataset, part, count in (("Train", slice(None), 24), ("Valid", slice(None), 16),
+                                 ("Inter-Test", slice(0, 12), 32)):  # fmt: skip
+        score = by_hand("1-1", 2, part, count)
         assert table.loc[("+ MixUp", dataset), "Task 11"] == f"{score:.3f} (1)"
     assert table.loc[("+ MixUp", "Train"), "Task 11, paper"] == "0.950"
     assert table.loc[("Linear Classifier", "Train"), "Task 11"] == "not run"
-    bare = pd.DataFrame(make("resnet18_supcon/mixup@1-2", "1-2", 3, train=False), columns=COLUMNS)
-    table = sprsound.mixup(bare).set_index(["Topology", "Dataset"])
-    assert table.loc[("+ MixUp", "Train"), "Task 12"] == "not kept"
+    bare = table_of(run("resnet18_supcon/mixup@1-2", 3, train=False))
+    table = sprsound.mixup(TABLE_1, bare).set_index(["Topology", "Dataset"])
+    assert table.loc[("+ MixUp", "Train"), "Task 12"] == "not saved"
     assert table.loc[("+ MixUp", "Valid"), "Task 12"].endswith("(1)")
 
 
 @pytest.fixture
-def faulty(results):
-    lines = make("cnn2/ce@1-1/scale=minmax", "1-1", 10)
-    lines += make("cnn2/ce@1-1/split_by=clip", "1-1", 6, held="other")
-    return pd.concat([results, pd.DataFrame(lines, columns=COLUMNS)], ignore_index=True)
+def varied(results, run):
+    lines = run("cnn2/ce@1-1/scale=minmax", 10) + run("cnn2/ce@1-1/split_by=clip", 6, prefix="w")
+    return pd.concat([results, table_of(lines)], ignore_index=True)
 
 
-def test_faults_are_measured_against_the_row_without_them(faulty):
-    table = sprsound_variants.faults(faulty).set_index("Variant")
+def test_variants_are_compared_with_the_first_row_of_their_task(varied):
+    table = sprsound.variants(VARIANTS, varied).set_index("Variant")
     assert table.iloc[0]["Effect on test"] == "–"
-    row = table.loc["scaled from smallest to largest, mean kept"]
-    effect = expected("1-1", 10) - expected("1-1", 4)
-    assert row["Effect on test"].startswith(f"{effect:+.3f} (") and " to " in row["Effect on test"]
-    label = np.arange(16) % 2
-    held = {n: by_hand("1-1", label, np.where(np.arange(16) < n, 0, label)) for n in (4, 10)}
-    assert row["Effect on validation"].startswith(f"{held[10] - held[4]:+.3f} (")
-    assert row.Promised == f"{held[10] - expected('1-1', 10):+.3f}"
-    leak = table.loc["validation by random events: the same child on both sides"]
-    assert leak["Effect on validation"].endswith("(other clips or seeds)")
-    assert (table.loc["records of 15 s (submitted settings)", "Test"] == "not run").all()
+    line = table.loc["scaled from smallest to largest, mean kept"]
+    effect = mean_by_hand("1-1", 10) - mean_by_hand("1-1", 4)
+    assert (
+        line["Effect on test"].startswith(f"{effect:+.3f} (") and " to " in line["Effect on test"]
+    )
+    validation = {wrong: by_hand("1-1", wrong, count=16) for wrong in (4, 10)}
+    effect = validation[10] - validation[4]
+    assert line["Effect on validation"].startswith(f"{effect:+.3f} (")
+    assert line["Validation optimism"] == f"{validation[10] - mean_by_hand('1-1', 10):+.3f}"
+    other = table.loc["validation by random events: the same child on both sides"]
+    assert other["Effect on validation"].endswith("(other clips or seeds)")
+    missing = table.loc["records of 15 s (submitted settings)"]
+    assert (missing.Test == "not run").all() and (missing["Validation optimism"] == "–").all()
 
 
 @pytest.fixture
-def heard():
-    """A run of windows, and what its stream said of eight test records: one of inter is wrong."""
-    lines = make("cnn2/mixup@1-1-windows", "1-1-windows", 5)
+def windows(run):
+    """A run of windows and eight test records classified as streams: one of inter is wrong."""
+    lines = run("cnn2/mixup@1-1-windows", 5)
     truth = ["Normal", "Adventitious", "Poor Quality", "Normal"] * 2
-    answer = ["Normal", "Normal", "Poor Quality", "Normal", *truth[4:]]
-    records = pd.DataFrame({
-        "run": lines[0]["run"], "record": [f"r{i}" for i in range(8)],
-        "part": ["inter"] * 4 + ["intra"] * 4, "truth": truth, "answer": answer,
-        "windows": ["Normal|Normal"] * 8,
-    })  # fmt: skip
-    return pd.DataFrame(lines, columns=COLUMNS), records
+    predicted = ["Normal", "Normal", "Poor Quality", "Normal", *truth[4:]]
+    about = zip(
+        [f"r{i}" for i in range(8)], ["inter"] * 4 + ["intra"] * 4, truth, predicted, strict=True
+    )
+    records = pd.DataFrame([(*each, "Normal|Normal") for each in about], columns=STREAM_COLUMNS)
+    path = paths.runs_root() / lines[0]["run"] / folder.STREAM
+    files.write_text(path, records.to_csv(index=False))
+    return table_of(lines)
 
 
-def test_table_2_by_part_and_level(heard):
-    table = sprsound_variants.windows(*heard).set_index(["Level", "Task", "Part"])
+def test_table_2_by_subset_and_level(windows):
+    table = sprsound.windows(WINDOWS, windows).set_index(["Level", "Task", "Subset"])
     record = table.loc[("Record level (integrated)", "Task 21", "inter")]
     assert record["CNN + MixUp"] == "0.250 (1)"  # SP 1, SE 0
     assert record.Paper == "0.530"
     record = table.loc[("Record level (integrated)", "Task 21", "intra")]
     assert record["CNN + MixUp"] == "1.000 (1)"
     event = table.loc[("Event level", "Task 21", "intra"), "CNN + MixUp"]
-    chosen = runs_folder.read_record(paths.runs_root() / heard[1].run[0])["selections"][
-        "validation"
-    ]
-    assert event == f"{chosen['test']['parts']['intra']['score'] / 100:.3f} (1)"
-    assert (table.loc[("Event level", "Task 22"), "CNN + MixUp"] == "not run: not asked for").all()
+    assert event == f"{by_hand('1-1-windows', 5, slice(12, 32)):.3f} (1)"
+    missing = table.loc[("Event level", "Task 22", "intra"), "CNN + MixUp"]
+    assert missing == "not run: not part of this profile"
 
 
-def test_tables_are_made_without_a_single_run():
-    nothing = pd.DataFrame(columns=COLUMNS)
-    for build in (sprsound.benchmark, sprsound.details, sprsound.totals,
-                  sprsound.mixup, sprsound_variants.faults):  # fmt: skip
-        table = build(nothing)
-        assert not table.isna().any().any() and (table.map(len) > 0).all().all()
-    table = sprsound_variants.windows(nothing, streaming_results.published())
-    assert (table["CNN + MixUp"] == "not run: not asked for").all()
+CNN = {"search": "cnn", "task": "1-1", "model": "cnn2/ce", "profile": "laptop"}
+SUPCON = {"search": "sup", "task": "2-2", "model": "resnet18_supcon/mixup", "profile": "paper"}
+BEST = {"hop": "512", "c1": "8", "score": "70.26"}
+TUNED = pd.DataFrame(
+    [
+        CNN | {"trial": "0", "lr": "0.001", "hop": "128", "c1": "2", "score": "60.5"}
+        | {"inter": "50.0", "intra": "40.0", "test": "45.0", "run": "cnn2.ce.1-1-s1-00000000"},
+        CNN | {"trial": "1", "lr": "0.01", "hop": "64", "c1": "4", "score": "9.75", "run": ""},
+        CNN | BEST | {"trial": "2", "lr": "0.0323456", "run": "x-01234567"}
+        | {"inter": "61.0", "intra": "30.0", "test": "45.5"},
+        CNN | BEST | {"trial": "3", "lr": "0.02", "run": "y-89abcdef"},
+        SUPCON | {"trial": "0", "lr": "0.001", "tau": "0.1", "run": ""},
+    ],
+    columns=COLUMNS,
+    dtype=object,
+).fillna("")  # fmt: skip
 
 
-@pytest.fixture
-def published(faulty, heard):
-    """A published report of SPRSound's tables, its runs and results."""
-    root = paths.reports_root()
-    tables = {name: faulty for name in papers.NOTEBOOKS["08"]} | {"sprsound2": heard[0]}
-    for name, table in tables.items():
-        runs_folder.publish([paths.runs_root() / run for run in table.run.dropna().unique()])
-        text = table.drop(columns="path").to_csv(index=False)
-        files.write_text(root / "results" / f"{name}.csv", text)
-    files.write_text(
-        root / "tables" / f"{streaming_results.NAME}.csv", heard[1].to_csv(index=False)
-    )
-    made = [name for name in verify.TABLES if name.startswith("sprsound")]
-    assert len(made) == 7
-    trial = tables[next(iter(tables))].dropna(subset="run").iloc[0]
-    said = tuning.scores(runs_folder.read_record(paths.runs_root() / trial.run))
-    line = {"search": "s", "task": "1-1", "model": "cnn2/ce", "profile": "quick", "lr": "0.001"}
-    line |= {name: str(value) for name, value in said.items()}
-    lines = [line | {"trial": "0", "run": trial.run}, line | {"trial": "1", "run": "elsewhere"}]
-    trials = pd.DataFrame(lines, columns=tuning.COLUMNS).fillna("")
-    files.write_text(root / "tables" / f"{tuning.NAME}.csv", trials.to_csv(index=False))
-    for name in made:
-        text = tables_format.csv_text(verify.TABLES[name](tables, False))
-        files.write_text(root / "tables" / f"{name}.csv", text)
-    card = metadata.Card("08_x", "", "", "complete", "quick", "", "", "1", False, ())
-    metadata.write_card(root, card)
-    return root
-
-
-def test_published_tables_verify_from_reports_alone(published, monkeypatch):
-    monkeypatch.setenv("RUNS_ROOT", str(published / "nowhere"))
-    assert verify.verify() == []
-    stream = pd.read_csv(published / "tables/sprsound_table2.csv")
-    assert "0.250 (1)" in set(stream["CNN + MixUp"])  # from the published records
-
-
-def test_a_changed_trial_is_found(published):
-    path = published / "tables" / f"{tuning.NAME}.csv"
-    trials = tuning.published()
-    score = trials.loc[0, "inter"]
-    path.write_text(path.read_text().replace(f",{score},", ",12.5,", 1))
-    (said, table) = verify.verify()
-    run = trials.loc[0, "run"]
-    assert said == f"tables/sprsound_trials.csv, {run}: inter: not what its record says"
-    assert table == "tables/sprsound_tuned.csv: comes out otherwise from its runs"
+def test_the_best_trial_beside_the_default():
+    table = sprsound.tuned(TUNED)
+    cnn = table[table.Model == "cnn2/ce"].set_index("Setting or Score")
+    assert set(cnn.Trials) == {"3 finished, best: 2"}  # the first of equals; 9.75 < 70.26
+    cells = {name: (line.Default, line["Best trial"]) for name, line in cnn.iterrows()}
+    assert cells == {
+        "lr": ("0.001", "0.03235"),
+        "hop": ("128", "512"),
+        "c1": ("2", "8"),
+        "validation Score": ("0.605", "0.703"),
+        "test Score, inter": ("0.500", "0.610"),
+        "test Score, intra": ("0.400", "0.300"),
+        "test Score, mean": ("0.450", "0.455"),
+        "run": ("00000000", "01234567"),
+    }
+    (line,) = table[table.Task == "Task 22"].to_dict("records")
+    assert line["Best trial"] == "not run: ./run_all.sh tune paper 2-2 resnet18_supcon/mixup"
+    assert (line["Default"], line["Trials"]) == ("not run", "0 finished")
 
 
 @pytest.mark.parametrize(
-    "name", ["sprsound_table3", "sprsound_faults", "sprsound_table2", "sprsound_tuned"]
+    ("run_name", "expected"), [("", "not saved"), ("x-01234567", "no epoch has Se > 5")]
 )
+def test_a_best_trial_without_test_scores_says_why(run_name, expected):
+    trials = TUNED.assign(**dict.fromkeys(("inter", "intra", "test"), ""), run=run_name)
+    table = sprsound.tuned(trials).set_index("Setting or Score")
+    assert table.loc["test Score, inter", "Best trial"] == expected
+
+
+def test_scores_of_the_duration_alone_as_text():
+    scores = pd.DataFrame([{"task": "1-1", "cuts": [0.5], "sp": 80.0, "se": 60.0, "score": 70.25,
+                            "low": 60.0, "high": 75.5, "inter": 71.0}])  # fmt: skip
+    (line,) = sprsound.durations_alone(scores).to_dict("records")
+    assert line == {
+        **{"Task": "Task 11", "Cut at (s)": "0.50", "inter": "0.710", "Mean": "0.703"},
+        **{"Sp": "0.800", "Se": "0.600", "95% interval": "0.600 to 0.755"},
+    }
+
+
+def test_tables_without_a_single_run():
+    for build in (sprsound.totals, sprsound.mixup, sprsound.variants, sprsound.windows):
+        rows = {sprsound.mixup: TABLE_1, sprsound.variants: VARIANTS, sprsound.windows: WINDOWS}
+        table = build(rows.get(build, TABLE_3), NOTHING)
+        assert not table.isna().any().any() and (table.map(len) > 0).all().all()
+
+
+@pytest.fixture
+def published(varied, windows):
+    """A published search whose default is a run of Table III, and all tables of SPRSound."""
+    record = folder.read_record(paths.runs_root() / varied.run[0])
+    scores = {name: str(value) for name, value in trial_scores(record).items()}
+    trials = TUNED[:2].assign(run=[varied.run[0], "elsewhere"], **scores)
+    path = paths.reports_root() / "tables" / f"{TRIALS}.csv"
+    files.write_text(path, trials.to_csv(index=False))
+    groups = dict.fromkeys(("sprsound3", "sprsound1", "sprsound_variants"), varied)
+    return publish(groups | {"sprsound2": windows})
+
+
+def test_published_tables_verify_from_reports_alone(published):
+    assert len(list(published.glob("tables/sprsound_*.csv"))) == 8
+    assert verify.verify() == []
+    table = pd.read_csv(published / "tables" / "sprsound_table2.csv")
+    assert "0.250 (1)" in set(table["CNN + MixUp"])  # from the published records of the stream
+
+
+def test_a_changed_trial_is_found(published):
+    path = published / "tables" / f"{TRIALS}.csv"
+    trials = pd.read_csv(path, dtype=str)
+    trials.assign(inter="12.5").to_csv(path, index=False)
+    line, table = verify.verify()
+    expected = f"tables/sprsound_trials.csv, {trials.run[0]}: inter: not what its record says"
+    assert line == expected and table.startswith("tables/sprsound_tuned.csv: differs")
+
+
+@pytest.mark.parametrize("name", ["table3", "variants", "table2", "tuned"])
 def test_a_changed_table_is_found(published, name):
-    path = published / "tables" / f"{name}.csv"
+    path = published / "tables" / f"sprsound_{name}.csv"
     path.write_text(path.read_text().replace("0.", "1.", 1))
-    assert verify.verify() == [f"tables/{name}.csv: comes out otherwise from its runs"]
-
-
-def test_the_overview_of_the_first_paper_builds_nothing_of_sprsound():
-    assert not {"sprsound3", "transfer"} & set(rows.DEFAULT_TABLES)
-    assert {"table1", "tsne"} <= set(rows.DEFAULT_TABLES)
-    assert results_of.METRICS[:3] == ("sp", "se", "score")
+    assert verify.verify() == [f"tables/sprsound_{name}.csv: differs when built from its runs"]
