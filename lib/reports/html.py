@@ -4,11 +4,14 @@ import html
 import os
 import re
 import sys
+import tempfile
 from functools import cache
 from pathlib import Path
 
 import nbformat
 from bs4 import BeautifulSoup
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
 from nbformat import NotebookNode
 
 from lib import paths
@@ -58,23 +61,21 @@ def render_page(notebook: NotebookNode, name: str, about: dict[str, str], sounds
 
 def link_neighbours(page: str, previous: tuple[str, str] | None, following: tuple | None) -> str:
     """Return the page with links to the pages before and after it, each (file name, title)."""
-    links = []
-    if previous:
-        links.append(f'<a rel="prev" href="{previous[0]}">&larr; {html.escape(previous[1])}</a>')
-    if following:
-        links.append(f'<a rel="next" href="{following[0]}">{html.escape(following[1])} &rarr;</a>')
-    return NEIGHBOURS.sub(lambda _: "".join(links), page, count=1)
+    links = render_template("neighbours", previous=previous, following=following)
+    return NEIGHBOURS.sub(lambda _: links, page, count=1)
 
 
 def render_index(pages: dict[str, dict[str, str]]) -> str:
     """Return the index of pages: file name without suffix -> `describe_page`'s dict and status."""
-    from jinja2 import Environment, FileSystemLoader
-    from markupsafe import Markup
-
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
-    text = environment.get_template("index.html.j2").render(pages=pages, css=Markup(css())) + "\n"
+    text = render_template("index", pages=pages, css=Markup(css())) + "\n"
     check_page(text, "index", sounds=False)
     return text
+
+
+def render_template(name: str, **values: object) -> str:
+    """Return a template of this package with escaped values."""
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
+    return environment.get_template(f"{name}.html.j2").render(**values)
 
 
 def check_page(page: str, name: str, sounds: bool) -> None:
@@ -158,20 +159,12 @@ def _clean_outputs(notebook: NotebookNode, name: str) -> NotebookNode:
 
 
 def _scrub_text(text: str) -> str:
-    """Return the text without addresses, with names for folders; base64 data stay as they are."""
+    """Return the text without memory addresses and with names for folders, not in base64 data."""
+    kernel = re.escape(tempfile.gettempdir()) + r"/ipykernel_\d+/\d+\.py"
+    text = re.sub(kernel, "cell", re.sub(r" at 0x[0-9a-f]{6,}", "", text))
     folders = {str(paths.PROJECT): "PROJECT", sys.prefix: "PYTHON", str(Path.home()): "HOME"}
     folders |= {os.environ[name]: name for name in ROOTS if os.environ.get(name)}
-    longest_first = sorted(map(re.escape, folders), key=len, reverse=True)
-    pattern = (
-        r"(?P<data>base64,[\w+/=]+)"
-        r"|(?P<cell>/\S*/ipykernel_\d+/\d+\.py)"
-        r"|(?P<address> at 0x[0-9a-f]{6,})"
-        rf"|(?P<folder>{'|'.join(longest_first)})(?![\w.-])"
-    )
-
-    def replace(match: re.Match) -> str:
-        if match["folder"]:
-            return folders[match["folder"]]
-        return match["data"] or ("cell" if match["cell"] else "")
-
-    return re.sub(pattern, replace, text)
+    for folder in sorted(folders, key=len, reverse=True):
+        whole = rf"(?<![\w+/]){re.escape(folder)}(?![\w.-])"
+        text = re.sub(whole, folders[folder], text)
+    return text

@@ -1,7 +1,6 @@
 """What a notebook sees: the banner, tables and figures (saved as they are shown), sounds."""
 
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from lib.data import Dataset
 from lib.papers.profiles import Profile
 from lib.plots import style
 from lib.reports import format
+from lib.reports.html import render_template
 from lib.runs import execute, plan
 from lib.runs.results import collect_results
 from lib.tables import build_table
@@ -71,31 +71,23 @@ def open_page(profile: str, *datasets: str, train: bool = True) -> Page:
         context.check_icbhi()
     sources = [context.sprsound if name == "sprsound" else context.source for name in names]
     display(HTML(banner(context.profile, sources)))
-    synthetic = all(source.kind == "synthetic" for source in sources)
-    return Page(context, synthetic or may_hold_sounds(context.folder), train)
+    return Page(context, _synthetic(sources) or may_hold_sounds(context.folder), train)
 
 
 def banner(profile: Profile, sources: list[Dataset]) -> str:
-    """Return HTML that says how far the numbers of a page are from the published setting.
-
-    Its data attributes are what `lib.reports.html.describe_page` reads.
-    """
+    """Return HTML that says how far the numbers of a page are from the published setting."""
     sentences = [source.banner or f"{source.title}: all recordings." for source in sources]
-    text = [
-        f"<b>Profile {profile.name}</b>: {escape(profile.about)}.",
-        f"<b>Data</b>: {escape(' '.join(dict.fromkeys(sentences)))}",
-        f"<b>Seeds</b>: {len(profile.seeds)}.",
-    ]
-    if not profile.verdict:
-        text.append("The numbers show that the method runs; they are <b>no verdict</b> on a paper.")
-    about = {
-        "profile": profile.name,
-        "data": ", ".join(source.label for source in sources),
-        "seeds": str(len(profile.seeds)),
-        "synthetic": "yes" * all(source.kind == "synthetic" for source in sources),
-    }
-    attributes = " ".join(f'data-{key}="{escape(value)}"' for key, value in about.items())
-    return f'<div class="banner" role="note" {attributes}>{" ".join(text)}</div>'
+    return render_template(
+        "banner",
+        profile=profile,
+        sources=sources,
+        sentences=list(dict.fromkeys(sentences)),
+        synthetic=_synthetic(sources),
+    )
+
+
+def _synthetic(sources: list[Dataset]) -> bool:
+    return all(source.kind == "synthetic" for source in sources)
 
 
 def may_hold_sounds(folder: Path) -> bool:
