@@ -118,11 +118,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     if get_origin(setting.type) is Literal
 }
 # The run that `init_from` names is in a run's hash as the fingerprint of its weights.
-NOT_HASHED = (
-    *("name", "init_from", "budget", "laptop_seeds"),
-    *("save_embeddings", "save_train_predictions", "save_weights"),
-    *("save_landscape", "save_frequency_response"),
-)
+NOT_HASHED = {"name", "init_from", "budget", "laptop_seeds"}
+NOT_HASHED |= {key for key in DEFAULTS if key.startswith("save_")}
 
 
 def override(experiment: Experiment, **changes: object) -> Experiment:

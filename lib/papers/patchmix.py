@@ -224,13 +224,8 @@ Patch-Mix CL, {_WITHOUT} | ast_in_as/patchmix_cl/split=patient_clean
 TABLE_3 = published_rows(PRINTED["t3"], EXPERIMENTS, MAIN_ROWS) + _CLEAN
 TABLE_3_TWO_CLASS = published_rows(PRINTED["t3b"], EXPERIMENTS, MAIN_ROWS) + _CLEAN
 TSNE = [TableRow(f"ours/{e.name}", {"method": name}, e) for name, e in MAIN_METHODS.items()]
-NOTEBOOKS = {
-    "03": {"table1": TABLE_1},
-    "04": {"table2": TABLE_2},
-    "05": {"figure2": FIGURE_2},
-    "06": {"table3_4class": TABLE_3},
-    "07": {"tsne": TSNE},
-}
+NOTEBOOKS = {"03": {"table1": TABLE_1}, "04": {"table2": TABLE_2}, "05": {"figure2": FIGURE_2},
+             "06": {"table3_4class": TABLE_3}, "07": {"tsne": TSNE}}  # fmt: skip
 _RULES = [row for row in TABLE_2 if row.experiment in (CE, CL)]
 TABLES = {
     **tables("table1", TABLE_1, table1="headline", table1_selections="selections",

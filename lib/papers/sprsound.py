@@ -157,14 +157,8 @@ ResNet 18 + SupCon + MixUp | 2-1 | resnet18_supcon/mixup@1-1-windows
 ResNet 18 + SupCon + MixUp | 2-2 | resnet18_supcon/mixup@1-2-windows
 """)  # fmt: skip
 SEARCHES = (("1-1", "cnn2/ce"), *((task, FINAL) for task in TASKS))  # what is tuned: task, model
-NOTEBOOKS = {
-    "08": {
-        "sprsound3": TABLE_3,
-        "sprsound1": TABLE_1,
-        "sprsound_variants": VARIANTS,
-        "sprsound2": WINDOWS,
-    }
-}
+NOTEBOOKS = {"08": {"sprsound3": TABLE_3, "sprsound1": TABLE_1, "sprsound_variants": VARIANTS,
+                    "sprsound2": WINDOWS}}  # fmt: skip
 TABLES = {
     **tables("sprsound3", TABLE_3, sprsound_table3="challenge",
              sprsound_table3_details="challenge_details", sprsound_totals="totals"),

@@ -53,24 +53,22 @@ def fill(pool, shares):
     return taken
 
 
-def test_shares_of_a_gpu_never_sum_to_more_than_one(environments):
-    assert fill(local.LocalPool(64, ["0"]), [0.5, 0.25, 1, 0.5, 0.25, 0.25]) == [0.5, 0.25, 0.25]
+ON_GPU = {"CUDA_VISIBLE_DEVICES": "2"}
 
 
-def test_every_gpu_is_used_and_the_fullest_first(environments):
-    pool = local.LocalPool(64, ["2", "5"])
-    assert fill(pool, [0.25, 0.5, 1, 0.25, 0.25]) == [0.25, 0.5, 1, 0.25]
-    assert [each["CUDA_VISIBLE_DEVICES"] for each in environments] == ["2", "2", "5", "2"]
-
-
-def test_one_gpu_is_not_named_and_cores_are_counted_too(environments):
-    assert fill(local.LocalPool(2, ["7"]), [0.25, 0.25, 0.25]) == [0.25, 0.25]
-    assert all("CUDA_VISIBLE_DEVICES" not in each for each in environments)
-
-
-def test_without_a_gpu_a_run_gets_a_core_and_one_thread(environments):
-    assert fill(local.LocalPool(3, []), [1, 1, 0.25, 0.25]) == [1, 1, 0.25]
-    assert environments == [local.ONE_THREAD] * 3
+@pytest.mark.parametrize(
+    ("cores", "gpus", "asked", "taken", "expected"),
+    [  # shares of a GPU never sum to more than one; a single GPU is not named
+        (64, ["0"], [0.5, 0.25, 1, 0.5, 0.25, 0.25], [0.5, 0.25, 0.25], [{}] * 3),
+        (2, ["7"], [0.25, 0.25, 0.25], [0.25, 0.25], [{}] * 2),  # cores are counted too
+        (64, ["2", "5"], [0.25, 0.5, 1, 0.25, 0.25], [0.25, 0.5, 1, 0.25],  # the fullest first
+         [ON_GPU, ON_GPU, {"CUDA_VISIBLE_DEVICES": "5"}, ON_GPU]),
+        (3, [], [1, 1, 0.25, 0.25], [1, 1, 0.25], [local.ONE_THREAD] * 3),  # a core for each run
+    ],
+)  # fmt: skip
+def test_runs_share_cores_and_gpus(environments, cores, gpus, asked, taken, expected):
+    assert fill(local.LocalPool(cores, gpus), asked) == taken
+    assert environments == expected
 
 
 def test_a_finished_run_makes_room(environments):
