@@ -35,11 +35,12 @@ def difference_line(
 
     columns: name -> selection, metric.
     """
-    line = dict(label)
-    for name, (selection, metric) in columns.items():
-        line[name] = difference_cell(load_pair(results, *pair, selection), metric)
     names = [experiment.name for experiment in pair]
     runs = results[results.experiment.isin(names) & (results.selection == "test")]
+    line = dict(label)
+    for name, (selection, metric) in columns.items():
+        cell = difference_cell(load_pair(results, *pair, selection), metric)
+        line[name] = "not run" if cell == MISSING and runs.run.isna().all() else cell
     return line | {"Setting": setting_text(runs)}
 
 

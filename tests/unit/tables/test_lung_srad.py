@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lib.tables import lung_srad
-from tests.unit.tables.conftest import NOTHING, clips, table_of
+from tests.unit.tables.conftest import clips, table_of
 
 HALVES, THIRDS = np.array([0, 0.5, 1.0]), np.array([0, 1 / 3, 2 / 3, 1.0])
 AST = ("patches", "block 0", "block 1")
@@ -71,8 +71,3 @@ def test_layers_are_compared_within_a_seed(results):
     }
     assert table.Layers.iloc[3] == "DASS, stage 2 block 1 minus AST, block 1"
     assert table.Maps.tolist()[1:5] == ["6 x 19; 6 x 19", "6 x 19; 4 x 19", "6 x 19; 4 x 19", "–"]
-
-
-def test_tables_without_a_finished_run():
-    assert lung_srad.weights(NOTHING).empty and lung_srad.high_frequencies(NOTHING).empty
-    assert set(lung_srad.low_pass(NOTHING)["Difference above 0.5"]) == {"not run"}
