@@ -13,11 +13,13 @@ MOST_NAMES = 8  # layers in a panel's legend; deeper models name every second, t
 def plot_responses(points: pd.DataFrame) -> Figure:
     """Plot log amplitude by frequency: a panel for each model, a line for each layer (dark first).
 
-    points: model, layer, frequency, amplitude relative to frequency 0.
+    points: model, layer, frequency, amplitude relative to frequency 0; drawn is the mean over rows
+    that share the first three (seeds, in `lib.analysis.inspect.response_curves`).
     """
     if points.empty:
         return style.empty_figure(style.NO_RUN)
-    models = points.groupby("model", sort=False)
+    points = points.groupby(["model", "layer", "frequency"], sort=False, as_index=False)
+    models = points.amplitude.mean().groupby("model", sort=False)
     fig, axes = style.panels(len(models), 3, 3.3, 2.9, sharex=True, sharey=True)
     texts = []
     for ax, (model, table) in zip(axes, models, strict=True):

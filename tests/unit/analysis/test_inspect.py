@@ -99,3 +99,28 @@ def test_examples_are_the_longest_cycles_of_different_patients():
     rows += [("c", "crackle", 1.0), ("c", "wheeze", 1.5), ("c", "normal", 9.0)]
     test = pd.DataFrame(rows, range(10, 16), ["patient", "label", "end"]).assign(start=0.0)
     assert inspect._example_rows(test, "label").tolist() == [10, 12, 14]
+
+
+def test_points_of_figures_are_those_that_runs_saved(tmp_path):
+    lines = []
+    for seed in (1, 2, 3):
+        path, level = tmp_path / f"run-{seed}", float(seed)
+        arrays = {"line/position": np.array([-1.0, 1.0]), "line/loss": np.array([level, 0.0])}
+        arrays |= {"plane/position": np.array([-1.0, 1.0]), "plane/loss": np.full((2, 2), level)}
+        arrays |= {"spectrum/block 0/frequency": np.array([0.0, 1.0])}
+        arrays |= {"spectrum/block 0/diagonal": np.array([0.0, -level])}
+        arrays |= {"spectrum/block 0/map": np.array([2, 9])}
+        path.mkdir()
+        if seed < 3:  # the third saved nothing
+            folder.write_arrays(path / folder.ANALYSIS, arrays)
+        lines += [("a", seed, selection, str(path)) for selection in ("test", "last")]
+    results = pd.DataFrame(lines, columns=["experiment", "seed", "selection", "path"])
+    methods = {"SAM": "a", "plain": "b"}
+    curves = inspect.response_curves(results, methods)
+    assert curves.amplitude.tolist() == [0, -1, 0, -2] and set(curves["map"]) == {"2 x 9"}
+    assert inspect.loss_lines(results, methods).loss.tolist() == [1, 0, 2, 0]
+    position, losses = inspect.loss_planes(results, methods)
+    assert position.tolist() == [-1, 1] and losses["SAM"].tolist() == [[1, 1], [1, 1]]
+    assert list(losses) == ["SAM"] and inspect.loss_planes(results, {})[1] == {}
+    for points in (inspect.response_curves, inspect.loss_lines):
+        assert points(results, {"plain": "b"}).empty
