@@ -1,8 +1,7 @@
 """The datasets, one file each, and where their recordings are on this machine.
 
 `ICBHI.open(root).load()` and `SPRSound.open(root).load("record")` are tables of annotated clips;
-`find_icbhi` and `find_sprsound` look where the user said, else into `data/`, else make synthetic
-sounds. Start with `lib.data.dataset`.
+`lib.data.dataset` says what every dataset offers.
 """
 
 import os
@@ -14,68 +13,51 @@ from lib.data.icbhi import CLASSES, ICBHI
 from lib.data.sprsound import SPRSound
 from lib.errors import UserError
 
-__all__ = [
-    "CLASSES",
-    "DATASETS",
-    "ICBHI",
-    "Dataset",
-    "SPRSound",
-    "find_icbhi",
-    "find_sprsound",
-    "recordings_found",
-    "require_official",
-    "synthetic_icbhi",
-    "synthetic_sprsound",
-]
+__all__ = ["CLASSES", "DATASETS", "ICBHI", "Dataset", "SPRSound"]
 
-DATASETS: dict[str, type[Dataset]] = {"icbhi": ICBHI, "sprsound": SPRSound}
-
-
-def data_root() -> Path:
-    """The folder that holds the recordings (`DATA_ROOT`, else `data/`)."""
-    return Path(os.environ.get("DATA_ROOT") or paths.PROJECT / "data")
+DATASETS: dict[str, type[Dataset]] = {dataset.name: dataset for dataset in (ICBHI, SPRSound)}
 
 
 def recordings_found() -> bool:
-    """Whether recordings of any dataset are here."""
-    return any(dataset.locate(data_root()) for dataset in DATASETS.values())
+    """Return whether recordings of any dataset are in DATA_ROOT, else in `data/`."""
+    return any(dataset.locate(_data_root()) for dataset in DATASETS.values())
 
 
 def find_icbhi(stand_in: ICBHI | None = None) -> ICBHI:
-    """ICBHI in DATA_ROOT, else in `data/`, else `stand_in`, else synthetic recordings.
+    """Return ICBHI in DATA_ROOT, else in `data/`, else `stand_in`, else synthetic recordings.
 
     Raises `UserError` if DATA_ROOT is set and holds no dataset.
     """
-    root = ICBHI.locate(data_root())
     if os.environ.get("DATA_ROOT") and not recordings_found():
         raise UserError(
-            f"{data_root()}: DATA_ROOT holds no {ICBHI.folder} and no {SPRSound.folder}; point it "
+            f"{_data_root()}: DATA_ROOT holds no {ICBHI.folder} and no {SPRSound.folder}; point it "
             "to the folder that does"
         )
+    root = ICBHI.locate(_data_root())
     return ICBHI.open(root) if root else stand_in or synthetic_icbhi()
 
 
 def find_sprsound() -> SPRSound:
-    """SPRSound in DATA_ROOT, else in `data/`, else synthetic recordings.
+    """Return SPRSound in DATA_ROOT, else in `data/`, else synthetic recordings.
 
     A DATA_ROOT without it is no error: it may hold ICBHI alone.
     """
-    root = SPRSound.locate(data_root())
+    root = SPRSound.locate(_data_root())
     return SPRSound.open(root) if root else synthetic_sprsound()
 
 
 def synthetic_icbhi() -> ICBHI:
-    """Synthetic recordings in ICBHI's layout, written below the feature caches on first use."""
-    from lib.data import synthetic  # here, so that reading a table needs no audio library
+    """Return synthetic recordings in ICBHI's layout, written on first use (seconds)."""
+    from lib.data import synthetic  # here: its scipy.signal takes a second to load
 
-    return ICBHI.open(synthetic.icbhi_root())
+    return ICBHI.open(synthetic.default_root("icbhi"))
 
 
 def synthetic_sprsound() -> SPRSound:
-    """Synthetic recordings in SPRSound's layout, written below the feature caches on first use."""
+    """Return synthetic recordings in SPRSound's layout, written on first use (seconds)."""
     from lib.data import synthetic
 
-    return SPRSound.open(synthetic.sprsound_root())
+    return SPRSound.open(synthetic.default_root("sprsound"))
 
 
 def require_official(dataset: Dataset, profile: str) -> None:
@@ -86,3 +68,7 @@ def require_official(dataset: Dataset, profile: str) -> None:
             f"profile {profile}: {dataset.banner.rstrip('.')}, but {needed}; {dataset.remedy()}, "
             "or choose the profile laptop"
         )
+
+
+def _data_root() -> Path:
+    return Path(os.environ.get("DATA_ROOT") or paths.PROJECT / "data")

@@ -6,8 +6,6 @@ from typing import Protocol
 
 import numpy as np
 import soundfile
-import torch
-import torchaudio
 
 from lib.errors import UserError
 
@@ -24,7 +22,7 @@ class ClipSettings(Protocol):
 
 
 def read(path: Path) -> tuple[np.ndarray, int]:
-    """A sound file as mono float32 (samples,) in [-1, 1], and its rate in Hz.
+    """Return a sound file as mono float32 (samples,) in [-1, 1], and its rate in Hz.
 
     Channels are averaged. Raises `UserError` if the file is empty, truncated, unreadable or
     holds NaN or infinite samples.
@@ -46,14 +44,17 @@ def read(path: Path) -> tuple[np.ndarray, int]:
 
 
 def resample(wave: np.ndarray, rate: int, target_hz: int) -> np.ndarray:
-    """Windowed-sinc resampling, (samples,) -> (ceil(samples * target_hz / rate),)."""
+    """Return (samples,) resampled by a windowed sinc, (ceil(samples * target_hz / rate),)."""
     if rate == target_hz:
         return wave
-    return torchaudio.functional.resample(torch.from_numpy(wave), rate, target_hz).numpy()
+    import torch  # here: reading a file needs none
+    from torchaudio.functional import resample as windowed_sinc
+
+    return windowed_sinc(torch.from_numpy(wave), rate, target_hz).numpy()
 
 
 def fade(wave: np.ndarray, fade_in: int, fade_out: int) -> np.ndarray:
-    """A copy that rises linearly from 0 over `fade_in` samples and falls to 0 over `fade_out`."""
+    """Return a copy that rises from 0 over `fade_in` samples and falls to 0 over `fade_out`."""
     wave = wave.copy()
     rise, fall = min(fade_in, len(wave)), min(fade_out, len(wave))
     wave[:rise] *= np.linspace(0, 1, rise, dtype=np.float32)
@@ -62,10 +63,10 @@ def fade(wave: np.ndarray, fade_in: int, fade_out: int) -> np.ndarray:
 
 
 def cut_or_repeat(wave: np.ndarray, samples: int, pad: str) -> np.ndarray:
-    """Exactly `samples` samples: a longer wave is cut, a shorter one is filled up as `pad` says.
+    """Return exactly `samples` samples: a longer wave is cut, a shorter one filled up by `pad`.
 
-    repeat: again and again, last 1,000 samples faded out (official code of Bae et al. 2023);
-    cyclic: again and again, no fade; zero: silence at the end.
+    repeat: the wave again and again, last 1,000 samples faded out (official code of Bae et al.
+    2023); cyclic: the same without fade; zero: silence at the end.
     """
     if len(wave) > samples:
         return wave[:samples]
@@ -76,13 +77,13 @@ def cut_or_repeat(wave: np.ndarray, samples: int, pad: str) -> np.ndarray:
 
 
 def recording_wave(path: Path, settings: ClipSettings) -> np.ndarray:
-    """A whole recording at the rate of `settings`, faded in and out if `fade` is recording."""
+    """Return a recording at the rate of `settings`, faded at both ends if fade is recording."""
     wave = resample(*read(path), settings.rate_hz)
     return fade(wave, FADE_SAMPLES, FADE_SAMPLES) if settings.fade == "recording" else wave
 
 
 def cycle_clip(wave: np.ndarray, start: float, end: float, settings: ClipSettings) -> np.ndarray:
-    """One cycle, `start` to `end` in seconds, of a `recording_wave` as a clip (samples,).
+    """Return one cycle, `start` to `end` in seconds, of a `recording_wave` as a clip (samples,).
 
     Raises `UserError` if the wave holds nothing between them.
     """
@@ -94,7 +95,7 @@ def cycle_clip(wave: np.ndarray, start: float, end: float, settings: ClipSetting
 
 
 def excerpt(wave: np.ndarray, start: float, end: float, rate: int) -> np.ndarray:
-    """`start` to `end` in seconds of a wave (samples,), to the nearest sample.
+    """Return `start` to `end` in seconds of a wave (samples,), to the nearest sample.
 
     Raises `UserError` if the wave holds nothing between them.
     """
@@ -112,7 +113,7 @@ def _require_samples(samples: np.ndarray, start: float, end: float, seconds: flo
 
 
 def _require_whole_wav(path: Path) -> None:
-    """libsndfile accepts a WAV that ends too early, so its chunks are checked here."""
+    """Check the chunks of a WAV file: libsndfile accepts one that ends too early."""
     try:
         size = Path(path).stat().st_size
         with open(path, "rb") as handle:
@@ -129,6 +130,4 @@ def _require_whole_wav(path: Path) -> None:
             if handle.tell() + length > size and length != 0xFFFFFFFF:  # a stream's open length
                 raise UserError(f"{path}: truncated, sound data are missing; fetch it again")
     except OSError as error:
-        raise UserError(
-            f"{path}: not readable ({error.strerror}); fix or fetch it again"
-        ) from error
+        raise UserError(f"{path}: not readable ({error.strerror}); fetch it again") from error

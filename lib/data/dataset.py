@@ -62,21 +62,21 @@ class Dataset(ABC):
         """Return the dataset in `root` with its kind; raises `UserError` if it has no audio."""
         root = Path(root)
         files = cls(root).audio_files()
-        subsets = [key for key, path in cls(root)._annotation_paths() if path.stem in files]
-        if not subsets:
+        here = Counter(key for key, path in cls(root)._annotation_paths() if path.stem in files)
+        if not here:
             where = root / cls.folder
             raise UserError(f"{where}: no annotated .wav or .flac recordings there; {cls.remedy()}")
         if (root / SYNTHETIC_FILE).exists():
-            made_up = f"no patient was recorded, {len(subsets)} recordings are made up"
+            made_up = f"no patient was recorded, {here.total()} recordings are made up"
             return cls(root, "synthetic", f"SYNTHETIC sounds: {made_up}.")
-        here = Counter(subsets)
-        lacking = {key: n for key, n in cls.recordings.items() if here[key] != n}
-        if all(key in cls.optional and not here[key] for key in lacking):
+        expected = {
+            key: n for key, n in cls.recordings.items() if here[key] or key not in cls.optional
+        }
+        if here == expected:
             return cls(root)
-        counts = [f"{here[key]} of {n} {key}".strip() for key, n in cls.recordings.items()
-                  if here[key] or key not in cls.optional]  # fmt: skip
-        banner = f"{', '.join(counts)} recordings have annotation and audio."
-        return cls(root, "partial", f"partial {cls.short_title}: {banner}")
+        counts = ", ".join(f"{here[key]} of {n} {key}".strip() for key, n in expected.items())
+        banner = f"partial {cls.short_title}: {counts} recordings have annotation and audio."
+        return cls(root, "partial", banner)
 
     @classmethod
     def remedy(cls) -> str:
@@ -98,8 +98,8 @@ class Dataset(ABC):
         `UserError` with every problem of every file at once.
         """
         if unit not in self.tables:
-            known = ", ".join(f"{name}s" for name in self.tables)
-            raise UserError(f"{self.name} has no {unit}s (it has {known}); choose another unit")
+            units = "s, ".join(self.tables)
+            raise UserError(f"{self.name} has no {unit}s (it has {units}s); choose another unit")
         rows = [row for recording in self.read() for row in self._rows(unit, *recording)]
         table = pd.DataFrame(rows, columns=list(self.tables[unit]))
         return table.sort_values(["recording", "cycle"], ignore_index=True)

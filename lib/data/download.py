@@ -1,6 +1,7 @@
 """Download the official recordings: resumable, checked, unpacked only into their folder."""
 
 import os
+import re
 import shutil
 import stat
 import urllib.error
@@ -75,10 +76,9 @@ def _folder_in(archive: Path, name: str) -> str:
     except zipfile.BadZipFile as error:
         raise _damaged(archive, error) from error
     for base in SPRSound.bases:
-        for top in sorted({member.split("/")[0] for member in names}):
-            path = "/".join(part for part in (top, base, name) if part)
-            if any(member.startswith(f"{path}/") for member in names):
-                return path
+        pattern = re.compile(rf"([^/]+/{base and base + '/'}{name})/")
+        for match in filter(None, map(pattern.match, names)):
+            return match[1]
     raise _damaged(archive, f"it holds no {name}")
 
 

@@ -5,9 +5,11 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 import pandas as pd
+import soundfile
 
 from lib.data.dataset import AUDIO_SUFFIXES, PAST_END_SECONDS, Annotated, Dataset
 
@@ -35,7 +37,10 @@ SUBSETS = {  # subset -> split, folder of annotations, folder of recordings
 }
 DEVICE = "Yunting II"  # all recordings
 GENDERS = {"0": "male", "1": "female"}
-LOCATIONS = ("p1", "p2", "p3", "p4")  # left posterior, left lateral, right posterior, lateral
+# Locations p1 to p4: left posterior, left lateral, right posterior, right lateral.
+NAME = re.compile(
+    r"(?P<patient>[^_]*)_(?P<age>\d+(\.\d+)?)_(?P<gender>[01])_(?P<location>p[1-4])_[^_]+"
+)
 FIX = "fix the file or fetch it again"
 _COLUMNS = ("dataset", "recording", "patient", "age", "gender", "location", "device", "split",
             "subset", "cycle", "start", "end")  # fmt: skip
@@ -80,25 +85,21 @@ class SPRSound(Dataset):
         """Return what is odd yet no error, as rows of recording, subset, what and count."""
         audio, rows = self.audio_files(), []
         for record, events in self.read():
+            name, label = record["recording"], record["2-2"]
             times = [(event["start"], event["end"]) for event in events]
             implied = record_label(event["1-2"] for event in events)
             odd = {
-                "no audio: in no feature cache": record["recording"] not in audio,
-                "no patient in the name: its own patient": record["patient"] == record["recording"],
+                "no audio: in no feature cache": name not in audio,
+                "no patient in the name: its own patient": record["patient"] == name,
                 "events that overlap an earlier one: kept": _overlaps(times),
                 "events out of order: numbered as in the file": times != sorted(times),
                 "no events, yet not Poor Quality: a record without events": (
-                    not events and record["2-2"] != POOR
+                    not events and label != POOR
                 ),
-                "its label is not that of its events: both kept": (
-                    bool(events) and implied != record["2-2"]
-                ),
+                "its label is not that of its events: both kept": bool(events) and implied != label,
             }
-            rows += [
-                (record["recording"], record["subset"], what, int(count))
-                for what, count in odd.items()
-                if count
-            ]
+            subset = record["subset"]
+            rows += [(name, subset, what, int(count)) for what, count in odd.items() if count]
         return pd.DataFrame(rows, columns=["recording", "subset", "what", "count"])
 
     def _rows(self, unit: str, record: dict, events: list[dict]) -> list[dict]:
@@ -163,13 +164,14 @@ def _windows(record: dict, events: list[dict]) -> list[dict]:
     slides over a record holds sound and no padding; the paper says only that the event's shape is
     extended. A longer clip is cropped when a batch is read.
     """
+    if not events:
+        poor = record | {"1-1-windows": POOR, "1-2-windows": POOR}
+        return [poor] if record["2-2"] == POOR else []
     rows = []
     for event in events:
         labels = {"1-1-windows": event["1-1"], "1-2-windows": event["1-2"]}
         times = _extended(event["start"], event["end"], record["end"])
         rows.append({**record, **event, **labels, **times})
-    if record["2-2"] == POOR and not events:
-        rows.append(record | {"1-1-windows": POOR, "1-2-windows": POOR})
     return rows
 
 
@@ -187,23 +189,18 @@ def _extended(start: float, end: float, length: float) -> dict[str, float]:
 
 def _overlaps(times: list[tuple[float, float]]) -> int:
     """Return how many events begin before one that began earlier has ended."""
-    last, count = 0.0, 0
-    for start, end in sorted(times):
-        count += start < last
-        last = max(last, end)
-    return count
+    ends = accumulate((end for _, end in sorted(times)), max)
+    return sum(start < end for (start, _), end in zip(sorted(times)[1:], ends, strict=False))
 
 
 def _parse_name(recording: str) -> dict:
     """Return the columns that a recording's name holds; raises ValueError if it does not fit."""
-    patient, age, gender, location, *number = recording.split("_") + 4 * [""]
-    if not number[0] or number[1:] != 4 * [""] or gender not in GENDERS:
-        raise ValueError("the name is not patient_age_gender(0|1)_location_number")
-    if location not in LOCATIONS:
-        raise ValueError(f"unknown location {location!r} (known: {', '.join(LOCATIONS)})")
+    name = NAME.fullmatch(recording)
+    if not name:
+        raise ValueError("the name is not patient_age_gender(0|1)_location(p1 to p4)_number")
     return {
-        "dataset": SPRSound.name, "recording": recording, "patient": patient or recording,
-        "age": _number(age, "age"), "gender": GENDERS[gender], "location": location,
+        "dataset": SPRSound.name, "recording": recording, "patient": name["patient"] or recording,
+        "age": float(name["age"]), "gender": GENDERS[name["gender"]], "location": name["location"],
         "device": DEVICE, "cycle": 0, "start": 0.0,
     }  # fmt: skip
 
@@ -232,8 +229,11 @@ def _event(event: object, number: int, length: float) -> dict:
     if not isinstance(event, dict) or not {"start", "end", "type"} <= set(event):
         raise ValueError(f"{event!r} is not start, end and type")
     label = _label(event["type"], "1-2")
-    start, end = (_number(event[key], key) / 1000 for key in ("start", "end"))
-    if not 0 <= start < end:
+    try:
+        start, end = (float(event[key]) / 1000 for key in ("start", "end"))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"a time is not a number ({error})") from error
+    if not 0 <= start < end < math.inf:
         raise ValueError(f"empty or reversed, {start} to {end} s")
     if end > length + PAST_END_SECONDS:
         raise ValueError(f"annotated to {end} s, but the recording ends at {length:.3f} s")
@@ -242,33 +242,20 @@ def _event(event: object, number: int, length: float) -> dict:
             "1-1": kind, "1-2": label, "label": ICBHI_LABELS[label]}  # fmt: skip
 
 
-def _number(value: object, what: str) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"{what} {value!r} is not a number")
-    return number
-
-
 def _label(value: object, task: str) -> str:
-    """Return the dataset's own spelling of a label; blanks, case, "&", "+" and "and" do not
-    matter."""
-    known = {_letters(name): name for name in TASKS[task]}
-    if _letters(value) not in known:
-        raise ValueError(f"unknown label {value!r} (known: {', '.join(TASKS[task])})")
-    return known[_letters(value)]
+    """Return a label in the dataset's usual spelling; case, blanks, "&", "+" and "and" vary."""
 
+    def letters(text: str) -> str:
+        return re.sub(r"\band\b|[^a-z]", "", text.lower())
 
-def _letters(value: object) -> str:
-    return re.sub(r"\band\b|[^a-z]", "", str(value).lower())
+    for name in TASKS[task]:
+        if letters(name) == letters(str(value)):
+            return name
+    raise ValueError(f"unknown label {value!r} (known: {', '.join(TASKS[task])})")
 
 
 def _seconds(path: Path) -> float:
     """Return the length of a recording by its header."""
-    import soundfile  # here, so that importing the tables' names needs no audio library
-
     try:
         info = soundfile.info(path)
     except (soundfile.LibsndfileError, OSError) as error:

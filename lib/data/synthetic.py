@@ -9,7 +9,7 @@ nothing about the real task.
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +19,10 @@ from scipy.signal import butter, sosfilt
 from lib.data.dataset import SYNTHETIC_FILE
 from lib.data.icbhi import CLASSES, DEMOGRAPHICS, DIAGNOSES, ICBHI, LOCATIONS, SPLIT_FILE
 from lib.data.sprsound import POOR, SUBSETS, record_label
-from lib.files import digest, temp_path, write_json, write_text
+from lib.files import temp_path, write_json, write_text
 from lib.paths import features_root
 
-VERSION = 1  # raise it if the same settings give other sounds
+VERSION = 1  # raise it if the same seed gives other sounds
 # device -> (mode, rate in Hz, subtype, band in Hz): its colouring is a band-pass
 DEVICES = {
     "Meditron": ("sc", 10000, "PCM_16", (20, 3000)),
@@ -36,24 +36,12 @@ SHARES = (0.45, 0.25, 0.18, 0.12)  # of `CLASSES`
 INSPIRATION = 0.4  # share of a cycle
 
 
-def icbhi_root() -> Path:
-    """The folder of the default ICBHI recordings, written on first use (seconds)."""
-    settings = {"version": VERSION, "seed": 0, "patients": 40, "cycles": 8}
-    return _written_once(settings, lambda root: write_icbhi(root, 0, 40, 8))
-
-
-def sprsound_root() -> Path:
-    """The folder of the default SPRSound recordings, written on first use (seconds)."""
-    settings = {"version": VERSION, "dataset": "sprsound", "seed": 0, "patients": 40}
-    return _written_once(settings, lambda root: write_sprsound(root, 0, 40))
-
-
-def _written_once(settings: dict, write: Callable[[Path], None]) -> Path:
-    """The folder below the feature caches that is named by its settings, written if missing."""
-    root = features_root() / f"synthetic-{digest(settings)[:8]}"
+def default_root(dataset: str) -> Path:
+    """Return the folder of the default recordings of icbhi or sprsound, written on first use."""
+    root = features_root() / f"synthetic-{dataset}-v{VERSION}"
     if not root.exists():
         temporary = temp_path(root)
-        write(temporary)
+        write_icbhi(temporary) if dataset == "icbhi" else write_sprsound(temporary)
         try:
             os.replace(temporary, root)
         except OSError:  # another process was first, with the same bytes
@@ -185,16 +173,12 @@ def _heart(rng: np.random.Generator, samples: int, rate: int, traits: dict) -> n
 def _add(sound: np.ndarray, where: float, event: np.ndarray) -> None:
     """Add an event in place, from the share `where` of the sound on; what sticks out is cut."""
     first = int(where * len(sound))
-    part = sound[first : first + len(event)]
-    part += event[: len(part)]
+    place = sound[first : first + len(event)]
+    place += event[: len(place)]
 
 
 RATE = 8000  # of SPRSound
-RECORDINGS_OF = (
-    ("train",) * 4 + ("intra",),
-    ("inter",) * 3,
-)  # recordings of one known, one new child
-NEW = 4  # every fourth child is new: it is in the inter test alone
+KNOWN, NEW = 4 * ("train",) + ("intra",), 3 * ("inter",)  # subsets of a child's recordings
 # event -> class of its sound, height of its tone in Hz, whether its crackles are fine
 SOUNDS = {
     "Normal": ("normal", 300, False),
@@ -217,21 +201,20 @@ KINDS = {  # record -> the events that it may have beside normal ones
 def write_sprsound(root: Path, seed: int = 0, patients: int = 40) -> None:
     """Write 3 to 5 recordings for each child; same seed, same bytes.
 
-    Known children have four recordings in training and one in the intra test, new ones three in
-    the inter test.
+    Every fourth child is new: three recordings in the inter test. The others have four in training
+    and one in the intra test.
     """
-    for folder in {folder for _, *folders in SUBSETS.values() for folder in folders}:
-        if "2023" not in folder:
-            (root / folder).mkdir(parents=True, exist_ok=True)
-    seen = dict.fromkeys(SUBSETS, 0)
+    for folder in {folder for subset in (*KNOWN, *NEW) for folder in SUBSETS[subset][1:]}:
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    count = Counter()
     for index in range(patients):
         rng = np.random.default_rng([seed, index])
         child = f"{50001 + index}_{rng.uniform(0.2, 16):.1f}_{index % 2}"
         traits = {"breath_low_hz": rng.uniform(80, 150), "breath_high_hz": rng.uniform(400, 900)}
-        for number, subset in enumerate(RECORDINGS_OF[index % NEW == NEW - 1]):
+        for number, subset in enumerate(NEW if index % 4 == 3 else KNOWN):
             name = f"{child}_p{number % 4 + 1}_{10 * index + number}"
-            _write_record(root, subset, name, rng, traits, seen[subset])
-            seen[subset] += 1
+            _write_record(root, subset, name, rng, traits, count[subset])
+            count[subset] += 1
     write_json(root / SYNTHETIC_FILE, {"seed": seed, "patients": patients})
 
 
@@ -239,11 +222,9 @@ def _write_record(
     root: Path, subset: str, name: str, rng: np.random.Generator, traits: dict, turn: int
 ) -> None:
     """One recording; kinds of records, and of events in them, take turns within a subset."""
-    kind = list(KINDS)[turn % len(KINDS)]
-    if kind == POOR:
-        sound, events = _poor(rng), []
-    else:
-        sound, events = _breaths(rng, _event_labels(rng, kind, turn // len(KINDS)), traits)
+    kind, turn = list(KINDS)[turn % len(KINDS)], turn // len(KINDS)
+    poor = kind == POOR
+    sound, events = _poor(rng) if poor else _breaths(rng, _event_labels(rng, kind, turn), traits)
     wave = rng.uniform(0.3, 0.8) * sound / np.abs(sound).max()
     _, notes, sounds = SUBSETS[subset]
     soundfile.write(root / sounds / f"{name}.wav", wave, RATE, subtype="PCM_16")
@@ -261,23 +242,26 @@ def _event_labels(rng: np.random.Generator, kind: str, turn: int) -> list[str]:
     return rng.permutation(labels).tolist()
 
 
-def _breaths(rng: np.random.Generator, labels: list[str], traits: dict) -> tuple:
+def _breaths(
+    rng: np.random.Generator, labels: list[str], traits: dict
+) -> tuple[np.ndarray, list[dict]]:
     """The sound (samples,) of events with pauses between them, and their annotation."""
-    parts, events, now = [], [], 0
+    sounds, events, start = [], [], 0
     for label in labels:
         pause, length = rng.integers(200, 600), rng.integers(900, 1800)  # milliseconds
         sound, hz, fine = SOUNDS[label]
-        own = {"wheeze_hz": hz * rng.uniform(0.9, 1.1), "crackle_fine": float(fine)}
-        parts += [np.zeros(8 * pause)]
-        parts += [cycle_sound(rng, sound, length / 1000, RATE, traits | own)]
-        events.append({"start": f"{now + pause}", "end": f"{now + pause + length}", "type": label})
-        now += pause + length
-    wave = np.concatenate([*parts, np.zeros(RATE // 10)])
+        tone = {"wheeze_hz": hz * rng.uniform(0.9, 1.1), "crackle_fine": float(fine)}
+        sounds.append(np.zeros(RATE // 1000 * pause))
+        sounds.append(cycle_sound(rng, sound, length / 1000, RATE, traits | tone))
+        start += pause
+        events.append({"start": f"{start}", "end": f"{start + length}", "type": label})
+        start += length
+    wave = np.concatenate([*sounds, np.zeros(RATE // 10)])
     return wave + 0.02 * rng.standard_normal(len(wave)), events
 
 
-def _poor(rng: np.random.Generator) -> np.ndarray:
-    """Rubbing that drowns all breath: 5 to 8 s of loud noise in bursts."""
+def _poor(rng: np.random.Generator) -> tuple[np.ndarray, list[dict]]:
+    """Rubbing that drowns all breath: 5 to 8 s of loud noise in bursts, without events."""
     samples = int(rng.uniform(5, 8) * RATE)
     bursts = np.repeat(rng.uniform(0.1, 1.0, samples // 800 + 1), 800)[:samples]
-    return bursts * rng.standard_normal(samples)
+    return bursts * rng.standard_normal(samples), []

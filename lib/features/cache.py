@@ -112,7 +112,7 @@ def require_frontend(cache: FeatureCache, frontend: Frontend) -> None:
 
     A cache from elsewhere may not name its front end; then its shape must fit.
     """
-    needed, has = asdict(frontend), cache.meta.get("front_end")
+    needed, has = asdict(frontend), cache.meta.get("frontend")
     if has is None:
         needed = frontend.shape
         has = dict(zip(needed, cache.features.shape[-len(needed) :], strict=True))
@@ -172,7 +172,7 @@ def _build(
     statistics = _join(path / "features.npy", [_part(work, name) for name in groups])
     write_text(path / "cycles.csv", cycles.to_csv(index=False, lineterminator="\n"))
     about = {"name": dataset.label, "dataset": dataset.name, "kind": dataset.kind}
-    about |= {"note": dataset.banner, "front_end": asdict(frontend), **frontend.description}
+    about |= {"note": dataset.banner, "frontend": asdict(frontend), **frontend.description}
     write_json(path / "meta.json", about | statistics | {"fingerprint": fingerprint})
     shutil.rmtree(work, ignore_errors=True)
 

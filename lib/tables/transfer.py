@@ -34,9 +34,8 @@ def transfer(rows: Sequence[TableRow], results: pd.DataFrame) -> pd.DataFrame:
         line["Epoch chosen by"] = join_unique(done.selection)
         line["Test data"] = join_unique(runs[base.key].data)
         lines.append(line | compare.origin(row, runs[row.key]))
-    return (
-        pd.DataFrame([*lines, compare.always_normal(rows)]).rename(columns=COLUMNS).fillna(MISSING)
-    )
+    table = pd.DataFrame([*lines, compare.always_normal(rows)]).drop(columns=["Row", "Test"])
+    return table.rename(columns=COLUMNS).fillna(MISSING)
 
 
 def base_row(row: TableRow, rows: Sequence[TableRow]) -> TableRow:

@@ -1,46 +1,46 @@
-"""The process that makes one run: it ends with its parent, and says what made the run."""
+"""The process of one run: it ends with its parent, and records the machine and further test sets."""
 
 import subprocess
 import sys
 import time
 
 import pytest
-from small_runs import write_cache
+from small_runs import BASE, write_cache
 
 from lib import files, paths
-from lib.config import Experiment
-
-SLOW = Experiment(
-    "slow", normalise="dataset", size="nano", patch=8, stride=8, lr=1e-3, batch_size=4, epochs=1000
-)
+from lib.config import override
+from lib.runs import folder as runs_folder
 
 
 @pytest.fixture
-def command(small_cache, tmp_path):
-    """The words that start a run of 1,000 epochs, and its folder."""
-    stored, folder = write_cache(tmp_path / "store", small_cache), tmp_path / "run"
-    files.write_json(folder / "experiment.json", {"experiment": SLOW.__dict__, "seed": 1})
-    return [sys.executable, "-m", "lib.worker", str(folder), str(stored), "40"], folder
+def worker(small_cache, tmp_path):
+    """A function that starts a run of some epochs; returns its folder and process."""
+    cache = str(write_cache(tmp_path / "cache", small_cache))
+
+    def start(epochs):
+        spec = runs_folder.RunSpec(override(BASE, epochs=epochs), 1, "f" * 64, "")
+        folder = runs_folder.start_run(spec, {"name": "small", "note": ""}, "none")
+        command = [sys.executable, "-m", "lib.worker", str(folder), cache, "40", "--with-parent"]
+        command += ["--test", f"sprsound={cache}"]
+        return folder, subprocess.Popen(command, cwd=paths.PROJECT, stdin=subprocess.PIPE)
+
+    return start
 
 
-def test_an_orphan_ends_at_once_and_leaves_what_it_has(command):
-    words, folder = command
-    child = subprocess.Popen([*words, "--with-parent"], cwd=paths.PROJECT, stdin=subprocess.PIPE)
+def test_without_a_parent_it_ends_at_once_and_leaves_its_checkpoints(worker):
+    folder, child = worker(1000)
     while not list(folder.glob("epoch-*.pt")):
         assert child.poll() is None
         time.sleep(0.05)
     child.stdin.close()  # as the system does when the parent dies
-    assert child.wait(timeout=10) == 1
+    assert child.wait(timeout=30) == 1
     assert not (folder / "result.json").exists() and list(folder.glob("epoch-*.pt"))
 
 
-def test_with_a_living_parent_a_run_ends_well_and_names_its_machine(command):
-    words, folder = command
-    record = files.read_json(folder / "experiment.json")
-    record["experiment"]["epochs"] = 1
-    files.write_json(folder / "experiment.json", record)
-    child = subprocess.Popen([*words, "--with-parent"], cwd=paths.PROJECT, stdin=subprocess.PIPE)
+def test_with_a_parent_it_writes_its_record(worker):
+    folder, child = worker(1)
     assert child.wait(timeout=120) == 0
-    assert (folder / "result.json").exists()
+    last = files.read_json(folder / "result.json")["selections"]["last"]
+    assert last["sprsound"]["confusion"] == last["test"]["confusion"]
     machine = files.read_json(folder / "machine.json")
     assert machine["gpu"] == "none" and machine["compiled"] is False and len(machine["lib"]) == 64

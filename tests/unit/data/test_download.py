@@ -11,8 +11,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from lib import files
-from lib.data import download, sprsound, synthetic, synthetic_sprsound
+from lib.data import download, synthetic
+from lib.data.icbhi import ICBHI
+from lib.data.sprsound import SPRSound
 from lib.errors import UserError
+
+COMMIT = SPRSound.download_url.rsplit("/", 1)[1]
 
 
 class Files(BaseHTTPRequestHandler):
@@ -64,8 +68,8 @@ def server(monkeypatch):
     server.files, server.asked, server.ranges, server.cut = {}, [], True, None
     server.chunked = False
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr(download, "BASE", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setattr(download, "SPRSOUND", f"{download.BASE}/zip/{download.COMMIT}")
+    monkeypatch.setattr(ICBHI, "download_url", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setattr(SPRSound, "download_url", f"{ICBHI.download_url}/zip/{COMMIT}")
     yield server
     server.shutdown()
     server.server_close()
@@ -75,13 +79,13 @@ def server(monkeypatch):
 def official(server, tmp_path):
     """The server holds a small database in the official layout."""
     made = tmp_path / "made"
-    synthetic.write(made, patients=1, cycles=2)
+    synthetic.write_icbhi(made, patients=1, cycles=2)
     box = io.BytesIO()
     with zipfile.ZipFile(box, "w") as out:
         for path in sorted((made / download.FOLDER).iterdir()):
             out.write(path, f"{download.FOLDER}/{path.name}")
         out.writestr("__MACOSX/._note", "rubbish")
-    server.files[download.ARCHIVE] = box.getvalue()
+    server.files["ICBHI_final_database.zip"] = box.getvalue()
     server.files |= {name: (made / name).read_bytes() for name in download.LISTS}
     return made
 
@@ -111,10 +115,10 @@ def test_an_interrupted_download_goes_on(server, tmp_path):
     body = bytes(range(256)) * 100
     server.files["a"], server.cut = body, 10_000
     with pytest.raises(UserError, match="10000 of 25600 bytes arrived; start again"):
-        download.fetch(f"{download.BASE}/a", tmp_path / "a")
+        download.fetch(f"{ICBHI.download_url}/a", tmp_path / "a")
     assert not (tmp_path / "a").exists()
     server.cut = None
-    assert download.fetch(f"{download.BASE}/a", tmp_path / "a").read_bytes() == body
+    assert download.fetch(f"{ICBHI.download_url}/a", tmp_path / "a").read_bytes() == body
     assert server.asked[-1] == ("a", "bytes=10000-")
     assert not (tmp_path / "a.part").exists()
 
@@ -122,7 +126,7 @@ def test_an_interrupted_download_goes_on(server, tmp_path):
 def test_a_server_without_ranges_starts_anew(server, tmp_path):
     server.files["a"], server.ranges = b"0123456789", False
     (tmp_path / "a.part").write_bytes(b"01234")
-    assert download.fetch(f"{download.BASE}/a", tmp_path / "a").read_bytes() == b"0123456789"
+    assert download.fetch(f"{ICBHI.download_url}/a", tmp_path / "a").read_bytes() == b"0123456789"
 
 
 @pytest.mark.parametrize("have", [b"0123456789", b"0123456789 and more"])
@@ -130,16 +134,16 @@ def test_a_part_that_is_whole_is_kept_and_one_too_long_is_not(server, tmp_path, 
     server.files["a"] = b"0123456789"
     (tmp_path / "a.part").write_bytes(have)
     if len(have) == 10:
-        assert download.fetch(f"{download.BASE}/a", tmp_path / "a").read_bytes() == have
+        assert download.fetch(f"{ICBHI.download_url}/a", tmp_path / "a").read_bytes() == have
     else:
         with pytest.raises(UserError, match="of 10 bytes"):
-            download.fetch(f"{download.BASE}/a", tmp_path / "a")
+            download.fetch(f"{ICBHI.download_url}/a", tmp_path / "a")
     assert not (tmp_path / "a.part").exists()
 
 
 def test_no_such_file_and_no_server(server, tmp_path):
     with pytest.raises(UserError, match="404.*start again"):
-        download.fetch(f"{download.BASE}/missing", tmp_path / "a")
+        download.fetch(f"{ICBHI.download_url}/missing", tmp_path / "a")
     with pytest.raises(UserError, match="refused.*start again"):
         download.fetch("http://127.0.0.1:9/a", tmp_path / "a")
 
@@ -209,10 +213,10 @@ def test_unknown_dataset(tmp_path):
 def repository(server, tmp_path):
     """The server holds an archive of a small SPRSound repository, sent as GitHub does."""
     made = tmp_path / "made"
-    synthetic_sprsound.write(made, patients=1)
+    synthetic.write_sprsound(made, patients=1)
 
     def pack(base=""):
-        box, top = io.BytesIO(), f"SPRSound-{download.COMMIT}"
+        box, top = io.BytesIO(), f"SPRSound-{COMMIT}"
         with zipfile.ZipFile(box, "w") as out:
             for path in sorted(path for path in made.rglob("*.*") if path.is_file()):
                 out.write(path, f"{top}/{base}{path.relative_to(made)}")
@@ -221,7 +225,7 @@ def repository(server, tmp_path):
             link = zipfile.ZipInfo(f"{top}/latest")  # elsewhere, and never unpacked
             link.external_attr = 0o120777 << 16
             out.writestr(link, "BioCAS2025")
-        server.files[f"zip/{download.COMMIT}"] = box.getvalue()
+        server.files[f"zip/{COMMIT}"] = box.getvalue()
 
     pack()
     server.chunked, server.pack = True, pack
@@ -235,7 +239,7 @@ def test_sprsound_comes_out_of_the_repositorys_archive(repository, server, tmp_p
     assert sorted(p.name for p in folder.iterdir()) == [".lock", "BioCAS2022", "BioCAS2023"]
     want = {p.relative_to(repository): p.read_bytes() for p in repository.rglob("*.wav")}
     got = {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*.wav")}
-    assert got == want and len(sprsound.records(folder)) == 5
+    assert got == want and len(SPRSound(folder).load("record")) == 5
     server.asked.clear()
     download.download("sprsound", tmp_path / "data")
     assert server.asked == []  # nothing is fetched twice
@@ -249,14 +253,14 @@ def test_a_cut_archive_without_a_size_is_told_and_fetched_again(repository, serv
     assert (folder / "sprsound.zip.part").exists() and not (folder / "sprsound.zip").exists()
     server.cut = None
     download.download("sprsound", tmp_path / "data")  # the part is of no use: GitHub starts anew
-    assert len(sprsound.records(folder)) == 5 and not (folder / "sprsound.zip").exists()
+    assert len(SPRSound(folder).load("record")) == 5 and not (folder / "sprsound.zip").exists()
 
 
 def test_an_archive_without_the_release_is_refused(repository, server, tmp_path):
-    server.files[f"zip/{download.COMMIT}"] = archive(tmp_path, "SPRSound-0/README.md").read_bytes()
+    server.files[f"zip/{COMMIT}"] = archive(tmp_path, "SPRSound-0/README.md").read_bytes()
     with pytest.raises(UserError, match="holds no BioCAS2022.*download it again"):
         download.download("sprsound", tmp_path / "data")
-    server.files[f"zip/{download.COMMIT}"] = b"<html>gone</html>"
+    server.files[f"zip/{COMMIT}"] = b"<html>gone</html>"
     with pytest.raises(UserError, match="damaged"):
         download.download("sprsound", tmp_path / "data")
     assert [p.name for p in (tmp_path / "data/sprsound").iterdir()] == [".lock"]
@@ -266,4 +270,4 @@ def test_a_file_without_size_or_marks_is_refused(server, tmp_path, monkeypatch):
     server.files["a"] = b"0123456789"
     monkeypatch.setattr(Files, "send_header", lambda self, key, value: None)
     with pytest.raises(UserError, match="does not name the file's size"):
-        download.fetch(f"{download.BASE}/a", tmp_path / "a")
+        download.fetch(f"{ICBHI.download_url}/a", tmp_path / "a")

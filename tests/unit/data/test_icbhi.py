@@ -10,6 +10,7 @@ import soundfile
 
 from lib import data
 from lib.data import CLASSES, icbhi
+from lib.data.icbhi import ICBHI
 from lib.errors import UserError
 
 METADATA = Path(__file__).parents[2] / "data/icbhi_cycles.csv.gz"
@@ -25,7 +26,7 @@ def metadata() -> pd.DataFrame:
 @pytest.fixture
 def root(tmp_path):
     """Two recordings of 5 s in the official layout."""
-    folder = tmp_path / icbhi.FOLDER
+    folder = tmp_path / ICBHI.folder
     folder.mkdir()
     for name, suffix in ((TRAIN, ".wav"), (TEST, ".flac")):
         (folder / f"{name}.txt").write_text(LINES)
@@ -37,7 +38,7 @@ def root(tmp_path):
 
 
 def annotate(root, text, name=TRAIN):
-    (root / icbhi.FOLDER / f"{name}.txt").write_text(text)
+    (root / ICBHI.folder / f"{name}.txt").write_text(text)
 
 
 def counts(table) -> dict:
@@ -49,7 +50,7 @@ def test_facts_of_the_paper():
     code = table.crackle + 2 * table.wheeze
     table["label"] = [CLASSES[c] for c in code]
     table["patient"] = table.recording.str[:3]
-    assert len(table) == 6898 and table.recording.nunique() == icbhi.RECORDINGS
+    assert len(table) == 6898 and table.recording.nunique() == 920
     assert table.label.value_counts()[list(CLASSES)].tolist() == [3642, 1864, 886, 506]
     assert counts(table) == {"train": [2063, 1215, 501, 363], "test": [1579, 649, 385, 143]}
     sides = table.groupby("split")
@@ -67,24 +68,26 @@ def test_facts_of_the_paper():
 
 
 def test_reads_the_official_layout(root):
-    table = icbhi.cycles(root)
-    assert list(table.columns) == list(icbhi.COLUMNS)
+    table = ICBHI(root).load()
+    assert list(table.columns) == list(ICBHI.tables["event"])
     assert table.index.tolist() == list(range(8))
     assert table.iloc[1].tolist() == [
         "icbhi", TRAIN, "101", "Meditron", "Al", 1, 1.5, 2.0, "crackle", "train"
     ]  # fmt: skip
     assert table.label.tolist() == 2 * ["normal", "crackle", "wheeze", "both"]
     assert table.split.tolist() == 4 * ["train"] + 4 * ["test"]
-    assert [p.suffix for p in icbhi.audio_files(root).values()] == [".wav", ".flac"]
-    assert icbhi.check(root) == []
+    assert [p.suffix for p in ICBHI(root).audio_files().values()] == [".wav", ".flac"]
+    assert ICBHI(root).validate() == []
 
 
 def test_the_split_file_may_lie_in_the_folder(root):
-    (root / icbhi.SPLIT_FILE).rename(root / icbhi.FOLDER / icbhi.SPLIT_FILE)
-    assert len(icbhi.cycles(root)) == 8
-    (root / icbhi.FOLDER / icbhi.SPLIT_FILE).unlink()
-    with pytest.raises(UserError, match="ICBHI_challenge_train_test.txt: not found; fetch it"):
-        icbhi.cycles(root)
+    (root / icbhi.SPLIT_FILE).rename(root / ICBHI.folder / icbhi.SPLIT_FILE)
+    assert len(ICBHI(root).load()) == 8
+    (root / ICBHI.folder / icbhi.SPLIT_FILE).unlink()
+    with pytest.raises(
+        UserError, match="ICBHI_challenge_train_test.txt: not found; fetch them all"
+    ):
+        ICBHI(root).load()
 
 
 @pytest.mark.parametrize("named", ["Meditron", "LittC2SE"])
@@ -93,7 +96,7 @@ def test_the_recording_with_two_device_names_is_kept(root, named):
     annotate(root, LINES, "226_1b1_Pl_sc_LittC2SE")
     with open(root / icbhi.SPLIT_FILE, "a") as split:
         split.write(f"226_1b1_Pl_sc_{named}\ttrain\n")
-    table = icbhi.cycles(root)
+    table = ICBHI(root).load()
     mended = table[table.patient == "226"]
     assert len(mended) == 4 and set(mended.split) == {"train"}
     assert set(mended.device) == {"LittC2SE"}
@@ -117,7 +120,7 @@ def test_the_recording_with_two_device_names_is_kept(root, named):
 def test_a_bad_annotation_is_told(root, text, fault):
     annotate(root, text)
     with pytest.raises(UserError, match=f"{TRAIN}.txt: {fault}"):
-        icbhi.cycles(root)
+        ICBHI(root).load()
 
 
 @pytest.mark.parametrize(
@@ -132,14 +135,14 @@ def test_a_bad_annotation_is_told(root, text, fault):
 def test_a_bad_name_is_told(root, name, fault):
     annotate(root, LINES, name)
     with pytest.raises(UserError, match=f"{name}.txt: {fault}"):
-        icbhi.cycles(root)
+        ICBHI(root).load()
 
 
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
         ("104_1b1_Al_sc_Meditron\ttrain\n", "names 104_1b1_Al_sc_Meditron, but .* is not there"),
-        (f"{TRAIN}\ttest\n", f"line 3: {TRAIN} stands there twice"),
+        (f"{TRAIN}\ttest\n", f"line 3: {TRAIN} is there twice"),
         (f"{TRAIN}\tvalidation\n", "line 3: .* is not 'recording<tab>train|test'"),
     ],
 )
@@ -147,33 +150,33 @@ def test_a_bad_split_is_told(root, line, fault):
     with open(root / icbhi.SPLIT_FILE, "a") as split:
         split.write(line)
     with pytest.raises(UserError, match=fault):
-        icbhi.cycles(root)
+        ICBHI(root).load()
 
 
 def test_duplicate_recording_and_sound_without_annotation(root):
-    folder = root / icbhi.FOLDER
+    folder = root / ICBHI.folder
     (folder / f"{TRAIN}.flac").write_bytes(b"")
     with pytest.raises(UserError, match=f"{TRAIN}.wav: {TRAIN}.flac is there too; remove one"):
-        icbhi.audio_files(root)
+        ICBHI(root).audio_files()
     (folder / f"{TRAIN}.flac").rename(folder / "105_1b1_Al_sc_Meditron.flac")
     with pytest.raises(UserError, match="no 105_1b1_Al_sc_Meditron.txt; restore it"):
-        icbhi.audio_files(root)
+        ICBHI(root).audio_files()
 
 
 def test_check_lists_every_fault_at_once(root):
-    folder = root / icbhi.FOLDER
+    folder = root / ICBHI.folder
     annotate(root, "0\t1\t0\t0\nx\n2\t2\t0\t0\n")
     annotate(root, "0\t5.5\t0\t0\n", TEST)
     soundfile.write(folder / f"{TRAIN}.wav", np.full(9, np.nan), 4000, subtype="FLOAT")
-    faults = icbhi.check(root)
+    faults = ICBHI(root).validate()
     expected = ["line 2", "line 3", "NaN", "annotated to 5.5 s, but the recording ends at 5.000 s"]
     assert len(faults) == 4
     assert all(want in got for want, got in zip(expected, faults, strict=True))
-    with pytest.raises(UserError, match="(?s)2 faults in the recordings.*line 2.*line 3"):
-        icbhi.cycles(root)
+    with pytest.raises(UserError, match="(?s)2 problems in the recordings.*line 2.*line 3"):
+        ICBHI(root).load()
 
 
-@pytest.mark.parametrize("below", ["", "icbhi", icbhi.FOLDER])
+@pytest.mark.parametrize("below", ["", "icbhi", ICBHI.folder])
 def test_find_takes_the_folder_or_the_one_above_or_below(root, monkeypatch, below):
     given = root / below
     if below == "icbhi":
@@ -182,9 +185,9 @@ def test_find_takes_the_folder_or_the_one_above_or_below(root, monkeypatch, belo
         (given / "icbhi").symlink_to(root)
     monkeypatch.setenv("DATA_ROOT", str(given))
     found = data.find_icbhi()
-    assert (found.dataset, found.kind) == ("icbhi", "partial")
+    assert (found.name, found.kind) == ("icbhi", "partial")
     assert found.banner == "partial ICBHI: 2 of 920 recordings have audio."
-    assert len(icbhi.cycles(found.root)) == 8
+    assert len(ICBHI(found.root).load()) == 8
     with pytest.raises(UserError, match="2 of 920 .*all are needed; .*download icbhi"):
         data.require_official(found, "paper")
 
@@ -203,10 +206,10 @@ def test_find_refuses_a_folder_without_recordings(root, tmp_path, monkeypatch):
         UserError, match="DATA_ROOT holds no ICBHI_final_database and no BioCAS2022"
     ):
         data.find_icbhi()
-    for path in icbhi.audio_files(root).values():
+    for path in ICBHI(root).audio_files().values():
         path.unlink()
     monkeypatch.setenv("DATA_ROOT", str(root))
-    with pytest.raises(UserError, match="no .wav or .flac recordings there"):
+    with pytest.raises(UserError, match="no annotated .wav or .flac recordings there"):
         data.find_icbhi()
 
 
@@ -219,7 +222,7 @@ def test_a_folder_of_sprsound_alone_leaves_icbhi_synthetic(tmp_path, monkeypatch
 
 @pytest.mark.real
 def test_real_annotations_equal_the_committed_metadata(real_root):
-    table, known = icbhi.cycles(real_root), metadata()
+    table, known = ICBHI(real_root).load(), metadata()
     assert len(table) == len(known)
     table["crackle"] = table.label.isin(["crackle", "both"]).astype(int)
     table["wheeze"] = table.label.isin(["wheeze", "both"]).astype(int)
@@ -228,7 +231,7 @@ def test_real_annotations_equal_the_committed_metadata(real_root):
 
 @pytest.mark.real
 def test_real_single_channel_subset(real_root):
-    table = icbhi.cycles(real_root)
+    table = ICBHI(real_root).load()
     sc = table[table.recording.str.contains("_sc_")]
     assert sc.recording.nunique() == 188
     assert counts(sc) == {"train": [740, 147, 120, 42], "test": [639, 102, 140, 39]}

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from lib.data import audio, sprsound
+from lib.data.sprsound import SPRSound
 from lib.errors import UserError
 
 DATA = Path(__file__).parents[2] / "data"
@@ -28,7 +29,7 @@ def event(start, end, kind="Normal") -> dict:
 
 def add(root, part, recording, found, label="Normal", suffix=".wav", seconds=5.0) -> Path:
     """Write one recording and its annotation; return the annotation's path."""
-    _, notes, sounds = sprsound.PARTS[part]
+    _, notes, sounds = sprsound.SUBSETS[part]
     for folder in (notes, sounds):
         (root / folder).mkdir(parents=True, exist_ok=True)
     path = root / notes / f"{recording}.json"
@@ -52,18 +53,18 @@ def rewrite(path, **changes):
 
 
 def note(root, part="train", recording=TRAIN) -> Path:
-    return root / sprsound.PARTS[part][1] / f"{recording}.json"
+    return root / sprsound.SUBSETS[part][1] / f"{recording}.json"
 
 
 def patients(records, *parts) -> set:
-    return set(records[records.part.isin(parts)].recording.str.split("_").str[0])
+    return set(records[records.subset.isin(parts)].recording.str.split("_").str[0])
 
 
 def assert_facts(events, records):
     for task, table, want in (("1-2", events, EVENTS), ("2-2", records, RECORDS)):
         counts = pd.crosstab(table.part, table[task]).reindex(columns=list(sprsound.TASKS[task]))
         assert counts.fillna(0).astype(int).T.to_dict("list") == want
-    assert records.part.value_counts().to_dict() == sprsound.RECORDINGS
+    assert records.subset.value_counts().to_dict() == sprsound.RECORDINGS
     assert len(patients(records, "train")) == 251
     new = patients(records, "inter") - patients(records, "train")
     assert len(new) == 41 and new == patients(records, "inter")
@@ -75,65 +76,65 @@ def assert_facts(events, records):
 
 def test_facts_of_the_database():
     events, records = (
-        pd.read_csv(DATA / f"sprsound_{name}.csv.gz", dtype={"part": str})
+        pd.read_csv(DATA / f"sprsound_{name}.csv.gz", dtype={"subset": str})
         for name in ("events", "records")
     )
     assert_facts(events, records)
-    assert list(events) == ["recording", "part", "cycle", "start", "end", "1-2"]  # no sound
-    assert list(records) == ["recording", "part", "end", "2-2"]
+    assert list(events) == ["recording", "subset", "cycle", "start", "end", "1-2"]  # no sound
+    assert list(records) == ["recording", "subset", "end", "2-2"]
 
 
 @pytest.mark.real
 def test_facts_of_the_recordings(sprsound_root):
-    events, records = sprsound.events(sprsound_root), sprsound.records(sprsound_root)
+    events, records = SPRSound(sprsound_root).load("event"), SPRSound(sprsound_root).load("record")
     assert_facts(events, records)
     assert events["1-1"].value_counts()["Normal"] == 5159 + 1040 + 688
     assert (events.end > events.start).all() and records.end.round(2).mode()[0] == 9.22
-    what = sprsound.remarks(sprsound_root).what.value_counts()
+    what = SPRSound(sprsound_root).remarks().what.value_counts()
     assert what.to_dict() == {"events out of order: numbered as in the file": 1124}
 
 
 @pytest.mark.real
 def test_the_metadata_are_those_of_the_recordings(sprsound_root):
     for name, read in (("events", sprsound.events), ("records", sprsound.records)):
-        known = pd.read_csv(DATA / f"sprsound_{name}.csv.gz", dtype={"part": str})
+        known = pd.read_csv(DATA / f"sprsound_{name}.csv.gz", dtype={"subset": str})
         pd.testing.assert_frame_equal(read(sprsound_root)[list(known)], known)
 
 
 def test_reads_the_official_layout(root):
-    events, records = sprsound.events(root), sprsound.records(root)
+    events, records = SPRSound(root).load("event"), SPRSound(root).load("record")
     assert events.index.tolist() == [0, 1, 2]
     assert events.iloc[1].to_dict() == {
         "dataset": "sprsound", "recording": TRAIN, "patient": "11", "age": 4.5, "gender": "male",
-        "location": "p1", "device": "Yunting II", "split": "train", "part": "train", "cycle": 1,
+        "location": "p1", "device": "Yunting II", "split": "train", "subset": "train", "cycle": 1,
         "start": 1.5, "end": 2.25, "1-1": "Adventitious", "1-2": "Wheeze", "label": "wheeze",
     }  # fmt: skip
-    assert events.iloc[2][["split", "part", "gender", "label"]].tolist() == [
+    assert events.iloc[2][["split", "subset", "gender", "label"]].tolist() == [
         "test", "inter", "female", "both"
     ]  # fmt: skip
     assert records.recording.tolist() == [TRAIN, INTRA, INTER]
     assert records["2-1"].tolist() == ["Adventitious", "Poor Quality", "Adventitious"]
     assert records["2-2"].tolist() == ["CAS", "Poor Quality", "CAS & DAS"]
     assert records[["cycle", "start", "end"]].to_numpy().tolist() == 3 * [[0, 0, 5]]
-    assert [path.suffix for path in sprsound.audio_files(root).values()].count(".flac") == 1
-    assert sprsound.check(root) == [] and sprsound.remarks(root).empty
+    assert [path.suffix for path in SPRSound(root).audio_files().values()].count(".flac") == 1
+    assert SPRSound(root).validate() == [] and SPRSound(root).remarks().empty
 
 
 def test_a_releases_folder_above_is_read_too(root, tmp_path):
-    want = sprsound.events(root)
+    want = SPRSound(root).load("event")
     (tmp_path / "releases").mkdir()
     (root / "BioCAS2022").rename(tmp_path / "releases/BioCAS2022")
-    pd.testing.assert_frame_equal(sprsound.events(tmp_path), want)
+    pd.testing.assert_frame_equal(SPRSound(tmp_path).load("event"), want)
 
 
 def test_the_set_of_2023_has_names_without_a_patient(root):
-    add(root, "2023", NAMELESS, [event(0, 900, "Stridor")], "CAS")
-    add(root, "2023", "_3.9_0_p1_14466", [event(0, 900)])
-    records = sprsound.records(root)
-    assert (records.part == "2023").sum() == 2 and records.patient.nunique() == 4
+    add(root, "test2023", NAMELESS, [event(0, 900, "Stridor")], "CAS")
+    add(root, "test2023", "_3.9_0_p1_14466", [event(0, 900)])
+    records = SPRSound(root).load("record")
+    assert (records.subset == "test2023").sum() == 2 and records.patient.nunique() == 4
     got = records[records.recording == NAMELESS].iloc[0]
     assert (got.patient, got.age, got.split) == (NAMELESS, 3.9, "test")
-    odd = sprsound.remarks(root)
+    odd = SPRSound(root).remarks()
     assert odd.what.unique().tolist() == ["no patient in the name: its own patient"]
     assert odd["count"].sum() == 2
 
@@ -152,16 +153,16 @@ def test_the_set_of_2023_has_names_without_a_patient(root):
 def test_spellings_of_labels(root, written, task, want):
     if task == "1-2":
         rewrite(note(root), event_annotation=[event(0, 9, written)])
-        assert sprsound.events(root)[task][0] == want
+        assert SPRSound(root).load("event")[task][0] == want
     else:
         rewrite(note(root), record_annotation=written)
-        assert sprsound.records(root)[task][0] == want
+        assert SPRSound(root).load("record")[task][0] == want
 
 
 def test_classes_of_icbhi(root):
     kinds = sprsound.TASKS["1-2"]
     rewrite(note(root), event_annotation=[event(9 * i, 9 * i + 9, k) for i, k in enumerate(kinds)])
-    labels = sprsound.events(root).label[:7].tolist()
+    labels = SPRSound(root).load("event").label[:7].tolist()
     assert labels == ["normal", "wheeze", "wheeze", "wheeze", "crackle", "crackle", "both"]
 
 
@@ -195,14 +196,14 @@ def test_the_label_of_a_record(labels, want):
 )
 def test_a_bad_event_is_told(root, found, fault):
     rewrite(note(root), event_annotation=found)
-    with pytest.raises(UserError, match=f"{TRAIN}.json: .*{fault}.*; mend"):
-        sprsound.events(root)
-    assert len(sprsound.check(root)) == 1
+    with pytest.raises(UserError, match=f"{TRAIN}.json: .*{fault}.*; fix"):
+        SPRSound(root).load("event")
+    assert len(SPRSound(root).validate()) == 1
 
 
 def test_times_a_little_past_the_end_are_cut(root):
     rewrite(note(root), event_annotation=[event(4000, 5009)])
-    assert sprsound.events(root).end[0] == 5.0
+    assert SPRSound(root).load("event").end[0] == 5.0
 
 
 @pytest.mark.parametrize(
@@ -218,20 +219,20 @@ def test_times_a_little_past_the_end_are_cut(root):
 def test_a_bad_file_is_told(root, text, fault):
     note(root).write_text(text)
     with pytest.raises(UserError, match=f"{TRAIN}.json: {fault}"):
-        sprsound.records(root)
+        SPRSound(root).load("record")
 
 
 def test_bytes_that_are_no_text_are_told(root):
     note(root).write_bytes(b'\xff\xfe{"')
     with pytest.raises(UserError, match=f"{TRAIN}.json: not valid JSON"):
-        sprsound.records(root)
+        SPRSound(root).load("record")
 
 
 def test_the_key_of_the_official_readme(root):
     text = json.loads(note(root).read_text())
     text["recording_annotation"] = text.pop("record_annotation")
     note(root).write_text(json.dumps(text))
-    assert sprsound.records(root)["2-2"][0] == "CAS"
+    assert SPRSound(root).load("record")["2-2"][0] == "CAS"
 
 
 @pytest.mark.parametrize(
@@ -247,47 +248,47 @@ def test_the_key_of_the_official_readme(root):
 def test_a_bad_name_is_told(root, name, fault):
     add(root, "train", name, [])
     with pytest.raises(UserError, match=f"{name}.json: .*{fault}"):
-        sprsound.records(root)
+        SPRSound(root).load("record")
 
 
 def test_a_recording_in_two_parts_is_told(root):
     add(root, "intra", TRAIN, [])
     with pytest.raises(UserError, match="stands in part train too"):
-        sprsound.records(root)
+        SPRSound(root).load("record")
 
 
 def test_every_fault_is_told_at_once(root):
     note(root).write_text("{")
     rewrite(note(root, "inter", INTER), event_annotation=[event(0, 9, "x"), event(9, 0)])
-    with pytest.raises(UserError, match="^3 faults in the recordings:\n  .*\n  .*\n  "):
-        sprsound.events(root)
+    with pytest.raises(UserError, match="^3 problems in the recordings:\n  .*\n  .*\n  "):
+        SPRSound(root).load("event")
 
 
 def test_sound_without_annotation_and_duplicates(root):
     """As in ICBHI's reader: faults."""
     note(root).unlink()
     with pytest.raises(UserError, match=f"no {TRAIN}.json; restore it"):
-        sprsound.audio_files(root)
+        SPRSound(root).audio_files()
     add(root, "train", TRAIN, [])
-    (root / sprsound.PARTS["train"][2] / f"{TRAIN}.flac").write_bytes(b"")
+    (root / sprsound.SUBSETS["train"][2] / f"{TRAIN}.flac").write_bytes(b"")
     with pytest.raises(UserError, match=f"{TRAIN}.flac is there too|{TRAIN}.wav: .* is there too"):
-        sprsound.audio_files(root)
+        SPRSound(root).audio_files()
 
 
 def test_annotation_without_sound_is_kept_and_counted(root):
     """As in ICBHI's reader: in the tables, but in no store."""
-    sprsound.audio_files(root)[TRAIN].unlink()
-    assert np.isnan(sprsound.records(root).end[0]) and len(sprsound.events(root)) == 3
-    assert not any(TRAIN in name for name in sprsound.inputs(root))
-    odd = sprsound.remarks(root)
+    SPRSound(root).audio_files()[TRAIN].unlink()
+    assert np.isnan(SPRSound(root).load("record").end[0]) and len(SPRSound(root).load("event")) == 3
+    assert not any(TRAIN in name for name in SPRSound(root).input_files())
+    odd = SPRSound(root).remarks()
     assert odd.values.tolist() == [[TRAIN, "train", "no audio: in no feature store", 1]]
 
 
 def test_unreadable_sound_is_told(root):
-    sprsound.audio_files(root)[TRAIN].write_bytes(b"hum")
+    SPRSound(root).audio_files()[TRAIN].write_bytes(b"hum")
     with pytest.raises(UserError, match=f"its recording .*{TRAIN}.wav is not readable"):
-        sprsound.events(root)
-    assert len(sprsound.check(root)) == 2  # the header, and the sound
+        SPRSound(root).load("event")
+    assert len(SPRSound(root).validate()) == 2  # the header, and the sound
 
 
 @pytest.mark.parametrize(
@@ -301,14 +302,14 @@ def test_unreadable_sound_is_told(root):
 )
 def test_oddities_are_kept_and_counted(root, found, label, what, count):
     rewrite(note(root), event_annotation=found, record_annotation=label)
-    odd = sprsound.remarks(root)
+    odd = SPRSound(root).remarks()
     assert odd["count"].tolist() == [count] and what in odd.what[0]
-    assert (sprsound.events(root).recording == TRAIN).sum() == len(found)
-    assert sprsound.records(root)["2-2"][0] == label
+    assert (SPRSound(root).load("event").recording == TRAIN).sum() == len(found)
+    assert SPRSound(root).load("record")["2-2"][0] == label
 
 
 def test_inputs_know_their_part(root):
-    names = sorted(sprsound.inputs(root))
+    names = sorted(SPRSound(root).input_files())
     assert names == [f"inter/{INTER}.flac", f"inter/{INTER}.json", f"intra/{INTRA}.json",
                      f"intra/{INTRA}.wav", f"train/{TRAIN}.json", f"train/{TRAIN}.wav"]  # fmt: skip
 
@@ -326,8 +327,8 @@ def test_the_official_header_with_a_wrong_block_align(tmp_path):
 
 
 def test_windows_are_events_and_poor_records(root):
-    table, events = sprsound.windows(root), sprsound.events(root)
-    records = sprsound.records(root)
+    table, events = SPRSound(root).load("window"), SPRSound(root).load("event")
+    records = SPRSound(root).load("record")
     poor = records[(records["2-2"] == sprsound.POOR) & ~records.recording.isin(events.recording)]
     assert len(table) == len(events) + len(poor) > len(events)
     assert not table.duplicated(["recording", "cycle"]).any()
@@ -363,5 +364,5 @@ def test_short_events_are_extended_by_the_sound_around_them(times, wanted):
 
 @pytest.mark.real
 def test_windows_of_the_recordings(sprsound_root):
-    counts = sprsound.windows(sprsound_root).groupby("part")["1-2-windows"].value_counts()
+    counts = SPRSound(sprsound_root).load("window").groupby("subset")["1-2-windows"].value_counts()
     assert counts["train"][sprsound.POOR] == 177 and counts["train"].sum() == 6656 + 177

@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from lib import data
 from lib.config import Experiment
 from lib.data import CLASSES, icbhi, synthetic
+from lib.data.icbhi import ICBHI
 from lib.errors import UserError
 from lib.features import cache
 from lib.features.frontends import Fbank, frontend_for
@@ -33,33 +34,33 @@ def tree(root) -> dict[str, str]:
 
 def test_same_seed_same_bytes(tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        synthetic.write(tmp_path / name, seed, patients=2, cycles=2)
+        synthetic.write_icbhi(tmp_path / name, seed, patients=2, cycles=2)
     assert tree(tmp_path / "a") == tree(tmp_path / "b")
     assert tree(tmp_path / "a") != tree(tmp_path / "c")
 
 
 def test_the_first_patients_do_not_depend_on_the_number_of_patients(tmp_path):
-    synthetic.write(tmp_path / "a", patients=1, cycles=2)
-    synthetic.write(tmp_path / "b", patients=2, cycles=2)
-    folder = tree(tmp_path / "a" / icbhi.FOLDER)
-    assert folder.items() <= tree(tmp_path / "b" / icbhi.FOLDER).items()
+    synthetic.write_icbhi(tmp_path / "a", patients=1, cycles=2)
+    synthetic.write_icbhi(tmp_path / "b", patients=2, cycles=2)
+    folder = tree(tmp_path / "a" / ICBHI.folder)
+    assert folder.items() <= tree(tmp_path / "b" / ICBHI.folder).items()
 
 
 def test_default_is_the_official_layout_and_can_be_learnt(tmp_path):
     """A linear model on simple statistics passes Score 70 on patients it never saw."""
     source = data.find_icbhi()
     assert source.kind == "synthetic" and source.banner.startswith("SYNTHETIC")
-    assert icbhi.check(source.root) == []
+    assert ICBHI(source.root).validate() == []
     with pytest.raises(UserError, match="made up, but real recordings are needed"):
         data.require_official(source, "paper")
-    cycles = icbhi.cycles(source.root)
+    cycles = ICBHI(source.root).load()
     train, test = (cycles[cycles.split == side] for side in ("train", "test"))
     assert not set(train.patient) & set(test.patient)
     assert set(cycles.device) == set(icbhi.DEVICES) and cycles.patient.nunique() == 40
     assert set(train.label) == set(test.label) == set(CLASSES)
     sc = cycles[cycles.recording.str.contains("_sc_")]
     assert len(sc) > 0.6 * len(cycles) and set(sc[sc.split == "test"].label) == set(CLASSES)
-    infos = [soundfile.info(path) for path in icbhi.audio_files(source.root).values()]
+    infos = [soundfile.info(path) for path in ICBHI(source.root).audio_files().values()]
     assert {info.samplerate for info in infos} == {4000, 10000, 44100}
     assert {info.subtype for info in infos} == {"PCM_16", "PCM_24"}
 
@@ -82,21 +83,21 @@ def test_positive_control(tmp_path):
         "control", size="nano", stride=16, clip_seconds=2.0, normalise="dataset", batch_size=8, lr=2e-3,
         epochs=60, spec_augment=0.0, moving_average=0.0,
     )  # fmt: skip
-    features = cache.cache_for(data.synthetic_source(), frontend_for(experiment), progress=False)
+    features = cache.cache_for(data.synthetic_icbhi(), frontend_for(experiment), progress=False)
     trainer.fit(experiment, 1, features, frontend_for(experiment).frames, tmp_path / "run")
     assert read_json(tmp_path / "run/result.json")["selections"]["last"]["test"]["score"] > 70
 
 
 def test_written_once(monkeypatch):
-    root = synthetic.default_root()
+    root = synthetic.default_root("icbhi")
     before = tree(root)
     monkeypatch.setattr(synthetic, "write", None)
-    assert synthetic.default_root() == root and tree(root) == before
+    assert synthetic.default_root("icbhi") == root and tree(root) == before
 
 
 def test_every_patient_has_every_class(tmp_path):
-    synthetic.write(tmp_path, patients=3, cycles=2)
-    seen = icbhi.cycles(tmp_path).groupby("patient").label.agg(set)
+    synthetic.write_icbhi(tmp_path, patients=3, cycles=2)
+    seen = ICBHI(tmp_path).load().groupby("patient").label.agg(set)
     assert all(labels == set(CLASSES) for labels in seen)
 
 

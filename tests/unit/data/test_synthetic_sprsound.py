@@ -12,8 +12,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from lib import data
-from lib.data import sprsound, synthetic_sprsound
-from lib.features import cache, cache_build
+from lib.data import sprsound, synthetic
+from lib.data.sprsound import SPRSound
+from lib.features import cache
 from lib.features.frontends import Mfcc
 
 
@@ -26,12 +27,12 @@ def tree(root) -> dict[str, str]:
 def made(tmp_path_factory):
     """The default recordings, made once for all tests here."""
     root = tmp_path_factory.mktemp("sprsound")
-    synthetic_sprsound.write(root)
-    return data.sprsound_source(root)
+    synthetic.write_sprsound(root)
+    return SPRSound.open(root)
 
 
 def statistics(source, front, monkeypatch) -> tuple[pd.DataFrame, np.ndarray]:
-    monkeypatch.setattr(cache_build, "available_cores", lambda: 1)
+    monkeypatch.setattr(cache, "available_cores", lambda: 1)
     built = cache.cache_for(source, front, progress=False)
     clips = [np.asarray(built.clip(row), np.float32) for row in range(len(built.cycles))]
     found = [np.concatenate([c.mean(0), c.std(0), np.abs(np.diff(c, axis=0)).mean(0)])
@@ -41,22 +42,22 @@ def statistics(source, front, monkeypatch) -> tuple[pd.DataFrame, np.ndarray]:
 
 def test_same_seed_same_bytes(tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        synthetic_sprsound.write(tmp_path / name, seed, patients=2)
+        synthetic.write_sprsound(tmp_path / name, seed, patients=2)
     assert tree(tmp_path / "a") == tree(tmp_path / "b") != tree(tmp_path / "c")
 
 
 def test_all_labels_of_all_tasks_in_every_part(made):
     assert made.kind == "synthetic" and made.banner.startswith("SYNTHETIC")
-    assert sprsound.check(made.root) == [] and sprsound.remarks(made.root).empty
-    events, records = sprsound.events(made.root), sprsound.records(made.root)
+    assert SPRSound(made.root).validate() == [] and SPRSound(made.root).remarks().empty
+    events, records = SPRSound(made.root).load("event"), SPRSound(made.root).load("record")
     for task, classes in sprsound.TASKS.items():
         table = events if task in events else records
         counts = pd.crosstab(table.part, table[task])
         assert sorted(counts.columns) == sorted(classes) and counts.to_numpy().min() >= 4
-    assert records.patient.nunique() == 40 and sorted(records.part.unique()) == [
+    assert records.patient.nunique() == 40 and sorted(records.subset.unique()) == [
         "inter", "intra", "train"
     ]  # fmt: skip
-    child = records.groupby("part").patient.agg(set)
+    child = records.groupby("subset").patient.agg(set)
     assert child["intra"] <= child["train"] and not child["inter"] & child["train"]
     assert records.end.between(3, 12).all()
 
@@ -65,7 +66,7 @@ def test_all_labels_of_all_tasks_in_every_part(made):
 def test_classes_can_be_learnt(made, unit, tasks, monkeypatch):
     """A linear model on simple statistics of the MFCC, on children whom it never saw."""
     table, x = statistics(made, Mfcc(unit=unit), monkeypatch)
-    train, test = (table.index[table.part == part] for part in ("train", "inter"))
+    train, test = (table.index[table.subset == part] for part in ("train", "inter"))
     for task in tasks:
         model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
         model.fit(x[train], table[task][train])
@@ -77,8 +78,8 @@ def test_classes_can_be_learnt(made, unit, tasks, monkeypatch):
     ("label", "low", "high"), [("Rhonchi", 90, 200), ("Wheeze", 250, 450), ("Stridor", 500, 800)]
 )
 def test_continuous_sounds_differ_in_height(made, label, low, high):
-    events, peaks = sprsound.events(made.root), []
-    files = sprsound.audio_files(made.root)
+    events, peaks = SPRSound(made.root).load("event"), []
+    files = SPRSound(made.root).audio_files()
     for event in events[events["1-2"] == label].itertuples():
         wave, rate = soundfile.read(files[event.recording])
         part = wave[round(event.start * rate) : round(event.end * rate)]

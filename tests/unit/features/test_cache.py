@@ -42,7 +42,7 @@ def contents(path: Path) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in path.iterdir()}
 
 
-def write_store(path: Path, features: np.ndarray, cycles: pd.DataFrame, **meta) -> Path:
+def write_cache(path: Path, features: np.ndarray, cycles: pd.DataFrame, **meta) -> Path:
     path.mkdir()
     np.save(path / "features.npy", features)
     cycles.to_csv(path / "cycles.csv", index=False)
@@ -260,7 +260,7 @@ def test_ragged_store(tmp_path):
     flat = np.arange(40, dtype=np.float16).reshape(10, 4)
     cycles = labelled(3, offset=[0, 2, 5], frames=[2, 3, 3]).drop(columns="label")
     cycles = cycles.assign(**{"1-1": ["a", "b", "c"]})
-    ragged = cache.open_cache(write_store(tmp_path / "s", flat, cycles, mean=1.0, std=0.5))
+    ragged = cache.open_cache(write_cache(tmp_path / "s", flat, cycles, mean=1.0, std=0.5))
     np.testing.assert_array_equal(ragged.clip(1), flat[2:5])
 
 
@@ -333,7 +333,7 @@ def test_an_interrupted_ragged_build_goes_on(children, monkeypatch, tmp_path):
 
 def test_a_store_of_one_part_keeps_its_name(tmp_path):
     """All parts are "2023": still text, not a number."""
-    path = write_store(tmp_path / "s", np.zeros((1, 2, 3)), labelled(1, part="2023"))
+    path = write_cache(tmp_path / "s", np.zeros((1, 2, 3)), labelled(1, part="2023"))
     assert cache.open_cache(path).cycles.part.tolist() == ["2023"]
 
 
@@ -349,7 +349,7 @@ def test_a_store_of_one_part_keeps_its_name(tmp_path):
     ],
 )
 def test_a_store_that_does_not_fit_is_refused(tmp_path, shape, columns, meta, fault):
-    path = write_store(tmp_path / "s", np.zeros(shape), labelled(3, **columns), **meta)
+    path = write_cache(tmp_path / "s", np.zeros(shape), labelled(3, **columns), **meta)
     with pytest.raises(UserError, match=f"{path}: .*{fault}"):
         cache.open_cache(path)
 
@@ -358,7 +358,7 @@ def test_a_store_that_does_not_fit_is_refused(tmp_path, shape, columns, meta, fa
     ("drop", "fault"), [("split", "lacks the columns split"), ("label", "lacks a column of labels")]
 )
 def test_missing_columns_are_told(tmp_path, drop, fault):
-    path = write_store(tmp_path / "s", np.zeros((1, 2, 3)), labelled(1).drop(columns=drop))
+    path = write_cache(tmp_path / "s", np.zeros((1, 2, 3)), labelled(1).drop(columns=drop))
     with pytest.raises(UserError, match=fault):
         cache.open_cache(path)
 
@@ -366,7 +366,7 @@ def test_missing_columns_are_told(tmp_path, drop, fault):
 @pytest.mark.parametrize("name", ["meta.json", "cycles.csv", "features.npy"])
 @pytest.mark.parametrize("content", [None, b"", b"\x93NUMPY{"])
 def test_missing_and_broken_files_are_told(tmp_path, name, content):
-    path = write_store(tmp_path / "s", np.zeros((1, 2, 3)), labelled(1))
+    path = write_cache(tmp_path / "s", np.zeros((1, 2, 3)), labelled(1))
     (path / name).unlink()
     if content is not None:
         (path / name).write_bytes(content)
@@ -376,12 +376,12 @@ def test_missing_and_broken_files_are_told(tmp_path, name, content):
 
 def test_a_fingerprint_is_made_when_it_is_missing(tmp_path):
     paths = [
-        write_store(tmp_path / name, np.full((1, 2, 3), value), labelled(1))
+        write_cache(tmp_path / name, np.full((1, 2, 3), value), labelled(1))
         for name, value in (("a", 1), ("b", 1), ("c", 2))
     ]
     a, b, c = (cache.open_cache(path).meta["fingerprint"] for path in paths)
     assert a == b != c and len(a) == 64
-    given = write_store(tmp_path / "d", np.zeros((1, 2, 3)), labelled(1), fingerprint="f")
+    given = write_cache(tmp_path / "d", np.zeros((1, 2, 3)), labelled(1), fingerprint="f")
     assert cache.open_cache(given).meta["fingerprint"] == "f"
 
 
@@ -390,7 +390,7 @@ def test_require_names_what_differs(root, tmp_path):
     cache.require_frontend(built, FRONT)
     with pytest.raises(UserError, match="pad is 'repeat', wanted 'zero'.*give another store"):
         cache.require_frontend(built, replace(FRONT, pad="zero"))
-    foreign = write_store(tmp_path / "s", np.zeros((1, 798, 128)), labelled(1))
+    foreign = write_cache(tmp_path / "s", np.zeros((1, 798, 128)), labelled(1))
     cache.require_frontend(cache.open_cache(foreign), Fbank())
     with pytest.raises(UserError, match="frames is 798, wanted 48"):
         cache.require_frontend(cache.open_cache(foreign), FRONT)

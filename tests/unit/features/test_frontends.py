@@ -139,7 +139,7 @@ def test_mfcc_by_the_definition(front, samples):
     if front.scale == "zero_mean":
         w = w / np.abs(w).max() / 2
     want = mfcc_by_definition(w, front)
-    assert got.shape == (front.stored(samples), front.n_mfcc) == want.shape
+    assert got.shape == (front.cached_frames(samples), front.n_mfcc) == want.shape
     assert np.abs(got - want).max() < 5e-3  # of some 100; float32 against float64
 
 
@@ -158,7 +158,7 @@ def test_the_two_ways_to_scale():
 
 
 def test_frames_of_three_seconds_by_equation_3():
-    assert Mfcc().frames(3.0) == 187 and Mfcc().stored(24000) == 188
+    assert Mfcc().frames(3.0) == 187 and Mfcc().cached_frames(24000) == 188
     experiment = Experiment("a", dataset="sprsound", frontend="mfcc", task="1-2", clip_seconds=3.0)
     assert clip_frames(experiment) == 187 and frontend_for(experiment) == Mfcc()
     assert clip_frames(Experiment("a")) == 798

@@ -94,7 +94,7 @@ def start(tmp_path) -> subprocess.Popen:
 def test_a_killed_search_resumes(small, ray, tmp_path):
     runs_root = paths.runs_root()
     first = start(tmp_path)
-    until = time.monotonic() + 120
+    until = time.monotonic() + 300
     while not list(runs_root.glob("*/result.json")):
         assert first.poll() is None and time.monotonic() < until, (tmp_path / "log.txt").read_text()
         time.sleep(0.05)
@@ -104,7 +104,7 @@ def test_a_killed_search_resumes(small, ray, tmp_path):
     started = {path.parent.name for path in runs_root.glob("*/experiment.json")}
     assert 1 <= len(done) < 3
 
-    assert start(tmp_path).wait(timeout=120) == 0, (tmp_path / "log.txt").read_text()
+    assert start(tmp_path).wait(timeout=300) == 0, (tmp_path / "log.txt").read_text()
     trials = small.trials()
     assert trials.trial.tolist() == [0, 1, 2, 3] and trials.run.nunique() == 3
     runs = {path.parent.name for path in runs_root.glob("*/experiment.json")}

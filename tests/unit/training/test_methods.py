@@ -8,10 +8,11 @@ from torch import nn
 
 from lib.config import Experiment, override
 from lib.errors import UserError
-from lib.models import projector
+from lib.models.projector import Projector
 from lib.training import augment, losses, methods
 
 CL = Experiment("cl", method="patchmix_cl", class_weights=False)
+SHAPE = (40, 32)  # frames, mels
 
 
 class Toy(nn.Module):
@@ -23,7 +24,7 @@ class Toy(nn.Module):
         self.patches = nn.Conv2d(1, 6, 4, 4)
         self.grid = 8, 10
         self.classifier = nn.Linear(6, 4)
-        self.projector = projector.Projector(6, 5)
+        self.projector = Projector(6, 5)
         self.double()
 
     def embed(self, x):
@@ -39,259 +40,194 @@ class Toy(nn.Module):
         return self.classifier(self.features(x))
 
 
+class Tied(Toy):
+    """The same with a batch norm, which ties the clips of a batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(1).double()
+
+    def features(self, x):
+        return super().features(self.norm(x[:, None])[:, 0])
+
+
+@pytest.fixture
 def batch():
     generator = torch.Generator().manual_seed(3)
-    x = torch.randn(6, 40, 32, generator=generator, dtype=torch.float64)
+    x = torch.randn(6, *SHAPE, generator=generator, dtype=torch.float64)
     return x, torch.tensor([0, 1, 2, 3, 0, 1])
 
 
-def step(experiment, model, x, y, seed=5, weight=None):
-    """The loss of a method on one batch, its logs, and the mix that was drawn for it."""
-    method = methods.build_method(experiment, model, tuple(x.shape[1:]), weight)
-    drawn = method.draw(np.random.default_rng(seed), len(x))
-    return *method.loss(model, (x, y), drawn), drawn.get("mix")
+def step(experiment, model, batch, seed=5, weight=None):
+    """The loss of a method on one batch, its logs, and what was sampled for it."""
+    method = methods.build_method(experiment, model, SHAPE, weight)
+    sampled = method.sample(np.random.default_rng(seed), len(batch[0]))
+    return *method.loss(model, batch, sampled), sampled
 
 
-def plain_loss(model, x, y, mixed, experiment):
-    """CE on clean clips and Eq. 2 row by row."""
-    grid = model.embed(x)
-    mixed_grid = grid.clone()
-    for i in range(len(x)):
-        mixed_grid[i][:, mixed.mask] = grid[mixed.index[i]][:, mixed.mask]
-    z, h_mix = model.encode(grid), model.projector(model.encode(mixed_grid))
-    hz = model.projector(z)
-    aims = {"z": z, "stop(z)": z.detach(), "h(z)": hz, "stop(h(z))": hz.detach()}
-    aim = aims[experiment.target]
-    total = torch.zeros((), dtype=torch.float64)
-    for i in range(len(x)):
-        s = torch.stack([F.cosine_similarity(h_mix[i], a, dim=0) for a in aim]) / experiment.tau
-        kept = torch.ones(len(x), dtype=torch.bool)
-        if experiment.negatives == "diff_y":
-            kept = y != y[i]
-            kept[i] = kept[mixed.index[i]] = True
-        own, foreign = mixed.lam * s[i], (1 - mixed.lam) * s[mixed.index[i]]
-        total = total - (own + foreign - torch.logsumexp(s[kept], 0)) / len(x)
-    return F.cross_entropy(model.classifier(z), y) + experiment.alpha * total
-
-
-VARIANTS = [
-    {},
-    {"mix": "t_patch"},
-    {"mix": "f_patch"},
-    {"negatives": "diff_y"},
-    {"target": "z"},
-    {"target": "stop(h(z))"},
-    {"target": "h(z)"},
-    {"tau": 0.2, "alpha": 0.5, "beta": 0.2},
-]
-
-
-@pytest.mark.parametrize("changes", VARIANTS)
-def test_patchmix_cl_loss_and_gradients(changes):
-    experiment = override(CL, **changes)
-    x, y = batch()
-    ours, plain = Toy(), Toy()
-    loss, logs, mixed = step(experiment, ours, x, y)
-    assert mixed.mask.shape == (8, 10)
-    expected = plain_loss(plain, x, y, mixed, experiment)
+def assert_same(loss, model, expected, reference):
+    """Loss and gradients of a step are those of a plain computation."""
     loss.backward()
     expected.backward()
     torch.testing.assert_close(loss, expected, rtol=1e-10, atol=1e-12)
-    assert loss.item() == pytest.approx((logs["ce"] + experiment.alpha * logs["cl"]).item())
-    for (name, a), b in zip(ours.named_parameters(), plain.parameters(), strict=True):
-        torch.testing.assert_close(a.grad, b.grad, rtol=1e-8, atol=1e-12, msg=name)
+    gradients = {name: p.grad for name, p in model.named_parameters()}
+    for name, p in reference.named_parameters():
+        torch.testing.assert_close(gradients[name], p.grad, rtol=1e-8, atol=1e-12, msg=name)
 
 
-def plain_dual_loss(model, x, y, drawn, tau):
-    """CE on clean clips and, for each axis on its own, Eq. 2 with a target that is not trained."""
-    grid = model.embed(x)
-    z = model.encode(grid)
-    total = F.cross_entropy(model.classifier(z), y)
-    for axis in ("time", "frequency"):
-        mix, mixed = drawn[axis], grid.clone()
-        for f in range(8):
-            for t in range(10):
-                if mix.mask[f, t]:
-                    mixed[:, :, f, t] = grid[mix.index][:, :, f, t]
-        h_mix = model.projector(model.encode(mixed))
-        for i in range(len(x)):
-            s = torch.stack([F.cosine_similarity(h_mix[i], a, dim=0) for a in z.detach()]) / tau
-            aim = mix.lam * s[i] + (1 - mix.lam) * s[mix.index[i]]
-            total = total - (aim - torch.logsumexp(s, 0)) / len(x)
+def plain_contrastive(model, grid, z_target, mix, tau, y=None):
+    """Eq. 2 row by row; y: labels, for negatives of another label only."""
+    mixed, total = grid.clone(), 0.0
+    for f, t in np.ndindex(8, 10):
+        if mix.mask[f, t]:
+            mixed[:, :, f, t] = grid[mix.index][:, :, f, t]
+    h_mix = model.projector(model.encode(mixed))
+    for i in range(len(grid)):
+        s = torch.stack([F.cosine_similarity(h_mix[i], z, dim=0) for z in z_target]) / tau
+        in_denominator = torch.ones(len(grid), dtype=torch.bool) if y is None else y != y[i]
+        in_denominator[i] = in_denominator[mix.index[i]] = True
+        positive = mix.lam * s[i] + (1 - mix.lam) * s[mix.index[i]]
+        total = total - (positive - torch.logsumexp(s[in_denominator], 0)) / len(grid)
     return total
 
 
+VARIANTS = [
+    {}, {"mix": "t_patch"}, {"mix": "f_patch"}, {"negatives": "diff_y"}, {"target": "z"},
+    {"target": "stop(h(z))"}, {"target": "h(z)"}, {"tau": 0.2, "alpha": 0.5, "beta": 0.2},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("changes", VARIANTS)
+def test_patchmix_cl_loss_and_gradients(changes, batch):
+    e, (x, y) = override(CL, **changes), batch
+    ours, plain = Toy(), Toy()
+    loss, logs, sampled = step(e, ours, batch)
+    grid = plain.embed(x)
+    z = plain.encode(grid)
+    targets = {"z": z, "stop(z)": z.detach()}
+    if "h(z)" in e.target:
+        targets = {"h(z)": plain.projector(z), "stop(h(z))": plain.projector(z).detach()}
+    labels = y if e.negatives == "diff_y" else None
+    cl = plain_contrastive(plain, grid, targets[e.target], sampled["mix"], e.tau, labels)
+    assert_same(loss, ours, F.cross_entropy(plain.classifier(z), y) + e.alpha * cl, plain)
+    assert loss.item() == pytest.approx((logs["ce"] + e.alpha * logs["cl"]).item())
+
+
 @pytest.mark.parametrize("tied", [False, True])
-def test_dual_axis_is_ce_and_one_term_for_each_axis(tied):
-    """Together in one pass, and in three where a batch norm ties clips."""
-    experiment = override(CL, method="dual_axis_cl", tau=0.2)
-    x, y = batch()
+def test_dual_axis_is_ce_and_one_term_for_each_axis(tied, batch):
+    """In a single pass, and in three if a batch norm ties clips."""
     ours, plain = Toy(), Toy()
     if tied:
-        ours.unused, plain.unused = nn.BatchNorm1d(2), nn.Identity()
-    method = methods.build_method(experiment, ours, (40, 32), None)
-    drawn = method.draw(np.random.default_rng(5), len(x))
-    time, frequency = drawn["time"], drawn["frequency"]
-    assert set(time.mask.sum(0).tolist()) == {0, 8} and set(frequency.mask.sum(1).tolist()) == {
-        0, 10,
-    }  # fmt: skip
+        ours.unused = nn.BatchNorm1d(2)
+    loss, logs, sampled = step(override(CL, method="dual_axis_cl", tau=0.2), ours, batch)
+    time, frequency = sampled["time"], sampled["frequency"]
+    assert set(time.mask.sum(0).tolist()) == {0, 8}
+    assert set(frequency.mask.sum(1).tolist()) == {0, 10}
     assert time.lam != frequency.lam and not torch.equal(time.index, frequency.index)
-    loss, logs = method.loss(ours, (x, y), drawn)
-    expected = plain_dual_loss(plain, x, y, drawn, 0.2)
-    loss.backward()
-    expected.backward()
-    torch.testing.assert_close(loss, expected, rtol=1e-10, atol=1e-12)
+    grid = plain.embed(batch[0])
+    z = plain.encode(grid)
+    cl = [plain_contrastive(plain, grid, z.detach(), mix, 0.2) for mix in (time, frequency)]
+    assert_same(loss, ours, F.cross_entropy(plain.classifier(z), batch[1]) + sum(cl), plain)
     assert loss.item() == pytest.approx((logs["ce"] + logs["cl"]).item())
-    for (name, a), b in zip(plain.named_parameters(), ours.parameters(), strict=False):
-        torch.testing.assert_close(a.grad, b.grad, rtol=1e-8, atol=1e-12, msg=name)
 
 
-def test_axes_are_mixed_in_stretches_where_asked_for():
-    rng, whole = np.random.default_rng(0), {}
-    for contiguous in (False, True):
-        experiment = override(CL, method="dual_axis_cl", contiguous=contiguous)
-        method = methods.build_method(experiment, Toy(), (40, 32), None)
-        draws = [method.draw(rng, 4) for _ in range(30)]
-        lines = [d["time"].mask.all(0).int() for d in draws]
-        lines += [d["frequency"].mask.all(1).int() for d in draws]
-        edges = [one.diff(prepend=torch.zeros(1), append=torch.zeros(1)) for one in lines]
-        whole[contiguous] = all(one.abs().sum() <= 2 for one in edges)  # one stretch, or none
-    assert whole == {False: False, True: True}
+def test_axes_are_mixed_in_contiguous_stretches_if_asked_for():
+    rng, contiguous = np.random.default_rng(0), {}
+    for setting in (False, True):
+        experiment = override(CL, method="dual_axis_cl", contiguous=setting)
+        method = methods.build_method(experiment, Toy(), SHAPE, None)
+        samples = [method.sample(rng, 4) for _ in range(30)]
+        lines = [s["time"].mask.all(0).int() for s in samples]
+        lines += [s["frequency"].mask.all(1).int() for s in samples]
+        edges = [line.diff(prepend=torch.zeros(1), append=torch.zeros(1)) for line in lines]
+        contiguous[setting] = all(edge.abs().sum() <= 2 for edge in edges)  # one stretch, or none
+    assert contiguous == {False: False, True: True}
 
 
-def test_patchmix_ce_is_one_pass_on_the_mix():
-    x, y = batch()
-    model = Toy()
-    experiment = override(CL, method="patchmix_ce")
-    loss, _, mixed = step(experiment, model, x, y)
-    logits = model.classifier(model.encode(augment.mix_grid(model.embed(x), mixed)))
-    rows = [
-        mixed.lam * F.cross_entropy(logits[i], y[i])
-        + (1 - mixed.lam) * F.cross_entropy(logits[i], y[mixed.index[i]])
-        for i in range(6)
-    ]
-    torch.testing.assert_close(loss, torch.stack(rows).mean())
-
-
+@pytest.mark.parametrize("model", [Toy, Tied])
 @pytest.mark.parametrize("method", ["patchmix_ce", "patchmix_cl"])
-def test_mix_at_input_mixes_the_spectrogram(method):
-    x, y = batch()
-    model = Toy()
-    experiment = override(CL, method=method, mix_at="input")
-    loss, _, mixed = step(experiment, model, x, y)
-    assert mixed.mask.shape == (2, 3)
-    z_mix = model.features(augment.mix_input(x, mixed))
-    if method == "patchmix_ce":
-        expected = losses.mixed_cross_entropy(model.classifier(z_mix), y, mixed.index, mixed.lam)
+@pytest.mark.parametrize("mix_at", ["tokens", "input"])
+def test_mixes_of_tokens_and_of_the_input(model, method, mix_at, batch):
+    """With a batch norm clean and mixed clips take two passes: one would mix their statistics."""
+    (x, y), model = batch, model()
+    loss, _, sampled = step(override(CL, method=method, mix_at=mix_at), model, batch)
+    mix = sampled["mix"]
+    assert mix.mask.shape == ((8, 10) if mix_at == "tokens" else (2, 3))
+    if mix_at == "tokens":
+        z, z_mix = (
+            model.encode(g) for g in (model.embed(x), augment.mix_grid(model.embed(x), mix))
+        )
     else:
-        z = model.features(x)
-        h_mix, settings = model.projector(z_mix), (mixed.index, mixed.lam, 0.06)
-        expected = F.cross_entropy(model.classifier(z), y)
-        expected = expected + losses.patch_mix_contrastive(h_mix, z.detach(), *settings)
-    torch.testing.assert_close(loss, expected)
-
-
-def test_clips_tied_by_batch_norm_take_two_passes():
-    """In one pass the mixed clips would change the statistics that the clean ones are scored by."""
-
-    class Tied(Toy):
-        def __init__(self):
-            super().__init__()
-            self.norm = nn.BatchNorm2d(1).double()
-
-        def features(self, x):
-            return super().features(self.norm(x[:, None])[:, 0])
-
-    x, y = batch()
-    model = Tied()
-    experiment = override(CL, mix_at="input")
-    loss, _, mixed = step(experiment, model, x, y)
-    z, z_mix = model.features(x), model.features(augment.mix_input(x, mixed))
-    expected = F.cross_entropy(model.classifier(z), y) + losses.patch_mix_contrastive(
-        model.projector(z_mix), z.detach(), mixed.index, mixed.lam, 0.06
-    )
+        z, z_mix = model.features(x), model.features(augment.mix_input(x, mix))
+    if method == "patchmix_ce":
+        logits = model.classifier(z_mix)
+        own, foreign = F.cross_entropy(logits, y), F.cross_entropy(logits, y[mix.index])
+        expected = mix.lam * own + (1 - mix.lam) * foreign
+    else:
+        h_mix, target = model.projector(z_mix), z.detach()
+        cl = losses.patch_mix_contrastive(h_mix, target, mix.index, mix.lam, 0.06)
+        expected = F.cross_entropy(model.classifier(z), y) + cl
     torch.testing.assert_close(loss, expected)
 
 
 def test_mixing_tokens_needs_a_model_that_has_them():
-    class Plain(nn.Module):
-        pass
-
-    with pytest.raises(UserError, match="Plain has no patch embeddings; use mix_at = input"):
-        methods.build_method(CL, Plain(), (40, 32), None)
+    with pytest.raises(UserError, match="Linear has no patch embeddings; use mix_at = input"):
+        methods.build_method(CL, nn.Linear(2, 2), SHAPE, None)
 
 
-def test_class_weights_are_used_only_where_asked_for():
-    x, y = batch()
+@pytest.mark.parametrize("weighted", [False, True])
+def test_class_weights_are_used_only_if_asked_for(weighted, batch):
     model, weight = Toy(), torch.tensor([0.1, 0.2, 0.3, 0.4], dtype=torch.float64)
-    weighted, *_ = step(Experiment("ce"), model, x, y, weight=weight)
-    plain, *_ = step(override(Experiment("ce"), class_weights=False), model, x, y, weight=weight)
-    logp = F.log_softmax(model(x), 1)[range(6), y]
-    torch.testing.assert_close(plain, -logp.mean())
-    torch.testing.assert_close(weighted, -(weight[y] * logp).sum() / weight[y].sum())
+    loss, *_ = step(Experiment("ce", class_weights=weighted), model, batch, weight=weight)
+    weight = weight[batch[1]] if weighted else torch.ones(6)
+    log_share = F.log_softmax(model(batch[0]), 1)[range(6), batch[1]]
+    torch.testing.assert_close(loss, -(weight * log_share).sum() / weight.sum())
 
 
-def test_a_step_can_be_taken_twice_with_the_same_draws():
-    x, y = batch()
-    model = Toy()
-    first, again, other = (step(CL, model, x, y, seed)[0] for seed in (9, 9, 10))
+def test_a_step_can_be_taken_twice_with_the_same_mix(batch):
+    first, again, other = (step(CL, Toy(), batch, seed)[0] for seed in (9, 9, 10))
     assert first == again != other
 
 
-@pytest.mark.parametrize("method", ["ce", "patchmix_ce", "patchmix_cl", "dual_axis_cl"])
-@pytest.mark.parametrize("mix_at", ["tokens", "input"])
-def test_a_step_is_one_graph_without_a_look_at_the_host(method, mix_at):
+@pytest.mark.parametrize(
+    ("method", "mix_at"),
+    [
+        ("ce", "tokens"),
+        ("patchmix_ce", "input"),
+        ("dual_axis_cl", "tokens"),
+        ("dual_axis_cl", "input"),
+    ],
+)
+def test_a_step_is_one_graph_without_waiting_for_the_host(method, mix_at, batch):
     """torch.compile refuses a graph that reads a number from the device; results stay equal."""
-    x, y = batch()
+    e = override(CL, method=method, mix_at=mix_at, negatives="diff_y", target="h(z)")
     model = Toy()
-    experiment = override(CL, method=method, mix_at=mix_at, negatives="diff_y", target="h(z)")
-    chosen = methods.build_method(experiment, model, tuple(x.shape[1:]), None)
-    drawn = chosen.draw(np.random.default_rng(5), len(x))
-    compiled = torch.compile(chosen.loss, backend="aot_eager", fullgraph=True)
-    torch.testing.assert_close(
-        compiled(model, (x, y), drawn)[0], chosen.loss(model, (x, y), drawn)[0]
-    )
-
-
-def test_mixup_adds_clips_and_targets():
-    x, y = batch()
-    model = Toy()
-    experiment = Experiment("m", method="mixup", class_weights=False)
-    method = methods.build_method(experiment, model, (40, 32), None)
-    drawn = method.draw(np.random.default_rng(5), 6)
-    loss, _ = method.loss(model, (x, y), drawn)
-    index, lam = drawn["pairs"]
-    terms = []
-    for i in range(6):
-        logits = model((lam * x[i] + (1 - lam) * x[index[i]])[None])[0]
-        target = lam * F.one_hot(y[i], 4) + (1 - lam) * F.one_hot(y[index[i]], 4)
-        terms.append(-(target * F.log_softmax(logits, 0)).sum())
-    torch.testing.assert_close(loss, torch.stack(terms).mean())
-
-
-def test_supcon_sees_every_clip_twice():
-    x, y = batch()
-    model = Toy()
-    method = methods.build_method(Experiment("s", method="supcon", tau=0.1), model, (40, 32), None)
-    assert method.views == 2 and methods.build_method(CL, model, (40, 32), None).views == 1
-    loss, logs = method.loss(model, (x, y), {})
-    h = model.projector(model.features(x))
-    torch.testing.assert_close(loss, losses.supervised_contrastive(h, y, 0.1, 0.07))
-    assert logs["supcon"] == loss
+    built = methods.build_method(e, model, SHAPE, None)
+    sampled = built.sample(np.random.default_rng(5), 6)
+    compiled = torch.compile(built.loss, backend="aot_eager", fullgraph=True)
+    results = [loss(model, batch, sampled)[0] for loss in (compiled, built.loss)]
+    torch.testing.assert_close(*results)
 
 
 @pytest.mark.parametrize("method", ["ce", "mixup"])
-def test_label_smoothing_by_hand(method):
-    """Targets are 0.9 of the label and 0.1 spread evenly over the four classes."""
-    model, (x, y) = Toy(), batch()
-    experiment = Experiment("s", method=method, class_weights=False, label_smoothing=0.1)
-    built = methods.build_method(experiment, model, tuple(x.shape[1:]), None)
-    drawn = built.draw(np.random.default_rng(0), len(x))
-    loss, _ = built.loss(model, (x, y), drawn)
-    seen, target = x, F.one_hot(y, 4) * 0.9 + 0.1 / 4
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_mixup_and_label_smoothing_by_hand(method, smoothing, batch):
+    """Smoothed targets are 0.9 of the label and 0.1 spread evenly over the four classes."""
+    e = Experiment("s", method=method, class_weights=False, label_smoothing=smoothing)
+    model, (x, y) = Toy(), batch
+    loss, _, sampled = step(e, model, batch)
+    target = F.one_hot(y, 4) * (1 - smoothing) + smoothing / 4
     if method == "mixup":
-        pairs = drawn["pairs"]
-        seen = pairs.lam * x + (1 - pairs.lam) * x[pairs.index]
-        target = pairs.lam * target + (1 - pairs.lam) * target[pairs.index]
-    expected = -(target * model(seen).log_softmax(1)).sum(1).mean()
-    torch.testing.assert_close(loss, expected)
+        index, lam = sampled["mixup"]
+        x = torch.stack([lam * x[i] + (1 - lam) * x[index[i]] for i in range(6)])
+        target = lam * target + (1 - lam) * target[index]
+    torch.testing.assert_close(loss, -(target * model(x).log_softmax(1)).sum(1).mean())
+
+
+def test_supcon_has_two_views_of_every_clip(batch):
+    model, e = Toy(), Experiment("s", method="supcon", tau=0.1)
+    loss, logs, _ = step(e, model, batch)
+    h = model.projector(model.features(batch[0]))
+    torch.testing.assert_close(loss, losses.supervised_contrastive(h, batch[1], 0.1, 0.07))
+    assert logs["supcon"] == loss
+    assert [methods.build_method(each, model, SHAPE, None).views for each in (e, CL)] == [2, 1]

@@ -1,4 +1,4 @@
-"""The training loop: same bytes for same seeds, also after kill -9; failures are told."""
+"""The training loop: same bytes for same seeds, also after kill -9; what a run leaves behind."""
 
 import errno
 import os
@@ -6,179 +6,165 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from small_runs import write_cache
+import torch
+from safetensors.torch import load_file
+from small_runs import BASE, write_cache
 
-from lib import files, paths
-from lib.config import Experiment, override
+from lib import files, models, paths
+from lib.config import override
 from lib.errors import UserError
+from lib.evaluation import metrics
+from lib.features.cache import FeatureCache
 from lib.runs import folder as runs_folder
-from lib.training import trainer
+from lib.training import checkpoint, losses, optim, trainer
 
-SMALL = Experiment(
-    "small",
-    validation_split=0.25,
-    normalise="dataset",
-    size="nano",
-    patch=8,
-    stride=8,
-    method="patchmix_cl",
-    lr=1e-3,
-    batch_size=4,
-    epochs=3,
-    frequency_mask=4,
-    time_mask=8,
-    save_embeddings=True,
-)
-COMPARED = ("history.csv", "result.json")
+SMALL = override(BASE, method="patchmix_cl", epochs=3, save_embeddings=True)
 
 
-def make(folder, store, experiment=SMALL, seed=1):
-    files.write_json(folder / "experiment.json", {"seed": seed})
-    trainer.fit(experiment, seed, store, 40, folder)
+def start(experiment=SMALL, weights="", **changes):
+    """The folder of a run that is not trained yet."""
+    spec = runs_folder.RunSpec(override(experiment, **changes), 1, "f" * 64, weights)
+    return runs_folder.start_run(spec, {"name": "small", "note": ""}, "none")
+
+
+def train(cache, folder, seed=1, **settings):
+    experiment = runs_folder.read_spec(folder).experiment
+    trainer.fit(experiment, seed, cache, 40, folder, **settings)
     return folder
 
 
-def same(one, other):
-    texts = all((one / name).read_bytes() == (other / name).read_bytes() for name in COMPARED)
-    a, b = runs_folder.read_predictions(one), runs_folder.read_predictions(other)
+def run(cache, name, **changes):
+    return train(cache, start(name=name, **changes))
+
+
+def same(a, b):
+    texts = all(
+        (a / f).read_bytes() == (b / f).read_bytes() for f in ("history.csv", "result.json")
+    )
+    a, b = runs_folder.read_predictions(a), runs_folder.read_predictions(b)
     return texts and a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
 
 
-@pytest.fixture
-def stored(small_cache, tmp_path):
-    """The small store as a folder on disk, for a process of its own."""
-    return write_cache(tmp_path / "store", small_cache)
+def history(folder):
+    return pd.read_csv(folder / "history.csv")
 
 
-def test_same_seed_same_bytes_and_other_seed_other_result(small_cache, tmp_path):
-    first = make(tmp_path / "a", small_cache)
-    assert same(first, make(tmp_path / "b", small_cache))
-    assert not same(first, make(tmp_path / "c", small_cache, seed=2))
+def test_same_seed_same_bytes_and_other_seed_other_result(small_cache):
+    first = run(small_cache, "a")
+    assert same(first, run(small_cache, "b"))
+    assert not same(first, train(small_cache, start(name="c"), seed=2))
 
 
-def test_what_a_run_leaves_behind(small_cache, tmp_path):
-    folder = make(tmp_path / "a", small_cache)
-    history = pd.read_csv(folder / "history.csv")
-    assert history.epoch.tolist() == [1, 2, 3]
-    arrays = runs_folder.read_predictions(folder)
+def test_what_a_run_leaves_behind(small_cache):
+    folder = run(small_cache, "a")
+    table, arrays = history(folder), runs_folder.read_predictions(folder)
+    assert table.epoch.tolist() == [1, 2, 3]
     assert arrays["last/test/logits"].shape == (16, 4)
     embedded = sorted(key for key in arrays if key.endswith("embedding"))
-    chosen = embedded[0].split("/")[0]
-    assert chosen in ("test", "last")
-    assert embedded == [f"{chosen}/test/embedding", f"{chosen}/validation/embedding"]
-    assert arrays[embedded[0]].shape == (16, 32)
-    assert not list(folder.glob("*.pt")) and not list(folder.glob("*.part"))
-    record = files.read_json(folder / "result.json")
-    last = record["selections"]["last"]
-    assert last["test"]["score"] == pytest.approx(history.test_score.iloc[-1], abs=1e-3)
-    chosen = record["selections"]["test"]
-    if chosen:  # best epoch on the test set with Se > 5
-        allowed = history[history.test_se > 5]
-        assert chosen["epoch"] == allowed.epoch[allowed.test_score.idxmax()]
+    selection = embedded[0].split("/")[0]
+    assert selection in ("test", "last") and arrays[embedded[0]].shape == (16, 32)
+    assert embedded == [f"{selection}/test/embedding", f"{selection}/validation/embedding"]
+    assert not list(folder.glob("*.pt")) and not list(folder.glob("*.part~rs"))
     assert list((folder / "events").iterdir())
+    result = files.read_json(folder / "result.json")
+    last, best = (result["selections"][name] for name in ("last", "test"))
+    assert last["test"]["score"] == pytest.approx(table.test_score.iloc[-1], abs=1e-3)
+    allowed = table[table.test_se > 5]  # the best epoch on the test set with Se > 5
+    assert best["epoch"] == allowed.epoch[allowed.test_score.idxmax()]
+    assert result["clips"] == {"train": 24, "validation": 8, "test": 16}
 
 
-def test_it_learns_what_can_be_learnt(small_cache, tmp_path):
-    experiment = override(SMALL, method="ce", epochs=40, validation_split=0.0)
-    result = files.read_json(make(tmp_path / "a", small_cache, experiment) / "result.json")
-    assert result["selections"]["last"]["test"]["score"] > 70
+def test_the_learning_rate_is_the_scheduled_one(small_cache):
+    for optimizer in ("adam", "sgd"):
+        rates = history(run(small_cache, optimizer, optimizer=optimizer)).lr
+        assert rates.tolist() == pytest.approx([1e-3 * optim.cosine(t, 3) for t in (1, 2, 3)])
+
+
+def test_it_learns_what_can_be_learnt(small_cache):
+    folder = run(small_cache, "a", method="ce", epochs=40, validation_split=0.0)
+    assert files.read_json(folder / "result.json")["selections"]["last"]["test"]["score"] > 70
+
+
+def command(folder, cache):
+    return [sys.executable, "-m", "lib.worker", str(folder), str(cache), "40"]
 
 
 @pytest.mark.parametrize("changes", [{}, {"rho": 0.05, "optimizer": "adamw"}])
-def test_killed_anywhere_it_ends_with_the_same_bytes(stored, tmp_path, changes):
-    """kill -9 three times, at moments that differ, then let it end."""
-
-    def command(folder):
-        return [sys.executable, "-m", "lib.worker", str(folder), str(stored), "40"]
-
-    def prepare(name):
-        folder = tmp_path / name
-        record = {"experiment": override(SMALL, epochs=6, **changes).__dict__, "seed": 1}
-        files.write_json(folder / "experiment.json", record)
-        return folder
-
-    whole, killed = prepare("whole"), prepare("killed")
-    subprocess.run(command(whole), check=True, cwd=paths.PROJECT)
-    for wanted in ("epoch-0001.pt", "epoch-0003.pt", "epoch-0004.pt"):
-        process = subprocess.Popen(command(killed), cwd=paths.PROJECT)
-        while not (killed / wanted).exists() and process.poll() is None:
+def test_killed_anywhere_it_ends_with_the_same_bytes(small_cache, tmp_path, changes):
+    """kill -9 three times, in different epochs, then let it end."""
+    cache = write_cache(tmp_path / "cache", small_cache)
+    whole, killed = (start(name=name, epochs=6, **changes) for name in ("whole", "killed"))
+    subprocess.run(command(whole, cache), check=True, cwd=paths.PROJECT)
+    for name in ("epoch-0001.pt", "epoch-0003.pt", "epoch-0004.pt"):
+        process = subprocess.Popen(command(killed, cache), cwd=paths.PROJECT)
+        while not (killed / name).exists() and process.poll() is None:
             time.sleep(0.005)
         os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-    assert process.returncode == -signal.SIGKILL
-    subprocess.run(command(killed), check=True, cwd=paths.PROJECT)
+        assert process.wait() == -signal.SIGKILL
+    subprocess.run(command(killed, cache), check=True, cwd=paths.PROJECT)
     assert same(whole, killed)
 
 
-def test_a_broken_checkpoint_goes_back_by_one(small_cache, tmp_path, monkeypatch, capsys):
-    whole = make(tmp_path / "whole", small_cache)
-    folder = tmp_path / "broken"
+def test_a_broken_checkpoint_goes_back_by_one_epoch(small_cache, monkeypatch, capsys):
+    whole, broken, save = run(small_cache, "whole"), start(name="broken"), checkpoint.save
 
-    def stop_after_two(run, history, kept):
-        save(run, history, kept)
-        if len(history) == 2:
+    def stop_after_two(folder, epoch, state):
+        save(folder, epoch, state)
+        if epoch == 2:
             raise KeyboardInterrupt
 
-    save = trainer._save
-    monkeypatch.setattr(trainer, "_save", stop_after_two)
+    monkeypatch.setattr(checkpoint, "save", stop_after_two)
     with pytest.raises(KeyboardInterrupt):
-        make(folder, small_cache)
-    monkeypatch.undo()
-    (folder / "epoch-0002.pt").write_bytes((folder / "epoch-0002.pt").read_bytes()[:1000])
-    make(folder, small_cache)
+        train(small_cache, broken)
+    monkeypatch.setattr(checkpoint, "save", save)
+    (broken / "epoch-0002.pt").write_bytes((broken / "epoch-0002.pt").read_bytes()[:1000])
+    assert same(whole, train(small_cache, broken))
     assert "epoch-0002.pt: cannot be read" in capsys.readouterr().err
-    assert same(whole, folder)
 
 
-def test_a_full_disk_loses_nothing(small_cache, tmp_path, monkeypatch):
+def test_a_full_disk_loses_nothing(small_cache, monkeypatch):
     """The disk fills while the second checkpoint is written; with space again the run goes on."""
-    whole = make(tmp_path / "whole", small_cache)
-    folder, calls = tmp_path / "full", []
+    whole, full, write, calls = run(small_cache, "whole"), start(name="full"), Path.write_bytes, []
 
-    def full(path, content):
+    def fail_once(path, content):
         calls.append(path)
         if len(calls) == 2:
             raise OSError(errno.ENOSPC, "No space left on device")
         return write(path, content)
 
-    write = Path.write_bytes
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(Path, "write_bytes", fail_once)
     with pytest.raises(UserError, match="epoch-0002.pt: no space left on the disk"):
-        make(folder, small_cache)
-    assert {p.name for p in folder.glob("*.pt*")} == {"epoch-0001.pt"}
-    make(folder, small_cache)
-    assert same(whole, folder)
+        train(small_cache, full)
+    assert {path.name for path in full.glob("*.pt*")} == {"epoch-0001.pt"}
+    assert same(whole, train(small_cache, full))
 
 
-def test_fewer_clips_than_a_batch_are_told(small_cache, tmp_path):
-    with pytest.raises(UserError, match="24 training clips do not fill one batch of 64"):
-        make(tmp_path / "a", small_cache, override(SMALL, batch_size=64))
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 64}, "24 training clips do not fill one batch of 64"),
+        ({"lr": float("inf")}, "the loss is nan in epoch 1"),
+    ],
+)
+def test_runs_that_cannot_train_say_why(small_cache, changes, message):
+    with pytest.raises(UserError, match=message):
+        run(small_cache, "a", **changes)
 
 
-def test_a_loss_that_is_not_finite_ends_the_run_with_a_reason(small_cache, tmp_path):
-    with pytest.raises(UserError, match="the loss is nan in epoch 1"):
-        make(tmp_path / "a", small_cache, override(SMALL, lr=float("inf")))
-
-
-def test_training_answers_are_kept_where_asked_for(small_cache, tmp_path):
-    folder = make(tmp_path / "a", small_cache, override(SMALL, save_train_predictions=True))
-    plain = make(tmp_path / "b", small_cache)
-    arrays, fewer = runs_folder.read_predictions(folder), runs_folder.read_predictions(plain)
-    assert set(arrays) - set(fewer) == {
-        *(f"train/{key}" for key in ("label", "cycle", "patient", "device")),
-        *(
-            f"{name}/train/logits"
-            for name in ("test", "last", "validation")
-            if f"{name}/test/logits" in arrays
-        ),
-    }
+def test_train_predictions_are_saved_if_asked_for(small_cache):
+    more, plain = run(small_cache, "a", save_train_predictions=True), run(small_cache, "b")
+    arrays, fewer = runs_folder.read_predictions(more), runs_folder.read_predictions(plain)
+    selections = {key.split("/")[0] for key in fewer if key.endswith("test/logits")}
+    expected = {f"train/{key}" for key in ("label", "cycle", "patient", "device", "subset")}
+    assert set(arrays) - set(fewer) == expected | {f"{name}/train/logits" for name in selections}
     assert all(np.array_equal(arrays[key], fewer[key]) for key in fewer)
-    last = files.read_json(folder / "result.json")["selections"]["last"]
+    last = files.read_json(more / "result.json")["selections"]["last"]
     assert np.sum(last["train"]["confusion"]) == 24
 
 
@@ -192,19 +178,126 @@ METHODS = {
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_sam_works_with_every_method_and_changes_what_is_learnt(small_cache, tmp_path, method):
-    plain = override(SMALL, method=method, epochs=1, save_embeddings=False, **METHODS[method])
-    sam = override(plain, rho=0.05)
-    first, second = (make(tmp_path / str(e.rho), small_cache, e) for e in (plain, sam))
-    one, other = (pd.read_csv(folder / "history.csv") for folder in (first, second))
-    assert "rise" not in one and np.isfinite(other.rise).all()
-    assert one.loss.item() != other.loss.item()
+def test_sam_works_with_every_method_and_changes_what_is_learnt(small_cache, method):
+    settings = {"method": method, "epochs": 1, "save_embeddings": False} | METHODS[method]
+    plain, sam = (history(run(small_cache, f"{rho}", rho=rho, **settings)) for rho in (0.0, 0.05))
+    assert "sharpness_gap" not in plain and np.isfinite(sam.sharpness_gap).all()
+    assert plain.loss.item() != sam.loss.item()
 
 
-def test_fp16_with_sam_is_what_it_is_in_fp32_within_its_precision(small_cache, tmp_path):
-    found = []
-    for precision in ("fp32", "fp16"):
-        sam = override(SMALL, method="ce", epochs=1, rho=0.05, precision=precision)
-        history = pd.read_csv(make(tmp_path / precision, small_cache, sam) / "history.csv")
-        found.append(history.loss.item())
-    assert found[0] == pytest.approx(found[1], rel=0.01)
+def test_fp16_with_sam_is_fp32_within_its_precision(small_cache):
+    settings = {"method": "ce", "epochs": 1, "rho": 0.05}
+    values = [
+        history(run(small_cache, each, precision=each, **settings)).loss.item()
+        for each in ("fp32", "fp16")
+    ]
+    assert values[0] == pytest.approx(values[1], rel=0.01)
+
+
+def test_what_is_random_depends_on_seed_epoch_and_step(small_cache):
+    prepared = trainer.prepare_run(SMALL, 1, small_cache, 40, start())
+    first, again, second = (trainer.sample_epoch(prepared, epoch) for epoch in (1, 1, 2))
+    for key in ("indices", "masks", "mix"):
+        for a, b, c in zip(*(torch.atleast_1d(s[key]) if key == "indices" else s[key]
+                             for s in (first, again, second)), strict=True):  # fmt: skip
+            assert torch.equal(a, b)
+        assert not all(torch.equal(a, c) for a, c in zip(first[key], second[key], strict=True))
+    assert len({tuple(mask.flatten().tolist()) for mask in first["mix"].mask}) > 1  # steps differ
+    assert sorted(first["indices"].flatten().tolist()) == sorted(prepared.sets["train"].indices)
+
+
+def test_class_weights_come_from_the_training_clips(small_cache):
+    cycles = small_cache.cycles.copy()
+    cycles.loc[cycles.split == "test", "label"] = "normal"
+    cache = replace(small_cache, cycles=cycles)
+    prepared = trainer.prepare_run(override(BASE, epochs=1), 1, cache, 40, start(BASE, epochs=1))
+    weight = prepared.method.loss.keywords["cross_entropy"].keywords["weight"]
+    labels = torch.from_numpy(prepared.sets["train"].labels)
+    assert torch.equal(weight, losses.class_weights(labels, 4)) and weight[0] > 0.2
+
+
+def test_a_run_starts_from_the_encoder_of_another_and_keeps_it_if_frozen(small_cache):
+    """Its batch-norm statistics too; the classifier alone learns."""
+    settings = {"model": "resnet18", "batch_size": 8, "epochs": 1, "save_embeddings": False}
+    first = run(small_cache, "first", save_weights=True, method="supcon", **settings)
+    weights = runs_folder.weights_fingerprint(runs_folder.read_spec(first))
+    child = {"init_from": "first", "freeze": True, "save_weights": True, "method": "ce"}
+    folder = train(small_cache, start(name="child", weights=weights, **settings | child))
+    before, after = (load_file(path / runs_folder.WEIGHTS) for path in (first, folder))
+    for key, value in after.items():
+        assert key.startswith("classifier.") or torch.equal(value, before[key]), key
+    assert "from a run" in (folder / "weights.csv").read_text()
+
+
+HOME = override(BASE, method="patchmix_cl", normalise="clip", lr=3e-3, dropout=0.25, epochs=8,
+                save_weights=True)  # fmt: skip
+
+
+@pytest.fixture
+def other_cache(small_cache):
+    """Other recordings: half of the clips are noise; its test set has two subsets."""
+    cycles = small_cache.cycles.assign(dataset="sprsound", patient="c" + small_cache.cycles.patient)
+    subset = np.where(cycles.index % 8 < 4, "inter", "intra")
+    rng = np.random.default_rng(1)
+    audible = rng.integers(0, 2, size=(len(cycles), 1, 1))
+    features = audible * small_cache.features + rng.normal(size=small_cache.features.shape)
+    cycles = cycles.assign(subset=np.where(cycles.split == "train", "train", subset))
+    return FeatureCache(Path("other"), cycles, features.astype(np.float16), small_cache.meta)
+
+
+def assert_saved_weights_give(folder, selection, test_set, cache):
+    """Logits one by one, in evaluation mode, from the definition."""
+    arrays = runs_folder.read_predictions(folder)
+    model, state = models.build_model(HOME, 40, 32).eval(), load_file(folder / runs_folder.WEIGHTS)
+    model.load_state_dict({k: v for k, v in state.items() if not k.startswith("projector.")})
+    test = cache.cycles[cache.cycles.split == "test"]
+    assert arrays[f"{test_set}/patient"].tolist() == test.patient.tolist()
+    for row, logits in zip(test.index, arrays[f"{selection}/{test_set}/logits"], strict=True):
+        clip = cache.features[row].astype(np.float32)
+        x = torch.from_numpy((clip - clip.mean()) / (2 * clip.std()))
+        with torch.no_grad():
+            np.testing.assert_allclose(logits, model(x[None])[0], atol=2e-4)
+
+
+def test_further_test_sets_are_scored_at_the_selected_epochs(small_cache, other_cache):
+    """They change nothing else; their Score is the mean over the subsets."""
+    plain = train(small_cache, start(HOME))
+    folder = train(small_cache, start(HOME, name="more"), test_caches={"sprsound": other_cache})
+    arrays, fewer = (runs_folder.read_predictions(path) for path in (folder, plain))
+    assert {key for key in arrays if "sprsound" not in key} == set(fewer)
+    assert all(np.array_equal(arrays[key], fewer[key]) for key in fewer)
+    selections = files.read_json(folder / "result.json")["selections"]
+    assert selections["validation"]["epoch"] < HOME.epochs
+    assert_saved_weights_give(folder, "validation", "sprsound", other_cache)
+    assert_saved_weights_give(folder, "validation", "test", small_cache)
+    predicted, label = arrays["last/sprsound/logits"].argmax(1), arrays["sprsound/label"]
+    halves = []
+    for subset in ("inter", "intra"):
+        right, normal = predicted == label, label == 0
+        of_subset = arrays["sprsound/subset"] == subset
+        shares = [100 * right[of_subset & each].mean() for each in (normal, ~normal)]
+        halves.append(np.mean(shares))
+    assert selections["last"]["sprsound"]["score"] == pytest.approx(np.mean(halves), abs=1e-3)
+    assert "sprsound" not in history(folder).columns.str.cat()
+
+
+def test_if_no_epoch_qualifies_the_last_weights_are_saved(small_cache, monkeypatch):
+    monkeypatch.setattr(metrics, "MIN_SE", 101.0)
+    folder = train(small_cache, start(HOME, epochs=2))
+    assert files.read_json(folder / "result.json")["selections"]["validation"] is None
+    assert_saved_weights_give(folder, "last", "test", small_cache)
+
+
+def test_analyses_of_the_trained_model_are_saved(small_cache):
+    def analyse(model, dataset, cycles, splits, experiment):
+        x, y = dataset.batch(torch.from_numpy(splits["test"]))
+        assert cycles.split[splits["test"]].eq("test").all() and experiment.name == "a"
+        return {"logits": model(x).detach().numpy(), "y": y.numpy()}
+
+    folder = train(small_cache, start(name="a", method="ce"), on_train_end=analyse)
+    saved, arrays = (
+        runs_folder.read_arrays(folder / name)
+        for name in (runs_folder.ANALYSIS, runs_folder.PREDICTIONS)
+    )
+    np.testing.assert_allclose(saved["logits"], arrays["last/test/logits"], atol=1e-5)
+    np.testing.assert_array_equal(saved["y"], arrays["test/label"])
