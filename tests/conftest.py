@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from lib.data import CLASSES
 from lib.features.cache import FeatureCache
 from lib.paths import PROJECT
 from lib.runs import plan
+
+torch.set_num_threads(1)  # several test processes share the cores: more threads are slower
 
 RECORDINGS = [os.environ["DATA_ROOT"]] if os.environ.get("DATA_ROOT") else []
 SETTINGS = ("FEATURES", "DATA_ROOT", "WEIGHTS_ROOT", "EXECUTOR", "RAY_ADDRESS", "SEEDS", "OUT")

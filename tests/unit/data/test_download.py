@@ -82,8 +82,8 @@ def official(server, tmp_path):
     synthetic.write_icbhi(made, patients=1, cycles=2)
     box = io.BytesIO()
     with zipfile.ZipFile(box, "w") as out:
-        for path in sorted((made / download.FOLDER).iterdir()):
-            out.write(path, f"{download.FOLDER}/{path.name}")
+        for path in sorted((made / ICBHI.folder).iterdir()):
+            out.write(path, f"{ICBHI.folder}/{path.name}")
         out.writestr("__MACOSX/._note", "rubbish")
     server.files["ICBHI_final_database.zip"] = box.getvalue()
     server.files |= {name: (made / name).read_bytes() for name in download.LISTS}
@@ -101,11 +101,11 @@ def archive(tmp_path, name, text="x", mode=0o100644):
 
 def test_download_gives_the_official_layout(official, server, tmp_path):
     folder = download.download("icbhi", tmp_path / "data")
-    want = {p.name: p.read_bytes() for p in (official / download.FOLDER).iterdir()}
-    got = {p.name: p.read_bytes() for p in (folder / download.FOLDER).iterdir()}
+    want = {p.name: p.read_bytes() for p in (official / ICBHI.folder).iterdir()}
+    got = {p.name: p.read_bytes() for p in (folder / ICBHI.folder).iterdir()}
     assert got == want
     left = {p.name for p in folder.iterdir()}
-    assert left == {*download.LISTS, download.FOLDER, ".lock"}
+    assert left == {*download.LISTS, ICBHI.folder, ".lock"}
     server.asked.clear()
     download.download("icbhi", tmp_path / "data")
     assert server.asked == []  # nothing is fetched twice
@@ -192,10 +192,10 @@ def test_a_killed_unpacking_is_swept(official, tmp_path):
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     folder = tmp_path / "data/icbhi"
-    half = files.temp_path(folder / download.FOLDER, process.pid)
+    half = files.temp_path(folder / ICBHI.folder, process.pid)
     half.mkdir(parents=True)
     download.download("icbhi", tmp_path / "data")
-    assert not half.exists() and (folder / download.FOLDER).is_dir()
+    assert not half.exists() and (folder / ICBHI.folder).is_dir()
 
 
 def test_a_closed_folder_is_told(server, tmp_path):

@@ -156,7 +156,7 @@ def test_a_bad_split_is_told(root, line, fault):
 def test_duplicate_recording_and_sound_without_annotation(root):
     folder = root / ICBHI.folder
     (folder / f"{TRAIN}.flac").write_bytes(b"")
-    with pytest.raises(UserError, match=f"{TRAIN}.wav: {TRAIN}.flac is there too; remove one"):
+    with pytest.raises(UserError, match=f"{TRAIN}.wav: .*{TRAIN}.flac is there too; remove one"):
         ICBHI(root).audio_files()
     (folder / f"{TRAIN}.flac").rename(folder / "105_1b1_Al_sc_Meditron.flac")
     with pytest.raises(UserError, match="no 105_1b1_Al_sc_Meditron.txt; restore it"):
@@ -186,17 +186,17 @@ def test_find_takes_the_folder_or_the_one_above_or_below(root, monkeypatch, belo
     monkeypatch.setenv("DATA_ROOT", str(given))
     found = data.find_icbhi()
     assert (found.name, found.kind) == ("icbhi", "partial")
-    assert found.banner == "partial ICBHI: 2 of 920 recordings have audio."
+    assert found.banner == "partial ICBHI: 2 of 920 recordings have annotation and audio."
     assert len(ICBHI(found.root).load()) == 8
     with pytest.raises(UserError, match="2 of 920 .*all are needed; .*download icbhi"):
         data.require_official(found, "paper")
 
 
 def test_all_recordings_with_audio_are_official(root, monkeypatch):
-    monkeypatch.setattr(icbhi, "RECORDINGS", 2)
+    monkeypatch.setattr(ICBHI, "recordings", {"": 2})
     monkeypatch.setenv("DATA_ROOT", str(root))
     found = data.find_icbhi()
-    assert found == data.Source("icbhi", root, "official", "")
+    assert found == ICBHI(root)
     data.require_official(found, "paper")
 
 

@@ -91,7 +91,7 @@ def test_positive_control(tmp_path):
 def test_written_once(monkeypatch):
     root = synthetic.default_root("icbhi")
     before = tree(root)
-    monkeypatch.setattr(synthetic, "write", None)
+    monkeypatch.setattr(synthetic, "write_icbhi", None)
     assert synthetic.default_root("icbhi") == root and tree(root) == before
 
 

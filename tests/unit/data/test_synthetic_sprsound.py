@@ -89,12 +89,12 @@ def test_continuous_sounds_differ_in_height(made, label, low, high):
 
 def test_written_once_where_nothing_is_found(monkeypatch, tmp_path):
     monkeypatch.setenv("DATA_ROOT", str(tmp_path))
-    calls, real = [], synthetic_sprsound.write
+    calls, real = [], synthetic.write_sprsound
 
     def fewer(root, seed, patients):
         calls.append((seed, patients))
         real(root, seed, 4)
 
-    monkeypatch.setattr(synthetic_sprsound, "write", fewer)
+    monkeypatch.setattr(synthetic, "write_sprsound", fewer)
     assert data.find_sprsound() == data.find_sprsound()
     assert calls == [(0, 40)] and data.find_sprsound().kind == "synthetic"
