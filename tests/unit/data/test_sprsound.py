@@ -62,7 +62,7 @@ def patients(records, *parts) -> set:
 
 def assert_facts(events, records):
     for task, table, want in (("1-2", events, EVENTS), ("2-2", records, RECORDS)):
-        counts = pd.crosstab(table.part, table[task]).reindex(columns=list(sprsound.TASKS[task]))
+        counts = pd.crosstab(table.subset, table[task]).reindex(columns=list(sprsound.TASKS[task]))
         assert counts.fillna(0).astype(int).T.to_dict("list") == want
     assert records.subset.value_counts().to_dict() == sprsound.RECORDINGS
     assert len(patients(records, "train")) == 251

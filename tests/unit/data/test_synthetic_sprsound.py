@@ -52,7 +52,7 @@ def test_all_labels_of_all_tasks_in_every_part(made):
     events, records = SPRSound(made.root).load("event"), SPRSound(made.root).load("record")
     for task, classes in sprsound.TASKS.items():
         table = events if task in events else records
-        counts = pd.crosstab(table.part, table[task])
+        counts = pd.crosstab(table.subset, table[task])
         assert sorted(counts.columns) == sorted(classes) and counts.to_numpy().min() >= 4
     assert records.patient.nunique() == 40 and sorted(records.subset.unique()) == [
         "inter", "intra", "train"
@@ -91,7 +91,7 @@ def test_written_once_where_nothing_is_found(monkeypatch, tmp_path):
     monkeypatch.setenv("DATA_ROOT", str(tmp_path))
     calls, real = [], synthetic.write_sprsound
 
-    def fewer(root, seed, patients):
+    def fewer(root, seed=0, patients=40):
         calls.append((seed, patients))
         real(root, seed, 4)
 
