@@ -37,10 +37,11 @@ def difference_line(
     """
     names = [experiment.name for experiment in pair]
     runs = results[results.experiment.isin(names) & (results.selection == "test")]
+    both_ran = runs.experiment[runs.run.notna()].nunique() == len(pair)
     line = dict(label)
     for name, (selection, metric) in columns.items():
         cell = difference_cell(load_pair(results, *pair, selection), metric)
-        line[name] = "not run" if cell == MISSING and runs.run.isna().all() else cell
+        line[name] = cell if both_ran else "not run"
     return line | {"Setting": setting_text(runs)}
 
 

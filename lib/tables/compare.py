@@ -243,7 +243,7 @@ def pivot(
     """`compare_rows` with one line for each `index` and cells for each value of `columns`.
 
     cells: column -> its new name, "{}" is the value of `columns`. Verdict, Setting and Note join
-    those of the rows.
+    those of the rows; empty columns are left out.
     """
     rows, normal = table.iloc[:-1].set_index(index), table.iloc[-1]
     names = rows[columns].unique()
@@ -260,4 +260,5 @@ def pivot(
     lines = pd.DataFrame(wide, index=rows.index.unique()).reset_index()
     last = {lines.columns[0]: NORMAL, **dict.fromkeys(names, normal.Score)}
     last |= {"Setting": normal.Setting}
-    return pd.concat([lines, pd.DataFrame([last])], ignore_index=True).fillna(MISSING)
+    wide = pd.concat([lines, pd.DataFrame([last])], ignore_index=True).fillna(MISSING)
+    return wide.loc[:, (wide != MISSING).any()]
