@@ -1,4 +1,4 @@
-"""The process of one run: it ends with its parent, and records the machine and further test sets."""
+"""The process of one run: it ends with its parent, and writes its record."""
 
 import subprocess
 import sys
