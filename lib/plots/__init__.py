@@ -1,1 +1,4 @@
-"""Figures, drawn from tables of numbers."""
+"""Figures, drawn from tables and arrays of numbers; each has an alt text.
+
+`style` has what all share; the other modules are named after what they show.
+"""
