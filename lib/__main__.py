@@ -105,7 +105,7 @@ def download(options: argparse.Namespace) -> int:
     from lib.data.download import DATASETS, download
 
     if len(options.words) != 1:
-        raise UserError(f"download: name one data set ({', '.join(DATASETS)})")
+        raise UserError(f"download: name one dataset ({', '.join(DATASETS)})")
     download(options.words[0], Path(os.environ.get("DATA_ROOT") or PROJECT / "data"))
     return 0
 
@@ -150,6 +150,8 @@ def parse(argv: list[str]) -> tuple[str, argparse.Namespace]:
         options.words += rest
     elif rest:
         raise unknown("option", rest[0], [*COMMANDS[name][3], "--help"])
+    if options.words and not COMMANDS[name][1]:
+        raise UserError(f"{name} {options.words[0]}: {name} takes no arguments")
     return name, options
 
 

@@ -149,7 +149,7 @@ def _load_sets(
     splits = [(cache, split_cycles(cache.cycles, e, seed))]
     for name, each in test_caches.items():
         cycles = in_subset(each.cycles, e)
-        splits.append((each, {name: cycles.index[cycles.split == "test"].to_numpy()}))
+        splits.append((each, {name: cycles.index[cycles.split == "test"].to_numpy(copy=True)}))
     sets = {}
     for each, indices in splits:
         labels = get_task(e.task).encode(each.cycles[label_column(e.task)])

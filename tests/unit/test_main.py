@@ -1,5 +1,6 @@
 """The command line: what it understands, what it hands on, and its exit codes."""
 
+import json
 import os
 import subprocess
 import sys
@@ -63,6 +64,7 @@ def test_commands(line, command, words):
         ("statsu", "unknown command or profile 'statsu': did you mean 'status'"),
         ("laptop --dat x", "unknown option '--dat': did you mean '--data'"),
         ("verify --out x", "unknown option '--out'"),
+        ("verify laptop", "verify takes no arguments"),
         ("laptop --data", "expected one argument; see ./run_all.sh run --help"),
         ("laptop --seeds two", "argument --seeds: invalid int value: 'two'"),
     ],
@@ -123,7 +125,7 @@ def test_options_are_handed_on_by_environment(built, tmp_path, monkeypatch):
         ("laptop --executor rya", "unknown executor 'rya': did you mean 'ray'"),
         ("laptop --address host:6379", "--address: add --executor ray"),
         ("tune laptop 1-1", "tune: give a task and a model"),
-        ("download", "download: name one data set"),
+        ("download", "download: name one dataset"),
     ],
 )
 def test_a_problem_is_one_line_and_exit_code_2(line, problem, built, capsys):
@@ -153,6 +155,13 @@ def test_exit_codes_of_the_program():
         done = shell(*line.split())
         assert done.returncode == code, (line, done.stderr)
         assert "Traceback" not in done.stderr
+
+
+def test_status_lists_the_runs_of_a_notebook():
+    done = shell("status", "smoke", "07", "--json")
+    rows = json.loads(done.stdout)
+    assert {(row["experiment"], row["status"]) for row in rows} >= {("ast_in_as/ce", "to train")}
+    assert "ast_in_as/ce" in shell("status", "smoke", "07").stdout
 
 
 def test_test_and_python_take_all_arguments():
