@@ -43,10 +43,9 @@ def main(arguments: list[str]) -> None:
             caches = {name: open_cache(Path(path)) for name, path in tests.items()}
             trainer.fit(spec.experiment, spec.seed, open_cache(options.cache), options.frames,
                         folder, caches, inspect_model)  # fmt: skip
-        except TrainingError as error:
-            files.write_json(folder / "failed.json", {"reason": str(error)})
-            raise SystemExit(f"error: {error}") from error
         except UserError as error:
+            if isinstance(error, TrainingError):  # it would fail again
+                files.write_json(folder / "failed.json", {"reason": str(error)})
             raise SystemExit(f"error: {error}") from error
 
 
@@ -58,8 +57,7 @@ def _end_with_parent() -> None:
 def _machine() -> dict[str, str | bool]:
     """The machine and versions of the run; not part of what is compared."""
     sources = sorted((paths.PROJECT / "lib").rglob("*.py"))
-    versions = {name: version(name) for name in ("torch", "timm", "torchvision", "numpy")}
-    return versions | {
+    return {name: version(name) for name in ("torch", "timm", "torchvision", "numpy")} | {
         "python": platform.python_version(),
         "cpu": platform.processor() or platform.machine(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",

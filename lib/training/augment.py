@@ -1,8 +1,7 @@
 """Augmentation and mixing: each is sampled first (`sample_*`) and then applied.
 
-Numbers are sampled on the host with a NumPy generator, so that they are the same for every device
-and a whole epoch can be sampled ahead. They are applied to a whole batch, on the tensors' device;
-nothing is changed in place.
+Numbers are sampled on the host with a NumPy generator, the same for every device, so a whole epoch
+can be sampled ahead. They are applied to a batch on its device; nothing is changed in place.
 """
 
 from typing import NamedTuple
@@ -37,8 +36,8 @@ def sample_spec_augment(
         width = rng.integers(0, min(limit, length), size=(batch, MASKS))
         starts.append(rng.integers(0, length - width + 1))
         widths.append(width)
-    masks = applied, np.stack(starts, 1), np.stack(widths, 1)
-    return SpecAugmentMasks(*map(torch.from_numpy, masks))
+    arrays = applied, np.stack(starts, 1), np.stack(widths, 1)
+    return SpecAugmentMasks(*map(torch.from_numpy, arrays))
 
 
 def spec_augment(x: Tensor, masks: SpecAugmentMasks) -> Tensor:

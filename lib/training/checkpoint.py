@@ -20,8 +20,7 @@ def save(folder: Path, epoch: int, state: dict) -> None:
     torch.save(state, buffer)
     with files.atomic_write(folder / f"epoch-{epoch:04d}.pt") as path:
         path.write_bytes(buffer.getbuffer())
-    for old in _newest_first(folder)[KEPT:]:
-        old.unlink()
+    clear(folder, KEPT)
 
 
 def load(folder: Path, device: torch.device) -> dict | None:
@@ -35,9 +34,9 @@ def load(folder: Path, device: torch.device) -> dict | None:
     return None
 
 
-def clear(folder: Path) -> None:
-    """Remove all checkpoints of a finished run."""
-    for path in _newest_first(folder):
+def clear(folder: Path, keep: int = 0) -> None:
+    """Remove the checkpoints of a run except the newest `keep`."""
+    for path in _newest_first(folder)[keep:]:
         path.unlink()
 
 

@@ -21,5 +21,5 @@ def make_deterministic(device: torch.device) -> None:
 
 def can_compile(device: torch.device) -> bool:
     """Return whether training steps are compiled: on a GPU with Triton and a C compiler."""
-    compilers = [shutil.which(name) for name in ("cc", "gcc", "clang")]
+    compilers = map(shutil.which, ("cc", "gcc", "clang"))
     return device.type == "cuda" and has_triton() and any(compilers)

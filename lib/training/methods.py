@@ -86,8 +86,8 @@ def patchmix_cl(
     how much of each clip it holds. The target is z or h(z), with or without stop-gradient.
 
     axes: the mixes in `sampled`; L_CL is their sum: Dual-Axis Patch-Mix CL (Lung-SRAD) has two.
-    single_pass: clean and mixed clips pass the encoder together, which gives the same result if
-    clips do not influence each other. Batch norm needs a pass for each, as published.
+    single_pass: clean and mixed clips pass the encoder together. The published code has a pass for
+    each, which only a batch norm needs: elsewhere clips do not influence each other.
     """
     (x, y), mixes = batch, [sampled[axis] for axis in axes]
     clips, encode = clean_and_mixed(model, x, mixes, mix_at)

@@ -29,8 +29,8 @@ def build_optimizer(model: nn.Module, experiment: Experiment) -> torch.optim.Opt
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.momentum is not None:
             module.momentum *= share
-    settings = {"weight_decay": e.weight_decay, "fused": trained[0].is_cuda}
-    return ADAM[e.optimizer](trained, share * e.lr, **settings)
+    adam, fused = ADAM[e.optimizer], trained[0].is_cuda
+    return adam(trained, share * e.lr, weight_decay=e.weight_decay, fused=fused)
 
 
 def learning_rate(optimizer: torch.optim.Optimizer, experiment: Experiment) -> float:

@@ -13,10 +13,9 @@ from lib.evaluation import tasks
 def split_cycles(cycles: pd.DataFrame, experiment: Experiment, seed: int) -> dict[str, np.ndarray]:
     """Return the clips (row numbers) for train, validation (may be empty) and test.
 
-    Validation holds out whole patients, stratified by label as well as patients allow; the seed
-    alone decides which, so two methods with one seed have the same. Two mistakes of published code
-    are settings: held-out clips of training patients (`split_by` clip), and a validation set that
-    is resampled to equal classes (`validation_resampled`).
+    Validation holds out whole patients, stratified by label, that the seed alone decides. Two
+    mistakes of published code are settings: held-out clips of training patients (`split_by` clip),
+    and a validation set that is resampled to equal classes (`validation_resampled`).
     """
     cycles = in_subset(cycles, experiment)
     train, test = cycles[cycles.split == "train"], cycles[cycles.split == "test"]

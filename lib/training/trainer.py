@@ -83,9 +83,8 @@ def fit(
 
     frames: how many of the cache's frames make a clip. test_caches: further test sets by name,
     scored at the selected epochs; no epoch is selected on them. on_train_end: analyses of the
-    trained model, (model, dataset, cycles, splits, experiment) -> arrays. Writes history.csv,
-    predictions.npz, TensorBoard events and, last, result.json. Raises `TrainingError` if the loss
-    is not finite.
+    trained model. Writes history.csv, predictions.npz, TensorBoard events and, last, result.json.
+    Raises `TrainingError` if the loss is not finite.
     """
     run = prepare_run(experiment, seed, cache, frames, folder, test_caches)
     state = checkpoint.load(folder, run.device) or {"history": [], "selected": {}}
@@ -125,8 +124,8 @@ def prepare_run(
     device, task = pick_device(), get_task(experiment.task)
     make_deterministic(device)
     sets = _load_sets(experiment, seed, cache, frames, device, test_caches or {})
-    train = sets["train"]
-    shape, n_classes = train.dataset.shape, len(task.classes)
+    train, n_classes = sets["train"], len(task.classes)
+    shape = train.dataset.shape
     model = _initial_model(experiment, seed, shape, n_classes, folder).to(device)
     weight = losses.class_weights(torch.from_numpy(train.labels), n_classes).to(device)
     method = methods.build_method(experiment, model, shape, weight)
@@ -242,8 +241,8 @@ def training_step(run: Run, sampled: dict) -> dict[str, Tensor]:
 def augmented_batch(run: Run, sampled: dict) -> tuple[Tensor, Tensor]:
     """Return the augmented clips of a step (B, frames, bins) and their labels (B,)."""
     crop = sampled.get("crop_flip")
-    position = crop.position if crop else None
-    x, y = run.dataset.batch(sampled["indices"], position, sampled.get("gain_noise"))
+    change = sampled.get("gain_noise")
+    x, y = run.dataset.batch(sampled["indices"], crop and crop.position, change)
     x = augment.flip_time(x, crop.flip) if crop else x
     return (augment.spec_augment(x, sampled["masks"]) if "masks" in sampled else x), y
 
@@ -266,10 +265,9 @@ def predict(run: Run, name: str) -> Outputs:
             z = run.model.features(x)
             logits.append(run.model.classifier(z).float())
         embedding.append(z.half())
-    outputs = {"logits": logits, "embedding": embedding} if embedding else {}
-    if run.experiment.method == "supcon":
-        outputs.pop("logits", None)
-    return {key: torch.cat(values).cpu() for key, values in outputs.items()}
+    logits = [] if run.experiment.method == "supcon" else logits  # its classifier is not trained
+    outputs = {"logits": logits, "embedding": embedding}
+    return {key: torch.cat(values).cpu() for key, values in outputs.items() if values}
 
 
 def _epoch_scores(run: Run, outputs: dict[str, Outputs]) -> dict[str, float]:
@@ -318,8 +316,7 @@ def _write_record(run: Run, history: list[dict], selected: dict[str, Outputs]) -
     arrays = {}
     for name, clips in run.sets.items():
         if any(key.startswith(f"{name}/") for outputs in selected.values() for key in outputs):
-            labels = clips.dataset.labels.cpu().numpy()
-            arrays |= scores.describe_set(name, clips.cycles, labels)
+            arrays |= scores.describe_set(name, clips.cycles, clips.dataset.labels.cpu().numpy())
     drawn = "test" if "test" in selected else "last"  # pages draw one selection's embeddings
     for rule, outputs in selected.items():
         for key, value in outputs.items():
