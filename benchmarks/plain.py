@@ -17,11 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lib import models
 from lib.config import Experiment
 from lib.data.icbhi import CLASSES
 from lib.features.cache import open_cache
-from lib.models import ast
+from lib.models import ast, build
 from lib.training import augment, losses
 from lib.training.augment import INPUT_PATCH, PatchMix
 
@@ -139,8 +138,8 @@ def training_steps(experiment: Experiment, cache: Path, device: str = "cpu") -> 
     """
     clips, cuda = Clips(cache, experiment), device == "cuda"
     torch.manual_seed(1)
-    model = models.build_model(experiment, *clips.shape)
-    models.add_projector(model, experiment)
+    model = build.build_model(experiment, *clips.shape)
+    build.add_projector(model, experiment)
     model = plain_model(model).to(device).train()
     half = experiment.precision == "fp16"
     scaler = torch.amp.GradScaler(device, enabled=half)

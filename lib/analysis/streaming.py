@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from lib import files, models
+from lib import files
 from lib.config import Experiment
 from lib.data import SPRSound, sprsound
 from lib.data.audio import read, resample
@@ -27,6 +27,7 @@ from lib.errors import UserError, unknown
 from lib.evaluation import tasks
 from lib.features.cache import FeatureCache
 from lib.features.frontends import Mfcc, clip_frames, frontend_for, mfcc
+from lib.models import build
 from lib.runs import folder
 from lib.training import device
 from lib.training.dataset import load_dataset
@@ -172,7 +173,7 @@ def untrained_classifier(experiment: Experiment) -> WindowClassifier:
             f"this is {experiment.normalise} and {experiment.method}"
         )
     classes = len(tasks.get_task(experiment.task).classes)
-    model = models.build_model(experiment, clip_frames(experiment), frontend.n_mfcc, classes)
+    model = build.build_model(experiment, clip_frames(experiment), frontend.n_mfcc, classes)
     return WindowClassifier(experiment, model.eval())
 
 

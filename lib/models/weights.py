@@ -8,7 +8,6 @@ from pathlib import Path
 
 import huggingface_hub
 from huggingface_hub import constants
-from torch.hub import download_url_to_file
 
 from lib.config import Experiment
 from lib.errors import UserError
@@ -108,6 +107,8 @@ def local_file(experiment: Experiment) -> Path:
             return Path(huggingface_hub.hf_hub_download(source.hub, "model.safetensors"))
         path = weights_root() / source.file
         path.parent.mkdir(parents=True, exist_ok=True)
+        from torch.hub import download_url_to_file  # here: a plan needs no torch
+
         download_url_to_file(source.url, str(path))
         return path
     except OSError as error:

@@ -18,14 +18,14 @@ from torch.utils._pytree import tree_map
 from torch.utils.data import default_collate
 from torch.utils.tensorboard import SummaryWriter
 
-from lib import files, models
+from lib import files
 from lib.config import SELECTIONS, Experiment
 from lib.errors import TrainingError
 from lib.evaluation import scores
 from lib.evaluation.tasks import Task, get_task, label_column
 from lib.features.cache import FeatureCache
 from lib.features.frontends import frontend_for, noise_power
-from lib.models import pretrained
+from lib.models import build, pretrained
 from lib.runs import folder as runs_folder
 from lib.training import augment, checkpoint, losses, methods, optim
 from lib.training.dataset import FeatureDataset, load_dataset
@@ -161,12 +161,12 @@ def _initial_model(
     experiment: Experiment, seed: int, shape: tuple[int, int], n_classes: int, folder: Path
 ) -> nn.Module:
     torch.manual_seed(seed)
-    model = models.build_model(experiment, *shape, n_classes)
+    model = build.build_model(experiment, *shape, n_classes)
     if experiment.init_from:
         report = pretrained.load_encoder(model, runs_folder.initial_weights(folder))
     else:
         report = pretrained.load_pretrained(model, experiment, *shape)
-    models.add_projector(model, experiment)
+    build.add_projector(model, experiment)
     files.write_text(folder / "weights.csv", report.to_csv(index=False))
     return model
 

@@ -10,12 +10,12 @@ import torch
 
 from benchmarks import __main__ as commands
 from benchmarks import common, evaluation, features, gpu, plain, results, scan
-from lib import models
 from lib.data.icbhi import ICBHI
 from lib.data.synthetic import write_icbhi
 from lib.errors import UserError
 from lib.features.cache import cache_for
 from lib.features.frontends import Fbank
+from lib.models import build
 from lib.models.scan import selective_scan
 from lib.training import methods, optim
 
@@ -37,8 +37,8 @@ def two_models(model, size, method):
     """
     e = common.experiment(model, size, method, batch_size=BATCH, class_weights=True, lr=1e-3)
     torch.manual_seed(0)
-    ours = models.build_model(e, FRAMES, MELS)
-    models.add_projector(ours, e)
+    ours = build.build_model(e, FRAMES, MELS)
+    build.add_projector(ours, e)
     for name, p in ours.named_parameters():
         if "token" in name or "pos_embed" in name:
             torch.nn.init.normal_(p)

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from lib import models, papers
+from lib import papers
 from lib.config import Experiment, describe_settings, hashed_settings, override
 from lib.errors import UserError
 from lib.features.frontends import frontend_for
+from lib.models import build
 from lib.papers import lung_srad, patchmix, sam, sprsound, transfer
 from lib.papers.profiles import (
     LAPTOP,
@@ -221,7 +222,7 @@ def test_the_laptop_runs_lung_srad_small():
         share = e.interpolated_frames / frontend_for(e).frames
         assert not e.interpolated_frames or share == pytest.approx(1024 / 798, abs=0.002)
         if not skip_reason(LAPTOP, e):
-            models.build_model(e, 40, 32)  # a small model has the blocks that are blurred
+            build.build_model(e, 40, 32)  # a small model has the blocks that are blurred
 
 
 @pytest.mark.parametrize("saved", ["save_landscape", "save_frequency_response"])

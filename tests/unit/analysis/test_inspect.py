@@ -7,9 +7,10 @@ import torch
 from small_runs import BASE
 from torch.nn.functional import cross_entropy
 
-from lib import files, models
+from lib import files
 from lib.analysis import inspect
 from lib.config import override
+from lib.models import build
 from lib.runs import folder
 from lib.training import dataset, trainer
 
@@ -55,7 +56,7 @@ def trained(small_cache):
     torch.manual_seed(0)
     labels = np.tile(np.arange(4), 12)
     clips = dataset.load_dataset(small_cache, labels, 40, "dataset", torch.device("cpu"))
-    return models.build_model(SMALL, 40, 32).train(), clips, labels
+    return build.build_model(SMALL, 40, 32).train(), clips, labels
 
 
 def inputs(small_cache, rows):

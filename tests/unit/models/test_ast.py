@@ -6,17 +6,16 @@ import torch
 from safetensors import safe_open
 from transformers import ASTConfig, ASTForAudioClassification
 
-from lib import models
 from lib.config import Experiment
 from lib.errors import UserError
-from lib.models import ast, pretrained, weights
+from lib.models import ast, build, pretrained, weights
 
 NANO = Experiment("nano", size="nano", init="imagenet+audioset", pos_embed="aligned")
 
 
 def test_facts_of_the_paper():
     assert ast.grid(798, 128, 16, 10) == (12, 79) and 12 * 79 == 948
-    model = models.build_model(Experiment("base"), 798, 128)
+    model = build.build_model(Experiment("base"), 798, 128)
     assert model.vit.pos_embed.shape == (1, 950, 768)
     assert 85e6 < sum(p.numel() for p in model.parameters()) < 87e6  # "about 86 M"
 
@@ -45,7 +44,7 @@ def test_equals_transformers(published):
     with safe_open(path, "pt") as file:  # the layout of the file on the hub
         prefix = "audio_spectrogram_transformer."
         assert f"{prefix}encoder.layer.1.attention.attention.query.weight" in set(file.keys())
-    model = models.build_model(NANO, 158, 128).eval()
+    model = build.build_model(NANO, 158, 128).eval()
     report = pretrained.load_pretrained(model, NANO, 158, 128)
     x = torch.randn(3, 158, 128)
     with torch.no_grad():
@@ -61,7 +60,7 @@ def test_equals_transformers(published):
 
 
 def test_audioset_file_fits_a_shorter_clip(published):
-    model = models.build_model(NANO, 98, 128)
+    model = build.build_model(NANO, 98, 128)
     row = pretrained.load_pretrained(model, NANO, 98, 128).set_index("key").loc["vit.pos_embed"]
     assert (row.action, row.how) == ("resized", "12 x 15 to 12 x 9")
     assert (row.shape_from, row.shape_to) == ("1 x 182 x 32", "1 x 110 x 32")
@@ -72,7 +71,7 @@ def test_audioset_file_fits_a_shorter_clip(published):
 
 def test_embed_is_a_grid_of_overlapping_patches():
     torch.manual_seed(0)
-    model = models.build_model(Experiment("x", size="nano"), 98, 128)
+    model = build.build_model(Experiment("x", size="nano"), 98, 128)
     x = torch.randn(2, 98, 128)
     patches = model.embed(x)
     assert patches.shape == (2, 32, 12, 9)
@@ -86,7 +85,7 @@ def test_embed_is_a_grid_of_overlapping_patches():
 def test_encode_adds_positions_with_time_running_fastest():
     """Moving an offset from one patch to its position changes nothing."""
     torch.manual_seed(0)
-    model = models.build_model(Experiment("x", size="nano"), 98, 128).eval()
+    model = build.build_model(Experiment("x", size="nano"), 98, 128).eval()
     x = torch.randn(2, 98, 128)
     patches = model.embed(x)
     assert torch.equal(model(x), model.classifier(model.encode(patches)))
@@ -108,7 +107,7 @@ def test_encode_adds_positions_with_time_running_fastest():
 )
 def test_too_short_clips_and_unknown_names_are_errors(frames, settings, message):
     with pytest.raises(UserError, match=message):
-        models.build_model(Experiment("x", **settings), frames, 128)
+        build.build_model(Experiment("x", **settings), frames, 128)
 
 
 def middle_or_linear(line: np.ndarray, length: int) -> np.ndarray:
@@ -167,8 +166,8 @@ def test_z_is_the_mean_of_two_tokens_or_of_all(pool):
 
 def test_the_geometry_aware_head_is_one_linear_layer():
     experiment = Experiment("geo", size="nano", pool="all", head="linear", dropout=0.3)
-    dropout, linear = models.build_model(experiment, 98, 128).classifier
+    dropout, linear = build.build_model(experiment, 98, 128).classifier
     assert isinstance(dropout, torch.nn.Dropout) and dropout.p == 0.3
     assert isinstance(linear, torch.nn.Linear) and linear.weight.shape == (4, 32)
-    norm, _ = models.build_model(Experiment("plain", size="nano"), 98, 128).classifier
+    norm, _ = build.build_model(Experiment("plain", size="nano"), 98, 128).classifier
     assert isinstance(norm, torch.nn.LayerNorm)

@@ -7,9 +7,9 @@ import torchvision
 from timm.layers import DropPath
 from torchvision.ops import StochasticDepth
 
-from lib import models
 from lib.config import Experiment
 from lib.errors import UserError
+from lib.models import build as models_build
 
 # Trainable parameters as published, of the 3-channel networks with 1,000 classes.
 SIZES = {
@@ -19,7 +19,7 @@ SIZES = {
 
 def build(name: str, frames: int = 98, mels: int = 64) -> torch.nn.Module:
     torch.manual_seed(0)
-    return models.build_model(Experiment(name, model=name), frames, mels)
+    return models_build.build_model(Experiment(name, model=name), frames, mels)
 
 
 @pytest.mark.parametrize("name", [*SIZES, "cnn6"])
@@ -118,7 +118,7 @@ def test_cnn6_has_dropout_in_training_only():
 
 def test_cnn2_is_the_published_small_network():
     """Hu et al. 2023, Table III: convolutions of 2 and 64 filters, layers of 256 and 32."""
-    model = models.build_model(Experiment("x", model="cnn2", size="2-64-256-32"), 187, 64)
+    model = models_build.build_model(Experiment("x", model="cnn2", size="2-64-256-32"), 187, 64)
     features = 64 * (187 // 4) * (64 // 4)  # after two poolings of 2 x 2
     layers = ((9, 2), (9 * 2, 64), (features, 256), (256, 32), (32, 4))
     assert sum(p.numel() for p in model.parameters()) == sum((n + 1) * m for n, m in layers)
@@ -127,4 +127,4 @@ def test_cnn2_is_the_published_small_network():
     assert z.shape == (3, model.width) == (3, 32) and (z >= 0).all()
     assert torch.equal(model(x), model.classifier(z))
     with pytest.raises(UserError, match="'2-64': cnn2 needs filters and hidden widths"):
-        models.build_model(Experiment("x", model="cnn2", size="2-64"), 187, 64)
+        models_build.build_model(Experiment("x", model="cnn2", size="2-64"), 187, 64)

@@ -4,10 +4,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from lib import models
 from lib.config import Experiment
 from lib.errors import UserError
-from lib.models import dass, pretrained
+from lib.models import build, dass, pretrained
 from lib.models.dass import DASS
 from lib.models.ss2d import Blur, GaussianBlur
 
@@ -98,7 +97,7 @@ def test_values_get_the_right_names():
 
 def load(size, init):
     experiment = Experiment("x", model="dass", size=size, init=init)
-    model = models.build_model(experiment, 298, 128)
+    model = build.build_model(experiment, 298, 128)
     return model, pretrained.load_pretrained(model, experiment, 298, 128).set_index("key")
 
 
@@ -195,15 +194,15 @@ def test_settings_of_the_blur(at):
         "blur_at": at,
     }
     experiment = Experiment("x", model="dass", size="mini", blur_when="training", **settings)
-    layers = blurs(models.build_model(experiment, 98, 128))
+    layers = blurs(build.build_model(experiment, 98, 128))
     assert [*layers] == [f"layers.1.blocks.{block}.op.{at}" for block in (0, 1)]
     for layer in layers.values():
         assert layer.strength == 0.5 and not layer.always
         # sigma 2, five taps: exp(-4 / 8) at the ends
         assert (layer.weight[0] / layer.weight[2]).item() == pytest.approx(0.6065307)
-    assert not blurs(models.build_model(Experiment("x", model="dass", size="nano"), 98, 128))
+    assert not blurs(build.build_model(Experiment("x", model="dass", size="nano"), 98, 128))
     with pytest.raises(UserError, match="blur is for dass, not for ast"):
-        models.build_model(Experiment("x", size="nano", blur=1.0), 98, 128)
+        build.build_model(Experiment("x", size="nano", blur=1.0), 98, 128)
 
 
 def test_unknown_size_and_missing_blocks():

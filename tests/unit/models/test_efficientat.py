@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.nn.functional import batch_norm, conv2d, hardswish, linear, relu
 
-from lib import models, paths
+from lib import paths
 from lib.config import Experiment
-from lib.models import pretrained, weights
+from lib.models import build, pretrained, weights
 
 MN04 = Experiment("mn04", model="mn04", init="audioset")
 FILE = weights.SOURCES["mn04", "audioset"].file
@@ -106,7 +106,7 @@ def state(tmp_path, monkeypatch):
 def test_equals_the_published_network(state):
     count = sum(v.numel() for k, v in state.items() if "running" not in k and "num_" not in k)
     assert count == 983_599  # as published
-    model = models.build_model(MN04, 98, 128).eval()
+    model = build.build_model(MN04, 98, 128).eval()
     pretrained.load_pretrained(model, MN04, 98, 128)
     x = torch.randn(2, 98, 128)
     with torch.no_grad():
@@ -119,7 +119,7 @@ def test_equals_the_published_network(state):
 
 
 def test_only_the_last_layer_is_new(state):
-    report = pretrained.load_pretrained(models.build_model(MN04, 98, 128), MN04, 98, 128)
+    report = pretrained.load_pretrained(build.build_model(MN04, 98, 128), MN04, 98, 128)
     new = report[report.action != "loaded"].set_index("key").action
     actions = {"classifier.3": "initialised", "classifier.5": "left out"}
     assert dict(new) == {f"{k}.{kind}": actions[k] for k in actions for kind in ("weight", "bias")}
@@ -127,13 +127,13 @@ def test_only_the_last_layer_is_new(state):
 
 def gradients() -> list[bytes]:
     torch.manual_seed(3)
-    model = models.build_model(MN04, 98, 128)
+    model = build.build_model(MN04, 98, 128)
     model(torch.randn(4, 98, 128)).square().sum().backward()
     return [p.grad.contiguous().numpy().tobytes() for p in model.parameters()]
 
 
 def test_channels_last_is_deterministic():
-    model, outputs = models.build_model(MN04, 98, 128), []
+    model, outputs = build.build_model(MN04, 98, 128), []
     model.trunk[5].register_forward_hook(lambda _, __, output: outputs.append(output))
     model(torch.randn(2, 98, 128))
     for values in (model.trunk[2].block[0][0].weight, outputs[0]):
@@ -146,6 +146,6 @@ def test_released_file(monkeypatch):
     if root is None:
         pytest.skip(f"no released weights: put {FILE} into weights/")
     monkeypatch.setenv("WEIGHTS_ROOT", str(root))
-    model = models.build_model(MN04, 798, 128)
+    model = build.build_model(MN04, 798, 128)
     report = pretrained.load_pretrained(model, MN04, 798, 128)
     assert dict(report.action.value_counts()) == {"loaded": 310, "initialised": 2, "left out": 2}

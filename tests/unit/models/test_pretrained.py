@@ -7,10 +7,9 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from lib import models
 from lib.config import Experiment, override
 from lib.errors import UserError
-from lib.models import pretrained, weights
+from lib.models import build, pretrained, weights
 
 RESNET = Experiment("resnet", model="resnet18", init="imagenet")
 LITE = Experiment("lite0", model="efficientnet_lite0", init="imagenet")
@@ -39,7 +38,7 @@ def put(root, name: str, init: str, state: dict) -> None:
 
 
 def load(experiment: Experiment, frames: int = 98, mels: int = 64):
-    model = models.build_model(experiment, frames, mels).eval()
+    model = build.build_model(experiment, frames, mels).eval()
     report = pretrained.load_pretrained(model, experiment, frames, mels)
     assert report.key.is_unique and list(report.columns) == pretrained.COLUMNS
     assert set(model.state_dict()) <= set(report.key)
@@ -63,7 +62,7 @@ def assert_same_features(model, published, x, image) -> None:
 
 def test_without_weights_every_key_is_initialised():
     experiment = Experiment("x", size="nano")
-    model = models.build_model(experiment, 98, 64)
+    model = build.build_model(experiment, 98, 64)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     report = pretrained.load_pretrained(model, experiment, 98, 64)
     assert set(report.action) == {"initialised"} and set(report.key) == set(before)
@@ -139,7 +138,7 @@ def test_deit_at_8_seconds(root):
 
 
 def test_cnn6_in_the_layout_of_panns(root):
-    donor = models.build_model(CNN6, 98, 64)
+    donor = build.build_model(CNN6, 98, 64)
     state = {k: v for k, v in donor.state_dict().items() if not k.startswith("classifier")}
     state |= {"fc_audioset.weight": torch.randn(527, 512), "logmel_extractor.melW": torch.ones(9)}
     put(root, "cnn6", "audioset", {"iteration": 600_000, "model": state})
@@ -153,8 +152,8 @@ def test_cnn6_in_the_layout_of_panns(root):
 def test_the_encoder_of_another_run(tmp_path):
     """Its projector is left out; classifiers may differ in their classes, encoders may not."""
     experiment = Experiment("x", size="nano", method="patchmix_cl")
-    donor, model = (models.build_model(experiment, 98, 64, n) for n in (3, 4))
-    models.add_projector(donor, experiment)
+    donor, model = (build.build_model(experiment, 98, 64, n) for n in (3, 4))
+    build.add_projector(donor, experiment)
     save_file(donor.state_dict(), tmp_path / "run.safetensors")
     new = {key: v.clone() for key, v in model.state_dict().items() if key.startswith("classifier")}
     report = pretrained.load_encoder(model, tmp_path / "run.safetensors").set_index("key")
@@ -162,7 +161,7 @@ def test_the_encoder_of_another_run(tmp_path):
         assert torch.equal(value, new[key] if key in new else donor.state_dict()[key])
     assert keys(report, "initialised") == set(new)
     assert keys(report, "left out") == {k for k in donor.state_dict() if k.startswith("projector")}
-    other = models.build_model(override(experiment, size="mini"), 98, 64)
+    other = build.build_model(override(experiment, size="mini"), 98, 64)
     with pytest.raises(UserError, match="run.safetensors: vit.cls_token has shape 1 x 1 x 32"):
         pretrained.load_encoder(other, tmp_path / "run.safetensors")
 

@@ -8,10 +8,9 @@ from functools import partial
 import pytest
 import torch
 
-from lib import models
 from lib.config import Experiment
 from lib.errors import UserError
-from lib.models import pretrained, weights
+from lib.models import build, pretrained, weights
 
 RESNET = Experiment("resnet", model="resnet18", init="imagenet")
 CNN6 = Experiment("cnn6", model="cnn6", init="audioset")
@@ -79,10 +78,10 @@ def test_weights_are_downloaded_when_online(root, site, monkeypatch):
     monkeypatch.setitem(weights.SOURCES, ("cnn6", "audioset"), source)
     assert "weights not found" in weights.missing_reason(CNN6)
     weights._reachable.cache_clear()
-    donor = models.build_model(CNN6, 98, 64)
+    donor = build.build_model(CNN6, 98, 64)
     torch.save({"model": donor.state_dict()}, folder / "cnn6.pth")
     assert weights.missing_reason(CNN6) == "" and not (root / "cnn6.pth").exists()
-    model = models.build_model(CNN6, 98, 64)
+    model = build.build_model(CNN6, 98, 64)
     pretrained.load_pretrained(model, CNN6, 98, 64)
     assert (root / "cnn6.pth").read_bytes() == (folder / "cnn6.pth").read_bytes()
     assert torch.equal(model.fc1.weight, donor.fc1.weight)

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from lib import models
 from lib.config import Experiment
+from lib.models import build
 from lib.training import methods, optim
 
 ADAM = Experiment("x", lr=0.05, weight_decay=1e-2)  # moving average 0.5
@@ -210,8 +210,8 @@ def built(shape, **settings):
     """A model with its projector, its method, and one random batch with a mix."""
     e = Experiment("x", size="nano", **settings)
     torch.manual_seed(0)
-    model = models.build_model(e, *shape)
-    models.add_projector(model, e)
+    model = build.build_model(e, *shape)
+    build.add_projector(model, e)
     method = methods.build_method(e, model, shape, None)
     batch = torch.randn(4, *shape, dtype=torch.float64), torch.arange(4)
     return e, model.double().eval(), method, batch, method.sample(np.random.default_rng(1), 4)

@@ -17,11 +17,12 @@ from safetensors.torch import load_file
 from small_runs import BASE, write_cache
 from torch.utils._pytree import tree_leaves
 
-from lib import files, models, paths
+from lib import files, paths
 from lib.config import override
 from lib.errors import UserError
 from lib.evaluation import metrics
 from lib.features.cache import FeatureCache
+from lib.models import build
 from lib.runs import folder as runs_folder
 from lib.training import checkpoint, losses, optim, trainer
 
@@ -253,7 +254,7 @@ def other_cache(small_cache):
 def assert_saved_weights_give(folder, selection, test_set, cache):
     """Logits one by one, in evaluation mode, from the definition."""
     arrays = runs_folder.read_predictions(folder)
-    model, state = models.build_model(HOME, 40, 32).eval(), load_file(folder / runs_folder.WEIGHTS)
+    model, state = build.build_model(HOME, 40, 32).eval(), load_file(folder / runs_folder.WEIGHTS)
     model.load_state_dict({k: v for k, v in state.items() if not k.startswith("projector.")})
     test = cache.cycles[cache.cycles.split == "test"]
     assert arrays[f"{test_set}/patient"].tolist() == test.patient.tolist()
