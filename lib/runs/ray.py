@@ -87,25 +87,29 @@ def connect() -> ModuleType:
         ) from error
     if ray.is_initialized():
         return ray
-    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
-    if address := os.environ.get("RAY_ADDRESS"):
-        try:
-            _reach(address)
-            ray.init(address=address, **quiet)
-        except UserError:
-            raise
-        except Exception as error:  # Ray raises bare ones
-            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise UserError(
-                f"--address {address}: no Ray cluster can be joined there ({first}); start one "
-                "with `ray start --head`, and run this on one of its machines (docs/cluster.md)"
-            ) from error
-        return ray
     os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's 15 would let anything else go first
-    os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # a busy machine exceeds 30
-    resources = {"num_cpus": paths.available_cores(), "num_gpus": len(local.visible_gpus())}
-    resources["object_store_memory"] = OBJECT_STORE_BYTES
-    ray.init(address="local", include_dashboard=False, **resources, **quiet)
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # of the cluster's own processes
+    settings = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address := os.environ.get("RAY_ADDRESS"):
+        settings["address"] = address
+        problem = f"--address {address}: no Ray cluster can be joined there ({{}}); start one with "
+        problem += "`ray start --head`, and run this on one of its machines (docs/cluster.md)"
+    else:
+        settings |= {"address": "local", "include_dashboard": False}
+        settings |= {"num_cpus": paths.available_cores(), "num_gpus": len(local.visible_gpus())}
+        settings["object_store_memory"] = OBJECT_STORE_BYTES
+        problem = (
+            "--executor ray: Ray did not start on this machine ({}); is it too busy? try again"
+        )
+    try:
+        if address:
+            _reach(address)
+        ray.init(**settings)
+    except UserError:
+        raise
+    except Exception as error:  # Ray raises bare ones
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(problem.format(first)) from error
     return ray
 
 

@@ -174,6 +174,15 @@ def test_an_address_that_cannot_be_reached(monkeypatch, address, problem):
     assert time.monotonic() - start < 20
 
 
+def test_ray_does_not_start(monkeypatch):
+    def init(**settings):
+        raise Exception(f"timed out at {settings['address']}\nmore")
+
+    monkeypatch.setattr("ray.init", init)
+    with pytest.raises(UserError, match=r"did not start on this machine \(timed out at local\)"):
+        ray.connect()
+
+
 def test_ray_is_not_installed(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(UserError, match="Ray is not installed; pip install"):
