@@ -24,7 +24,7 @@ from lib.paths import available_cores
 
 def features(folder: Path, rounds: int) -> list[dict]:
     """Rows of group features, from the recordings that are found, else from synthetic ones."""
-    dataset = data.find_icbhi()
+    dataset = data.find_dataset("icbhi")
     count, cores = len(dataset.audio_files()), available_cores()
     note = f"{count} recordings, {dataset.kind or 'all'}"
     variants = [

@@ -14,8 +14,8 @@ from lib.config import Experiment
 from lib.training import methods, trainer
 
 # Relative error of loss and gradients that is allowed. The contrastive loss divides by tau = 0.06
-# and so enlarges the rounding of bf16; a CPU showed 5 to 9%.
-LIMITS = {"fp32": 1e-3, "bf16": 5e-2 if torch.cuda.is_available() else 1e-1}
+# and so enlarges the rounding of bf16; CPUs showed 5 to 12%.
+LIMITS = {"fp32": 1e-3, "bf16": 5e-2 if torch.cuda.is_available() else 2e-1}
 
 
 def gpu(

@@ -80,9 +80,3 @@ def small_cache() -> FeatureCache:
     cycles = pd.DataFrame(rows, columns=columns)
     meta = {"name": "small", "mean": 0.0, "std": 1.0, "fingerprint": "f" * 64, "note": "small"}
     return FeatureCache(Path("small"), cycles, np.stack(clips).astype(np.float16), meta)
-
-
-@pytest.fixture
-def small_store(small_cache) -> FeatureCache:
-    """The old name, until all tests have the new one."""
-    return small_cache

@@ -23,41 +23,25 @@ def recordings_found() -> bool:
     return any(dataset.locate(_data_root()) for dataset in DATASETS.values())
 
 
-def find_icbhi(stand_in: ICBHI | None = None) -> ICBHI:
-    """Return ICBHI in DATA_ROOT, else in `data/`, else `stand_in`, else synthetic recordings.
+def find_dataset(name: str, stand_in: Dataset | None = None) -> Dataset:
+    """Return a dataset in DATA_ROOT, else in `data/`, else `stand_in`, else synthetic recordings.
 
-    Raises `UserError` if DATA_ROOT is set and holds no dataset.
+    Raises `UserError` if DATA_ROOT is set and holds no dataset; it may hold another one alone.
     """
     if os.environ.get("DATA_ROOT") and not recordings_found():
+        folders = " and no ".join(dataset.folder for dataset in DATASETS.values())
         raise UserError(
-            f"{_data_root()}: DATA_ROOT holds no {ICBHI.folder} and no {SPRSound.folder}; point it "
-            "to the folder that does"
+            f"{_data_root()}: DATA_ROOT holds no {folders}; point it to the folder that does"
         )
-    root = ICBHI.locate(_data_root())
-    return ICBHI.open(root) if root else stand_in or synthetic_icbhi()
+    root = DATASETS[name].locate(_data_root())
+    return DATASETS[name].open(root) if root else stand_in or synthetic_dataset(name)
 
 
-def find_sprsound() -> SPRSound:
-    """Return SPRSound in DATA_ROOT, else in `data/`, else synthetic recordings.
-
-    A DATA_ROOT without it is no error: it may hold ICBHI alone.
-    """
-    root = SPRSound.locate(_data_root())
-    return SPRSound.open(root) if root else synthetic_sprsound()
-
-
-def synthetic_icbhi() -> ICBHI:
-    """Return synthetic recordings in ICBHI's layout, written on first use (seconds)."""
+def synthetic_dataset(name: str) -> Dataset:
+    """Return synthetic recordings in a dataset's layout, written on first use (seconds)."""
     from lib.data import synthetic  # here: its scipy.signal takes a second to load
 
-    return ICBHI.open(synthetic.default_root("icbhi"))
-
-
-def synthetic_sprsound() -> SPRSound:
-    """Return synthetic recordings in SPRSound's layout, written on first use (seconds)."""
-    from lib.data import synthetic
-
-    return SPRSound.open(synthetic.default_root("sprsound"))
+    return DATASETS[name].open(synthetic.default_root(name))
 
 
 def require_official(dataset: Dataset, profile: str) -> None:

@@ -1,6 +1,7 @@
 """Recordings as waveforms: read, resample, fade, cut into clips of one length."""
 
-import struct
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -10,6 +11,7 @@ import soundfile
 from lib.errors import UserError
 
 FADE_SAMPLES = 1000  # official code: rate / 16, at 16 kHz
+STREAMED = 0xFFFFFFFF  # length of the sound in a WAV header that was written before it was known
 
 
 class ClipSettings(Protocol):
@@ -27,17 +29,18 @@ def read(path: Path) -> tuple[np.ndarray, int]:
     Channels are averaged. Raises `UserError` if the file is empty, truncated, unreadable or
     holds NaN or infinite samples.
     """
-    _require_whole_wav(path)
     try:
         with soundfile.SoundFile(path) as sound:
-            promised, rate = sound.frames, sound.samplerate
+            expected, rate, log = sound.frames, sound.samplerate, sound.extra_info
             channels = sound.read(dtype="float32", always_2d=True)  # (samples, channels)
     except (soundfile.LibsndfileError, OSError) as error:
         raise UserError(f"{path}: not a readable sound file ({error}); fetch it again") from error
+    # A WAV file that ends too early is read without an error, but libsndfile notes it in its log.
+    cut = re.search(r"data : (\d+) \(should be", log)
+    if len(channels) < expected or (cut and int(cut[1]) != STREAMED):
+        raise UserError(f"{path}: truncated; fetch it again")
     if len(channels) == 0:
         raise UserError(f"{path}: holds no sound; fetch it again")
-    if len(channels) < promised:
-        raise UserError(f"{path}: truncated; fetch it again")
     if not np.isfinite(channels).all():
         raise UserError(f"{path}: holds NaN or infinite samples; fetch it again")
     return channels.mean(axis=1) if channels.shape[1] > 1 else channels[:, 0], rate
@@ -85,49 +88,25 @@ def recording_wave(path: Path, settings: ClipSettings) -> np.ndarray:
 def cycle_clip(wave: np.ndarray, start: float, end: float, settings: ClipSettings) -> np.ndarray:
     """Return one cycle, `start` to `end` in seconds, of a `recording_wave` as a clip (samples,).
 
-    Raises `UserError` if the wave holds nothing between them.
+    The first and last sample are rounded down. Raises `UserError` as `excerpt` does.
     """
-    cycle = wave[int(start * settings.rate_hz) : int(end * settings.rate_hz)]
-    _require_samples(cycle, start, end, len(wave) / settings.rate_hz)
+    cycle = excerpt(wave, start, end, settings.rate_hz, to_sample=int)
     if settings.fade == "cycle":
         cycle = fade(cycle, FADE_SAMPLES, FADE_SAMPLES)
     return cut_or_repeat(cycle, int(settings.clip_seconds * settings.rate_hz), settings.pad)
 
 
-def excerpt(wave: np.ndarray, start: float, end: float, rate: int) -> np.ndarray:
+def excerpt(
+    wave: np.ndarray, start: float, end: float, rate: int, to_sample: Callable[[float], int] = round
+) -> np.ndarray:
     """Return `start` to `end` in seconds of a wave (samples,), to the nearest sample.
 
     Raises `UserError` if the wave holds nothing between them.
     """
-    samples = wave[round(start * rate) : round(end * rate)]
-    _require_samples(samples, start, end, len(wave) / rate)
-    return samples
-
-
-def _require_samples(samples: np.ndarray, start: float, end: float, seconds: float) -> None:
+    samples = wave[to_sample(start * rate) : to_sample(end * rate)]
     if len(samples) == 0:
         raise UserError(
             f"the cycle from {start} to {end} s lies past the end of the recording at "
-            f"{seconds:.3f} s; fix the annotation"
+            f"{len(wave) / rate:.3f} s; fix the annotation"
         )
-
-
-def _require_whole_wav(path: Path) -> None:
-    """Check the chunks of a WAV file: libsndfile accepts one that ends too early."""
-    try:
-        size = Path(path).stat().st_size
-        with open(path, "rb") as handle:
-            if handle.read(4) != b"RIFF":
-                return
-            handle.seek(12)
-            while len(head := handle.read(8)) == 8:
-                name, length = struct.unpack("<4sI", head)
-                if name == b"data":
-                    break
-                handle.seek(length + length % 2, 1)
-            else:
-                raise UserError(f"{path}: truncated, it has no sound data; fetch it again")
-            if handle.tell() + length > size and length != 0xFFFFFFFF:  # a stream's open length
-                raise UserError(f"{path}: truncated, sound data are missing; fetch it again")
-    except OSError as error:
-        raise UserError(f"{path}: not readable ({error.strerror}); fetch it again") from error
+    return samples

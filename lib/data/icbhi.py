@@ -60,16 +60,11 @@ class ICBHI(Dataset):
         Raises `UserError` if a line does not begin with a patient and an age.
         """
         path = self._beside_or_inside(DEMOGRAPHICS)
-        years = {}
-        for number, line in _lines(path) if path else ():
-            try:
-                patient, age, *_ = line.split()
-                years[patient] = float("nan" if age == "NA" else age)
-            except ValueError as error:
-                raise UserError(
-                    f"{path}: line {number} is not patient and age ({error}); fix or restore it"
-                ) from error
-        return pd.Series(years, dtype=float)
+        try:
+            rows = [line.split()[:2] for _, line in _lines(path)] if path else []
+            return pd.Series({patient: float(age.replace("NA", "nan")) for patient, age in rows})
+        except ValueError as error:
+            raise UserError(f"{path}: not patients and ages ({error}); restore it") from error
 
     def _annotation_paths(self) -> list[tuple[str, Path]]:
         files = sorted((self.root / self.folder).glob("*.txt"))

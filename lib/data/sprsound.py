@@ -179,12 +179,9 @@ def _extended(start: float, end: float, length: float) -> dict[str, float]:
     """Return the times of an event, at least a window long if the recording (s, or NaN) is."""
     if end - start >= WINDOW_SECONDS:
         return {"start": start, "end": end}
-    first = (start + end - WINDOW_SECONDS) / 2
-    if not math.isnan(length):
-        first = min(first, length - WINDOW_SECONDS)
-    first = max(first, 0.0)
-    last = first + WINDOW_SECONDS
-    return {"start": first, "end": last if math.isnan(length) else min(last, length)}
+    length = math.inf if math.isnan(length) else length
+    first = max(min((start + end - WINDOW_SECONDS) / 2, length - WINDOW_SECONDS), 0.0)
+    return {"start": first, "end": min(first + WINDOW_SECONDS, length)}
 
 
 def _overlaps(times: list[tuple[float, float]]) -> int:

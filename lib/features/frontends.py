@@ -62,7 +62,7 @@ class Fbank:
 
 @dataclass(frozen=True)
 class Mfcc:
-    """Settings of MFCC, for clips of any length. Defaults: Hu et al. 2023 and their training code."""
+    """Settings of MFCC, for clips of any length. Defaults: Hu et al. 2023 and their code."""
 
     rate_hz: int = 8000
     n_mfcc: int = 64

@@ -24,7 +24,8 @@ GROUPS: dict[str, list[TableRow]] = {}  # runs that are trained together -> the 
 TABLES: dict[str, Table] = {}  # by the name of their files
 NOTEBOOKS: dict[str, tuple[str, ...]] = {}  # number -> the groups that it shows
 CLAIMS: tuple[tuple[str, TableRow, TableRow], ...] = ()
-for _paper in PAPERS.values():
+DEVIATIONS: list[tuple[str, str, str, str]] = []  # paper, published, our setting, alternatives
+for _name, _paper in PAPERS.items():
     EXPERIMENTS |= _paper.EXPERIMENTS
     PUBLISHED |= _paper.PUBLISHED
     TABLES |= _paper.TABLES
@@ -32,7 +33,9 @@ for _paper in PAPERS.values():
         NOTEBOOKS[_number] = tuple(_groups)
         GROUPS |= _groups
     CLAIMS += _paper.CLAIMS
+    DEVIATIONS += [(_name, *row) for row in _paper.DEVIATIONS]
 TABLES["claims"] = Table("claims", (), "claims", "")
+TABLES["deviations"] = Table("deviations", (), "deviations", "")
 
 DEFAULT_NOTEBOOKS = tuple(patchmix.NOTEBOOKS)  # trained if none is named
 # Rows whose validation-selected epoch the profile `paper` trains a second run for.

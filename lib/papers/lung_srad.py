@@ -41,6 +41,27 @@ PRINTED = {
 }
 PUBLISHED = by_key(*PRINTED.values())
 
+# --- DEVIATIONS: what was published | our setting for it | alternatives ---
+
+DEVIATIONS = (
+    (
+        "the projector is never given to the optimiser",
+        "train_projector = False",
+        "True, in the rows that follow the paper",
+    ),
+    (
+        "798 frames are stretched to 1,024",
+        "interpolated_frames = 1024",
+        "0, in the rows that follow the paper",
+    ),
+    ("each clip is normalised by its own statistics", "normalise = clip", "audioset"),
+    (
+        "code of the blur and of the two mixes was never published",
+        "blur_at, blur_when, contiguous, blur name what is inferred",
+        "rows of page 11",
+    ),
+)
+
 # --- EXPERIMENTS ---
 
 EXPERIMENTS = Experiments()

@@ -105,6 +105,32 @@ PRINTED = {
 }
 PUBLISHED = by_key(*PRINTED.values())
 
+# --- DEVIATIONS: what was published | our setting for it | alternatives ---
+
+DEVIATIONS = (
+    (
+        "the two axes of AST's positional grid are swapped (official code)",
+        "pos_embed = official",
+        "aligned",
+    ),
+    ("SpecAugment with probability 0.841, by accident", "spec_augment = 0.841", "any"),
+    ("the 1-channel stem of ImageNet CNNs is random", "stem = random", "summed"),
+    ("recordings are faded, not cycles", "fade = recording", "cycle"),
+    (
+        "weights are averaged with those before each step",
+        "moving_average = 0.5, as half the step (exact for Adam)",
+        "0",
+    ),
+    ("the epoch is the best on the test set", "selection test", "last, validation beside it"),
+    ("half precision (fp16)", "precision = fp32; bf16 in the profile paper (a deviation)", "fp16"),
+    (
+        "two encoder passes a step",
+        "one pass, the same mathematics (tested in float64); two if batch norm ties clips",
+        "none",
+    ),
+    ("patients 156 and 218 are in both splits", "split = official", "patient_clean"),
+)
+
 # --- EXPERIMENTS ---
 
 EXPERIMENTS = Experiments()

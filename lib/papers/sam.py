@@ -33,6 +33,22 @@ sam† | AST + WRS + SAM | AST | IN + AS | arXiv‘25 | 67.89 68.31 68.10 \
 PRINTED = read_table("sam", SOURCE, patchmix.COMPARISON, _ONE_NUMBER, seeds={"sam": 1})
 PUBLISHED = by_key(PRINTED)
 
+# --- DEVIATIONS: what was published | our setting for it | alternatives ---
+
+DEVIATIONS = (
+    ("zeros fill every clip from 798 to 1,024 frames", "pad_frames = 1024", "0"),
+    (
+        "gain and noise are applied to samples",
+        "gain, noise change the stored log-mel energies; page 10 has the error",
+        "0",
+    ),
+    (
+        "the epoch is chosen by the two-class Score",
+        "no setting: the four-class Score chooses",
+        "none",
+    ),
+)
+
 # --- EXPERIMENTS ---
 
 EXPERIMENTS = Experiments()

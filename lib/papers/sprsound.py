@@ -62,6 +62,19 @@ PRINTED = {
 }
 PUBLISHED = by_key(*PRINTED.values())
 
+# --- DEVIATIONS: what was published | our setting for it | alternatives ---
+
+DEVIATIONS = (
+    ("validation events come from children who are trained on", "split_by = clip", "patient"),
+    ("validation is scored on a resampled set", "validation_resampled = True", "False"),
+    (
+        "waveforms are scaled by minimum and maximum (code), to zero mean (paper)",
+        "scale = minmax",
+        "zero_mean",
+    ),
+    ("dropout before the classifier", "dropout", "rows of page 08"),
+)
+
 # --- EXPERIMENTS ---
 
 EXPERIMENTS = Experiments()

@@ -20,6 +20,8 @@ _CLIPS = {"clip_seconds": 3.0, "time_mask": 60, "validation_split": 0.2}
 
 PUBLISHED: dict = {}
 
+DEVIATIONS = ()
+
 # --- EXPERIMENTS ---
 
 EXPERIMENTS = Experiments()

@@ -14,7 +14,7 @@ def plot_responses(points: pd.DataFrame) -> Figure:
     """Plot log amplitude by frequency: a panel for each model, a line for each layer (dark first).
 
     points: model, layer, frequency, amplitude relative to frequency 0; drawn is the mean over rows
-    that share the first three (seeds, in `lib.analysis.inspect.response_curves`).
+    that share the first three (seeds, in `lib.analysis.curves.response_curves`).
     """
     if points.empty:
         return style.empty_figure(style.NO_RUN)

@@ -1,5 +1,7 @@
 """Render an executed notebook as one HTML file that opens offline; same content, same bytes."""
 
+from __future__ import annotations
+
 import html
 import os
 import re
@@ -7,15 +9,17 @@ import sys
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import nbformat
 from bs4 import BeautifulSoup
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
-from nbformat import NotebookNode
 
 from lib import paths
 from lib.errors import UserError
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
 
 TEMPLATES = Path(__file__).parent / "templates"
 NO_ALT = "No description has been provided"  # nbconvert's text for a missing description
@@ -142,6 +146,8 @@ def mathml(latex: str, display: str) -> str:
 
 def _clean_outputs(notebook: NotebookNode, name: str) -> NotebookNode:
     """Return a copy whose text outputs hold no memory address and no folder of this machine."""
+    import nbformat  # here: it takes seconds, and kernels need the templates alone
+
     copy = nbformat.from_dict(notebook)
     for cell in copy.cells:
         for output in cell.get("outputs", []):

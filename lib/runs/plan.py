@@ -68,7 +68,7 @@ class Context:
     @cached_property
     def sprsound(self) -> data.SPRSound:
         """SPRSound's recordings, or synthetic ones if none are here or none may be used."""
-        return data.synthetic_sprsound() if self.profile.synthetic else data.find_sprsound()
+        return (data.synthetic_dataset if self.profile.synthetic else data.find_dataset)("sprsound")
 
     def cache(self, experiment: Experiment, dataset: str = "") -> FeatureCache | None:
         """The features an experiment reads, computed if needed; None if they can't be had here.
@@ -161,8 +161,8 @@ def open_context(profile: str) -> Context:
                 f"{MEL_CACHE}"
             )
     if chosen.synthetic:
-        return Context(chosen, data.synthetic_icbhi(), given)
-    return Context(chosen, data.find_icbhi(_stand_in(given)), given)
+        return Context(chosen, data.synthetic_dataset("icbhi"), given)
+    return Context(chosen, data.find_dataset("icbhi", _stand_in(given)), given)
 
 
 def _stand_in(given: tuple[FeatureCache, ...]) -> data.ICBHI | None:

@@ -7,7 +7,7 @@ import pandas as pd
 from lib.analysis.embedding import compare_embeddings, load_embeddings
 from lib.config import Experiment
 from lib.errors import unknown
-from lib.papers import TABLES
+from lib.papers import DEVIATIONS, TABLES
 from lib.papers.patchmix import MAIN_METHODS
 from lib.papers.sam import EMBEDDED
 from lib.papers.table_row import Table
@@ -24,6 +24,9 @@ def _neighbours(methods: dict[str, Experiment], results: pd.DataFrame) -> pd.Dat
 VIEWS: dict[str, Callable[[Table, pd.DataFrame], pd.DataFrame]] = {
     "selection_rule": lambda t, r: compare.selection_rule(t.rows, r),
     "method_differences": lambda t, r: claims.method_differences(t.rows, r),
+    "deviations": lambda t, r: pd.DataFrame(
+        DEVIATIONS, columns=["Paper", "As published", "Our setting for it", "Alternatives"]
+    ),
     "neighbours": lambda t, r: _neighbours(MAIN_METHODS, r),
     "totals": lambda t, r: sprsound.totals(t.rows, r),
     "mixup": lambda t, r: sprsound.mixup(t.rows, r),

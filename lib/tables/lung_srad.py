@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.analysis.inspect import response_curves
+from lib.analysis.curves import response_curves
 from lib.papers.lung_srad import INSPECTED, LOW_PASS
 from lib.runs import folder
 from lib.tables.format import format_mean_std, join_unique

@@ -3,14 +3,14 @@
 import numpy as np
 import pandas as pd
 
-from lib.analysis import inspect
-from lib.papers.sam import PAIRS
+from lib.analysis import curves
+from lib.papers.sam import PAIRS, RHO
 from lib.tables.claims import difference_line
 from lib.tables.format import MISSING, NumberFormat, format_mean_std, setting_text
 
 NUMBERS = {
     "Eigenvalue": ("eigenvalue", NumberFormat(".3g")),
-    f"Sharpness at {inspect.RHO}": ("sharpness", NumberFormat(".3g")),
+    f"Sharpness at {RHO}": ("sharpness", NumberFormat(".3g")),
     "Loss": ("loss", NumberFormat(".3f")),
 }
 
@@ -40,7 +40,7 @@ def flatness(results: pd.DataFrame) -> pd.DataFrame:
     """
     lines = []
     for recipe, *pair in PAIRS:
-        saved = [inspect.load_analyses(results, experiment.name) for experiment in pair]
+        saved = [curves.load_analyses(results, experiment.name) for experiment in pair]
         for training, experiment, arrays in zip(("plain", "SAM"), pair, saved, strict=True):
             runs = results[results.experiment == experiment.name]
             empty = "not saved" if runs.path.notna().any() else "not run"
@@ -52,7 +52,7 @@ def flatness(results: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def _eigenvalue_ratio(plain: dict[int, inspect.Arrays], sam: dict[int, inspect.Arrays]) -> str:
+def _eigenvalue_ratio(plain: dict[int, curves.Arrays], sam: dict[int, curves.Arrays]) -> str:
     seeds = sorted(plain.keys() & sam.keys())
     ratios = np.array([sam[seed]["eigenvalue"] / plain[seed]["eigenvalue"] for seed in seeds])
     return f"{np.exp(np.log(ratios).mean()):.2f}" if seeds and ratios.min() > 0 else MISSING

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from lib.analysis.streaming import stream_scores
 from lib.evaluation.metrics import challenge_total
 from lib.papers.sprsound import ABSTRACT, PRINTED, RUNTIME_BONUS, TASK_NAMES
 from lib.papers.table_row import TableRow
@@ -129,6 +128,8 @@ def windows(rows: Sequence[TableRow], results: pd.DataFrame) -> pd.DataFrame:
 
     Event level: the run's own predictions. Record level: every test record as a stream of windows.
     """
+    from lib.analysis.streaming import stream_scores  # here: it loads torch, `verify` is light
+
     scores = stream_scores(results)
     setting = setting_text(pd.concat(compare.runs_of(row, results, "test") for row in rows))
     lines = []

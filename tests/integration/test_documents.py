@@ -2,12 +2,10 @@
 
 import re
 import shlex
-from dataclasses import fields
 
 import pytest
 
 from lib import __main__ as commands
-from lib.config import Experiment
 from lib.paths import PROJECT
 
 DOCUMENTS = [*sorted(PROJECT.glob("*.md")), *sorted((PROJECT / "docs").glob("*.md"))]
@@ -43,12 +41,3 @@ def test_no_document_names_a_place_of_one_machine(document):
 
 def test_the_readme_fits_on_one_screen():
     assert len((PROJECT / "README.md").read_text().splitlines()) <= 100
-
-
-def test_deviations_name_settings_that_exist():
-    names = {field.name for field in fields(Experiment)}
-    lines = (PROJECT / "docs/deviations.md").read_text().splitlines()
-    rows = [line.split("|")[3] for line in lines if line.startswith("| ") and "`" in line]
-    settings = {name for row in rows for name in re.findall(r"`(\w+)(?: =|`)", row)}
-    assert len(settings) > 15
-    assert settings - names <= {"bf16", "test", "paper"}  # a value, a selection rule, a profile

@@ -8,6 +8,7 @@ from small_runs import BASE
 from torch.nn.functional import cross_entropy
 
 from lib import files
+from lib.analysis import curves as analysis_curves
 from lib.analysis import inspect
 from lib.config import override
 from lib.models import build
@@ -32,10 +33,10 @@ def test_a_run_saves_its_analyses_and_its_numbers_stay_the_same(small_cache, tmp
         experiment = override(SMALL, **settings)
         hook = {"on_train_end": inspect.inspect_model}
         trainer.fit(experiment, 1, small_cache, 40, runs[name], **hook)
-    assert inspect.read_analysis(runs["plain"]) == {}
+    assert analysis_curves.read_analysis(runs["plain"]) == {}
     for name in ("history.csv", "result.json"):
         assert (runs["plain"] / name).read_bytes() == (runs["saved"] / name).read_bytes()
-    saved = inspect.read_analysis(runs["saved"])
+    saved = analysis_curves.read_analysis(runs["saved"])
     assert saved["line/loss"].shape == (3,)
     assert saved["plane/loss"].shape == (3, 3) and saved["plane/position"].tolist() == [-1, 0, 1]
     assert saved["loss"] == saved["line/loss"][1]
@@ -46,7 +47,7 @@ def test_a_run_saves_its_analyses_and_its_numbers_stay_the_same(small_cache, tmp
     keys = [f"spectrum/{layer}/{kind}" for layer in layers for kind in kinds]
     assert [key for key in saved if key.startswith("spectrum")] == keys
     paths = {"experiment": "a", "seed": [2, 1], "path": [str(runs[name]) for name in runs]}
-    assert list(inspect.load_analyses(pd.DataFrame(paths), "a")) == [1]
+    assert list(analysis_curves.load_analyses(pd.DataFrame(paths), "a")) == [1]
     assert folder.ANALYSIS in folder.RECORD  # it is published with the record
 
 
@@ -117,11 +118,11 @@ def test_points_of_figures_are_those_that_runs_saved(tmp_path):
         lines += [("a", seed, selection, str(path)) for selection in ("test", "last")]
     results = pd.DataFrame(lines, columns=["experiment", "seed", "selection", "path"])
     methods = {"SAM": "a", "plain": "b"}
-    curves = inspect.response_curves(results, methods)
+    curves = analysis_curves.response_curves(results, methods)
     assert curves.amplitude.tolist() == [0, -1, 0, -2] and set(curves["map"]) == {"2 x 9"}
-    assert inspect.loss_lines(results, methods).loss.tolist() == [1, 0, 2, 0]
-    position, losses = inspect.loss_planes(results, methods)
+    assert analysis_curves.loss_lines(results, methods).loss.tolist() == [1, 0, 2, 0]
+    position, losses = analysis_curves.loss_planes(results, methods)
     assert position.tolist() == [-1, 1] and losses["SAM"].tolist() == [[1, 1], [1, 1]]
-    assert list(losses) == ["SAM"] and inspect.loss_planes(results, {})[1] == {}
-    for points in (inspect.response_curves, inspect.loss_lines):
+    assert list(losses) == ["SAM"] and analysis_curves.loss_planes(results, {})[1] == {}
+    for points in (analysis_curves.response_curves, analysis_curves.loss_lines):
         assert points(results, {"plain": "b"}).empty

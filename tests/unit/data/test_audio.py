@@ -69,7 +69,7 @@ def test_what_is_no_sound_or_not_there(tmp_path):
     (tmp_path / "a.wav").write_text("<html>not found</html>")
     with pytest.raises(UserError, match="a.wav: not a readable sound file"):
         audio.read(tmp_path / "a.wav")
-    with pytest.raises(UserError, match="b.wav: not readable .No such file"):
+    with pytest.raises(UserError, match="b.wav: not a readable sound file"):
         audio.read(tmp_path / "b.wav")
 
 

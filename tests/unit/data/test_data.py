@@ -28,7 +28,7 @@ def root(tmp_path):
 @pytest.mark.parametrize("below", ["..", ".", "BioCAS2022"])
 def test_the_folder_or_the_one_above_or_below(root, monkeypatch, below):
     monkeypatch.setenv("DATA_ROOT", str((root / below).resolve()))
-    found = data.find_sprsound()
+    found = data.find_dataset("sprsound")
     assert (found.name, found.kind, found.root) == ("sprsound", "partial", root)
     assert found.banner == (
         "partial SPRSound: 1 of 1949 train, 1 of 355 inter, 1 of 379 intra recordings "
@@ -40,14 +40,14 @@ def test_the_layout_of_the_repository(root, monkeypatch):
     (root / "releases").mkdir()
     (root / "BioCAS2022").rename(root / "releases/BioCAS2022")
     monkeypatch.setenv("DATA_ROOT", str(root))
-    assert data.find_sprsound().root == root
+    assert data.find_dataset("sprsound").root == root
 
 
 def test_the_projects_own_folder(root, monkeypatch, tmp_path):
     (tmp_path / "data").mkdir()
     root.rename(tmp_path / "data/sprsound")
     monkeypatch.setattr(data.paths, "PROJECT", tmp_path)
-    assert data.find_sprsound().root == tmp_path / "data/sprsound"
+    assert data.find_dataset("sprsound").root == tmp_path / "data/sprsound"
 
 
 def test_all_recordings_with_audio_are_official(root, monkeypatch):

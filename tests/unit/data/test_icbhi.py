@@ -184,7 +184,7 @@ def test_find_takes_the_folder_or_the_one_above_or_below(root, monkeypatch, belo
         given.mkdir()
         (given / "icbhi").symlink_to(root)
     monkeypatch.setenv("DATA_ROOT", str(given))
-    found = data.find_icbhi()
+    found = data.find_dataset("icbhi")
     assert (found.name, found.kind) == ("icbhi", "partial")
     assert found.banner == "partial ICBHI: 2 of 920 recordings have annotation and audio."
     assert len(ICBHI(found.root).load()) == 8
@@ -195,7 +195,7 @@ def test_find_takes_the_folder_or_the_one_above_or_below(root, monkeypatch, belo
 def test_all_recordings_with_audio_are_official(root, monkeypatch):
     monkeypatch.setattr(ICBHI, "recordings", {"": 2})
     monkeypatch.setenv("DATA_ROOT", str(root))
-    found = data.find_icbhi()
+    found = data.find_dataset("icbhi")
     assert found == ICBHI(root)
     data.require_official(found, "paper")
 
@@ -205,19 +205,19 @@ def test_find_refuses_a_folder_without_recordings(root, tmp_path, monkeypatch):
     with pytest.raises(
         UserError, match="DATA_ROOT holds no ICBHI_final_database and no BioCAS2022"
     ):
-        data.find_icbhi()
+        data.find_dataset("icbhi")
     for path in ICBHI(root).audio_files().values():
         path.unlink()
     monkeypatch.setenv("DATA_ROOT", str(root))
     with pytest.raises(UserError, match="no annotated .wav or .flac recordings there"):
-        data.find_icbhi()
+        data.find_dataset("icbhi")
 
 
 @pytest.mark.parametrize("below", ["", "sprsound", "sprsound/BioCAS2022"])
 def test_a_folder_of_sprsound_alone_leaves_icbhi_synthetic(tmp_path, monkeypatch, below):
     (tmp_path / "sprsound/BioCAS2022").mkdir(parents=True)
     monkeypatch.setenv("DATA_ROOT", str(tmp_path / below))
-    assert data.find_icbhi().kind == "synthetic"
+    assert data.find_dataset("icbhi").kind == "synthetic"
 
 
 @pytest.mark.real

@@ -87,8 +87,7 @@ def test_continuous_sounds_differ_in_height(made, label, low, high):
     assert low < np.median(peaks) < high
 
 
-def test_written_once_where_nothing_is_found(monkeypatch, tmp_path):
-    monkeypatch.setenv("DATA_ROOT", str(tmp_path))
+def test_written_once(monkeypatch):
     calls, real = [], synthetic.write_sprsound
 
     def fewer(root, seed=0, patients=40):
@@ -96,5 +95,5 @@ def test_written_once_where_nothing_is_found(monkeypatch, tmp_path):
         real(root, seed, 4)
 
     monkeypatch.setattr(synthetic, "write_sprsound", fewer)
-    assert data.find_sprsound() == data.find_sprsound()
-    assert calls == [(0, 40)] and data.find_sprsound().kind == "synthetic"
+    assert data.synthetic_dataset("sprsound") == data.synthetic_dataset("sprsound")
+    assert calls == [(0, 40)] and data.synthetic_dataset("sprsound").kind == "synthetic"

@@ -91,7 +91,8 @@ def test_front_end_of_an_experiment():
 
 
 def test_settings_need_no_torch():
-    code = "import sys, lib.features.frontends, lib.features.cache, lib.data; sys.exit('torch' in sys.modules)"
+    modules = "lib.features.frontends, lib.features.cache, lib.data"
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

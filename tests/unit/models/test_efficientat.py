@@ -29,75 +29,61 @@ def eighths(channels: float) -> int:
     return near + 8 if near < 0.9 * channels else near
 
 
-def convolution(state: dict, name: str, inputs: int, outputs: int, kernel: int) -> None:
-    state[f"{name}.0.weight"] = torch.randn(outputs, inputs, kernel, kernel) / kernel
-    state |= {f"{name}.1.{key}": torch.rand(outputs) + 0.5 for key in ("weight", "running_var")}
-    state |= {f"{name}.1.{key}": torch.randn(outputs) for key in ("bias", "running_mean")}
-    state[f"{name}.1.num_batches_tracked"] = torch.tensor(7)
+class Reference:
+    """The published network at 0.4 of its width, on the names of a released state dict."""
 
+    def __init__(self, state: dict) -> None:
+        self.state = state
 
-def dense(state: dict, name: str, inputs: int, outputs: int) -> None:
-    state[f"{name}.weight"] = torch.randn(outputs, inputs) / inputs**0.5
-    state[f"{name}.bias"] = torch.randn(outputs)
+    def conv(self, name, x, outputs, kernel=1, stride=1, act=None):
+        weight = self.state[f"{name}.0.weight"]
+        assert (len(weight), *weight.shape[2:]) == (eighths(0.4 * outputs), kernel, kernel), name
+        groups = x.shape[1] if weight.shape[1] == 1 else 1
+        x = conv2d(x, weight, stride=stride, padding=kernel // 2, groups=groups)
+        keys = ("running_mean", "running_var", "weight", "bias")
+        x = batch_norm(x, *(self.state[f"{name}.1.{key}"] for key in keys), eps=1e-3)
+        return act(x) if act else x
 
+    def dense(self, name, x):
+        return linear(x, self.state[f"{name}.weight"], self.state[f"{name}.bias"])
 
-def release(width: float = 0.4) -> dict:
-    """A random state dict in the layout of EfficientAT's release."""
-    torch.manual_seed(0)
-    state: dict = {}
-    channels = eighths(16 * width)
-    convolution(state, "features.0", 1, channels, 3)
-    for i, (kernel, wide, out, gated, _, _) in enumerate(TABLE, 1):
-        wide, out, layer = eighths(wide * width), eighths(out * width), 0
-        if wide != channels:
-            convolution(state, f"features.{i}.block.0", channels, wide, 1)
-            layer = 1
-        convolution(state, f"features.{i}.block.{layer}", 1, wide, kernel)
+    def block(self, name, x, kernel, wide, out, gated, act, stride):
+        start, layer, inputs = x, 0, x.shape[1]
+        if eighths(0.4 * wide) != inputs:
+            x, layer = self.conv(f"{name}.0", x, wide, act=act), 1
+        x = self.conv(f"{name}.{layer}", x, wide, kernel, stride, act)
         if gated:
-            gate, squeezed = f"features.{i}.block.{layer + 1}.conc_se_layers.0", eighths(wide // 4)
-            dense(state, f"{gate}.fc1", wide, squeezed)
-            dense(state, f"{gate}.fc2", squeezed, wide)
-        convolution(state, f"features.{i}.block.{layer + 1 + gated}", wide, out, 1)
-        channels = out
-    convolution(state, "features.16", channels, 6 * channels, 1)
-    dense(state, "classifier.2", 6 * channels, eighths(1280 * width))
-    dense(state, "classifier.5", eighths(1280 * width), 527)
-    return state
+            gate = f"{name}.{layer + 1}.conc_se_layers.0"
+            squeezed = relu(self.dense(f"{gate}.fc1", x.mean((2, 3))))
+            assert squeezed.shape[1] == eighths(x.shape[1] // 4)
+            x = x * torch.sigmoid(self.dense(f"{gate}.fc2", squeezed))[:, :, None, None]
+        x = self.conv(f"{name}.{layer + 1 + gated}", x, out)
+        return x + start if x.shape == start.shape and stride == 1 else x
 
-
-def apply(state: dict, name: str, x: torch.Tensor, stride: int = 1, act=None) -> torch.Tensor:
-    kernel = state[f"{name}.0.weight"]
-    groups = x.shape[1] if kernel.shape[1] == 1 else 1
-    x = conv2d(x, kernel, stride=stride, padding=kernel.shape[2] // 2, groups=groups)
-    mean, variance = state[f"{name}.1.running_mean"], state[f"{name}.1.running_var"]
-    x = batch_norm(x, mean, variance, state[f"{name}.1.weight"], state[f"{name}.1.bias"], eps=1e-3)
-    return act(x) if act else x
-
-
-def apply_dense(state: dict, name: str, x: torch.Tensor) -> torch.Tensor:
-    return linear(x, state[f"{name}.weight"], state[f"{name}.bias"])
-
-
-def reference(state: dict, mel: torch.Tensor) -> torch.Tensor:
-    """z (B, 384) of (B, 1, mels, frames) by the published table."""
-    x = apply(state, "features.0", mel, 2, hardswish)
-    for i, (_, _, _, gated, act, stride) in enumerate(TABLE, 1):
-        start, layer = x, 0
-        if f"features.{i}.block.{2 + gated}.0.weight" in state:
-            x, layer = apply(state, f"features.{i}.block.0", x, act=act), 1
-        x = apply(state, f"features.{i}.block.{layer}", x, stride, act)
-        if gated:
-            name = f"features.{i}.block.{layer + 1}.conc_se_layers.0"
-            gate = relu(apply_dense(state, f"{name}.fc1", x.mean((2, 3))))
-            x = x * torch.sigmoid(apply_dense(state, f"{name}.fc2", gate))[:, :, None, None]
-        x = apply(state, f"features.{i}.block.{layer + 1 + gated}", x)
-        x = x + start if x.shape == start.shape and stride == 1 else x
-    return apply(state, "features.16", x, act=hardswish).mean((2, 3))
+    def __call__(self, mel):
+        """z (B, 384) of (B, 1, mels, frames)."""
+        x = self.conv("features.0", mel, 16, 3, 2, hardswish)
+        for i, row in enumerate(TABLE, 1):
+            x = self.block(f"features.{i}.block", x, *row)
+        return self.conv("features.16", x, 960, act=hardswish).mean((2, 3))
 
 
 @pytest.fixture
 def state(tmp_path, monkeypatch):
-    state = release()
+    """A random state dict in the layout of EfficientAT's release, saved in its place."""
+    torch.manual_seed(0)
+    state = {}
+    for key, value in build.build_model(MN04, 98, 128, 527).state_dict().items():
+        if ".fc" in key:  # linear layers in a list, where torchvision has 1x1 convolutions
+            key = key.replace(".fc", ".conc_se_layers.0.fc")
+            value = value.flatten(1) if value.ndim > 1 else value
+        for ours, theirs in (
+            ("trunk.", "features."),
+            ("fier.0.", "fier.2."),
+            ("fier.3.", "fier.5."),
+        ):
+            key = key.replace(ours, theirs)
+        state[key] = torch.rand_like(value) + 0.5 if value.ndim == 1 else value
     torch.save(state, tmp_path / FILE)
     monkeypatch.setenv("WEIGHTS_ROOT", str(tmp_path))
     return state
@@ -106,16 +92,16 @@ def state(tmp_path, monkeypatch):
 def test_equals_the_published_network(state):
     count = sum(v.numel() for k, v in state.items() if "running" not in k and "num_" not in k)
     assert count == 983_599  # as published
-    model = build.build_model(MN04, 98, 128).eval()
+    model, reference = build.build_model(MN04, 98, 128).eval(), Reference(state)
     pretrained.load_pretrained(model, MN04, 98, 128)
     x = torch.randn(2, 98, 128)
     with torch.no_grad():
-        expected = reference(state, x.transpose(1, 2)[:, None])
+        expected = reference(x.transpose(1, 2)[:, None])
         z = model.features(x)
-        logits = model.classifier[3](hardswish(apply_dense(state, "classifier.2", z)))
+        logits = model.classifier[3](hardswish(reference.dense("classifier.2", z)))
+        torch.testing.assert_close(model(x), logits, rtol=1e-4, atol=1e-5)
     assert z.shape == (2, model.width) == (2, 384)
     torch.testing.assert_close(z, expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item())
-    torch.testing.assert_close(model(x), logits, rtol=1e-4, atol=1e-5)
 
 
 def test_only_the_last_layer_is_new(state):
@@ -146,6 +132,5 @@ def test_released_file(monkeypatch):
     if root is None:
         pytest.skip(f"no released weights: put {FILE} into weights/")
     monkeypatch.setenv("WEIGHTS_ROOT", str(root))
-    model = build.build_model(MN04, 798, 128)
-    report = pretrained.load_pretrained(model, MN04, 798, 128)
+    report = pretrained.load_pretrained(build.build_model(MN04, 798, 128), MN04, 798, 128)
     assert dict(report.action.value_counts()) == {"loaded": 310, "initialised": 2, "left out": 2}

@@ -141,7 +141,7 @@ def test_without_the_features_a_published_record_is_shown(group, monkeypatch):
     row = before[(before.experiment == "small/ce") & (before.selection == "last")].iloc[0]
     publish(row.run)
     monkeypatch.delenv("FEATURES")
-    monkeypatch.setattr(data, "find_icbhi", lambda *_: data.ICBHI(paths.PROJECT))
+    monkeypatch.setattr(data, "find_dataset", lambda *_: data.ICBHI(paths.PROJECT))
     plan.open_context.cache_clear()
     after = results()
     same = after[(after.experiment == "small/ce") & (after.selection == "last")].iloc[0]
@@ -233,7 +233,7 @@ def test_a_feature_cache_that_nothing_reads_is_refused(given, monkeypatch, meta,
 @pytest.fixture
 def published_profile(group, monkeypatch):
     """The profile paper, with all of ICBHI and, for once, a GPU."""
-    monkeypatch.setattr(data, "find_icbhi", lambda *_: data.ICBHI(paths.PROJECT))
+    monkeypatch.setattr(data, "find_dataset", lambda *_: data.ICBHI(paths.PROJECT))
     monkeypatch.setattr(plan, "has_gpu", lambda: True)
     return "paper"
 

@@ -83,14 +83,14 @@ def test_the_paper_profile_needs_all_of_icbhi_if_a_row_reads_it(monkeypatch):
     Context(PAPER, data.ICBHI(Path("icbhi"))).check_icbhi()
     Context(LAPTOP, partial).check_icbhi()
     child = data.SPRSound(Path("sprsound"))
-    monkeypatch.setattr(data, "find_sprsound", lambda: child)
+    monkeypatch.setattr(data, "find_dataset", lambda name: child)
     monkeypatch.setattr(plan, "cache_for", lambda dataset, frontend: dataset)
     found = Context(PAPER, partial).cache(papers.get_experiment("cnn2/ce@1-1"))
     assert found is child  # SPRSound is not refused
 
 
 def test_a_fingerprint_covers_every_test_set_and_computes_no_features(monkeypatch):
-    monkeypatch.setattr(data, "find_sprsound", lambda: data.SPRSound(Path("sprsound")))
+    monkeypatch.setattr(data, "find_dataset", lambda name: data.SPRSound(Path("sprsound")))
     monkeypatch.setattr(plan, "_fingerprint", lambda dataset, frontend: dataset.name)
     monkeypatch.setattr(plan, "cache_for", lambda *_: pytest.fail("computed"))
     context = Context(LAPTOP, data.ICBHI(Path("icbhi")))

@@ -81,25 +81,14 @@ def test_schedules():
     assert optim.learning_rate(optimizer, SGD) == 0.1
 
 
-def test_sgd_has_momentum_and_leaves_frozen_weights_alone(batches):
+def test_sgd_has_momentum(batches):
     model = network()
-    model[0].requires_grad_(False)
-    optimizer = optim.build_optimizer(model, SGD)
-    before, gradients = copy.deepcopy(model.state_dict()), []
+    optimizer, start, gradients = optim.build_optimizer(model, SGD), model[3].bias.clone(), []
     for batch in batches[:2]:  # momentum 0.9: the second step adds 0.9 of the first
         train(model, optimizer, [batch])
         gradients.append(model[3].bias.grad.clone())
     moved = 0.1 * gradients[0] + 0.1 * (0.9 * gradients[0] + gradients[1])
-    torch.testing.assert_close(model[3].bias, before["3.bias"] - moved)
-    assert torch.equal(model[0].weight, before["0.weight"])
-
-
-def test_adamw_is_torchs(batches):
-    ours, plain = network(), network()
-    e = Experiment("x", optimizer="adamw", lr=0.1, weight_decay=0.3, moving_average=0.0)
-    train(ours, optim.build_optimizer(ours, e), batches)
-    train(plain, torch.optim.AdamW(plain.parameters(), lr=0.1, weight_decay=0.3), batches)
-    assert_same_state(ours, plain)
+    torch.testing.assert_close(model[3].bias, start - moved)
 
 
 class Bowl(nn.Module):
@@ -147,14 +136,15 @@ def test_a_loss_scale_cancels_and_an_overflow_skips_the_step(factors, expected):
     assert step_in_bowl([3.0, 2.0], factors, scaler=scaler)[0] == pytest.approx(expected, abs=1e-9)
 
 
-def test_a_radius_of_zero_is_the_base_optimiser_bit_for_bit(batches):
+def test_a_radius_of_zero_is_torchs_adamw_bit_for_bit(batches):
     plain, ours = network(), network()
-    alone, wrapped = (torch.optim.AdamW(m.parameters(), lr=0.01) for m in (plain, ours))
+    alone = torch.optim.AdamW(plain.parameters(), lr=0.1, weight_decay=0.3)
+    e = Experiment("x", optimizer="adamw", lr=0.1, weight_decay=0.3, moving_average=0.0)
     for x, y in batches:
         alone.zero_grad()
         cross_entropy(plain(x), y).backward()
         alone.step()
-    assert set(train(ours, wrapped, batches, rho=0.0)) == {"loss"}
+    assert set(train(ours, optim.build_optimizer(ours, e), batches, rho=0.0)) == {"loss"}
     assert_same_state(ours, plain, rtol=0, atol=0)
 
 
