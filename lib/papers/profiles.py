@@ -63,6 +63,7 @@ SMOKE = Profile(
          {"size": "nano", "stride": 16, "init": "none", "batch_size": 16, "lr": 1e-3}),
         *_RECIPES,
         (ICBHI | {"pad_frames": 382}, {"pad_frames": 254}),
+        (ICBHI | {"model": "dass"}, {"train_clips": 32}),
         (ICBHI | {"model": "mn04"}, {"batch_size": 32, "lr": 5e-4}),
         (ICBHI | {"model": "mn04", "normalise": "clip"}, {"init": "none"}),  # trained for transfer
         (SPRSOUND, {"epochs": 1}),
