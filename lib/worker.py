@@ -16,7 +16,7 @@ from lib.analysis.inspect import inspect_model
 from lib.errors import TrainingError, UserError
 from lib.features.cache import open_cache
 from lib.runs import folder as runs_folder
-from lib.training import trainer
+from lib.training import rehearsal, trainer
 from lib.training.device import can_compile, pick_device
 
 
@@ -41,7 +41,8 @@ def main(arguments: list[str]) -> None:
         files.write_json(folder / "machine.json", _machine())
         try:
             caches = {name: open_cache(Path(path)) for name, path in tests.items()}
-            trainer.fit(spec.experiment, spec.seed, open_cache(options.cache), options.frames,
+            fit = rehearsal.fit if os.environ.get("REHEARSAL") else trainer.fit
+            fit(spec.experiment, spec.seed, open_cache(options.cache), options.frames,
                         folder, caches, inspect_model)  # fmt: skip
         except UserError as error:
             if isinstance(error, TrainingError):  # it would fail again

@@ -4,7 +4,7 @@ smoke: synthetic sounds, tiny models, minutes. laptop: small models on the recor
 paper: as published. Rules apply in order; each is (settings to match, settings to change).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lib.config import Experiment, override
 from lib.errors import unknown
@@ -117,7 +117,22 @@ PAPER = Profile(
     rules=tuple((ICBHI | {"model": model}, {"precision": "bf16"}) for model in ("ast", "dass")),
 )
 
-PROFILES = {profile.name: profile for profile in (SMOKE, LAPTOP, PAPER)}
+REHEARSAL = replace(
+    PAPER,
+    name="rehearsal",
+    about="every experiment at its real size for two steps, from random weights; NO RESULT",
+    seeds=(1,),
+    budgets=(*PAPER.budgets, "gpu"),
+    verdict=False,
+    needs_gpu=False,
+    rules=(
+        *PAPER.rules,
+        ({}, {"init": "none", "epochs": 1, "batch_size": 2, "train_clips": 4}),
+        (SPRSOUND | {"frontend": "mfcc"}, {"batch_size": 32, "train_clips": 64}),
+    ),
+)
+
+PROFILES = {profile.name: profile for profile in (SMOKE, LAPTOP, PAPER, REHEARSAL)}
 
 
 def get_profile(name: str) -> Profile:

@@ -27,6 +27,7 @@ from lib.evaluation.tasks import ICBHI4, Task
 PREDICTIONS = "predictions.npz"
 ANALYSIS = "analysis.npz"  # analyses of the trained model (`lib.analysis.inspect`)
 STREAM = "stream.csv"  # test records classified as streams (`lib.analysis.streaming`)
+COSTS = "costs.json"  # of a rehearsal
 WEIGHTS = "weights.safetensors"  # of the selected epoch, if the experiment saves them
 RECORD = (  # what is published of a run; result.json is last
     *("experiment.json", "machine.json", "history.csv", PREDICTIONS, "weights.csv"),

@@ -27,7 +27,7 @@ from lib.features.cache import (
 from lib.features.frontends import Frontend, frontend_for
 from lib.files import read_json
 from lib.models import weights
-from lib.papers.profiles import Profile, apply_rules, get_profile, seeds_of, skip_reason
+from lib.papers.profiles import REHEARSAL, Profile, apply_rules, get_profile, seeds_of, skip_reason
 from lib.papers.table_row import TableRow
 from lib.runs import local, ray
 from lib.runs.folder import (
@@ -234,7 +234,7 @@ def _variants(profile: Profile, experiment: Experiment) -> list[tuple[Experiment
 
 def _left_out(profile: Profile, row: TableRow, experiment: Experiment) -> str:
     """Why a row is not trained although it could be, or ""."""
-    for key in row.needs:
+    for key in row.needs if profile.name != REHEARSAL.name else ():
         if getattr(experiment, key) != getattr(row.experiment, key):
             return f"not applicable: the {profile.name} profile has no pretrained AST"
     return skip_reason(profile, experiment)
@@ -325,7 +325,7 @@ def estimate_seconds(runs: Iterable[PlannedRun]) -> list[float]:
     """What each run costs on this machine, by finished epochs of runs like it; 0 if unknown."""
     times: dict[tuple, list[float]] = {}
     for log in sorted(paths.runs_root().glob("*/log.txt")):
-        epochs = re.findall(r"^epoch \d+ took ([\d.]+) s$", log.read_text(errors="replace"), re.M)
+        epochs = re.findall(r"^epoch \d+ took ([\d.]+) s", log.read_text(errors="replace"), re.M)
         with suppress(UserError):  # a damaged folder says nothing of costs
             settings = read_json(log.parent / "experiment.json")["experiment"]
             kind = tuple(settings.get(key) for key in LIKE)

@@ -97,6 +97,7 @@ def fit(
         epoch = len(history) + 1
         start = time.monotonic()
         logs = _train_epoch(run, epoch)
+        trained = time.monotonic() - start
         outputs = {name: predict(run, name) for name in ("validation", "test")}
         history.append({"epoch": epoch, **logs, **_epoch_scores(run, outputs)})
         _keep_selected(run, history, outputs, selected)
@@ -105,7 +106,8 @@ def fit(
         checkpoint.save(folder, epoch, state | {"history": history, "selected": selected})
         for key, value in history[-1].items():
             writer.add_scalar(key, value, epoch)
-        print(f"epoch {epoch} took {time.monotonic() - start:.1f} s", flush=True)
+        seconds = time.monotonic() - start
+        print(f"epoch {epoch} took {seconds:.1f} s, {trained:.1f} s of it training", flush=True)
     writer.close()
     if on_train_end:
         splits = {name: run.sets[name].indices for name in SPLITS}
