@@ -15,7 +15,7 @@ FOLDERS = ("DATA_ROOT", "RUNS_ROOT", "FEATURES_ROOT", "WEIGHTS_ROOT", "REPORTS_R
 PROFILE_HELP = """
 profiles:
   smoke   tiny models on synthetic sounds: minutes
-  laptop  small models on your recordings: hours on two cores (the default if recordings are found)
+  laptop  small models on your recordings: about an hour on two cores (the default if found)
   paper   everything as published: all recordings and a GPU
 notebooks: numbers such as 03 04, or all (default: 00 to 07, the main paper)
 """

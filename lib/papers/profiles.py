@@ -36,14 +36,14 @@ CHILDREN = SPRSOUND | {"frontend": "fbank"}  # SPRSound in ICBHI's classes
 # Mixing methods weight their cross-entropy too: without it such small models always predict normal.
 _SMALL = {"validation_split": 0.2, "clip_seconds": 3.0, "class_weights": True}
 # With the published normalisation and weight averaging, this few steps collapse to one class.
-_STEADY = {"normalise": "clip", "moving_average": 0.0}
+_NO_COLLAPSE = {"normalise": "clip", "moving_average": 0.0}
 _RECIPES: Rules = (
     # SAM's recipe has no class weights: its sampler balances, or nothing does. The block of zeros
     # keeps its share of a clip, as do Lung-SRAD's stretched frames.
     (ICBHI | {"optimizer": "adamw"}, {"class_weights": False}),
     (ICBHI | {"pad_frames": 1024}, {"pad_frames": 382}),
     (ICBHI | {"interpolated_frames": 1024}, {"interpolated_frames": 382}),
-    (ICBHI | {"model": "dass"}, {"size": "nano", "init": "none", "lr": 1e-3} | _STEADY),
+    (ICBHI | {"model": "dass"}, {"size": "nano", "init": "none", "lr": 1e-3} | _NO_COLLAPSE),
     (ICBHI | {"name": "dass/srad/normalise=audioset"}, {"normalise": "audioset"}),
     # A small DASS has one block in these stages, not two.
     (ICBHI | {"name": "dass/blur/blur_stage=1"}, {"blur_blocks": "0"}),
@@ -86,7 +86,7 @@ LAPTOP = Profile(
         # Lung-SRAD's recipe has batches of 16. Its DASS costs four times an AST: fewer epochs.
         (ICBHI | {"batch_size": 16}, {"epochs": 3}),
         (ICBHI | {"model": "ast"}, {"size": "mini", "stride": 16, "init": "none", "batch_size": 16,
-                                    "lr": 5e-4} | _STEADY),
+                                    "lr": 5e-4} | _NO_COLLAPSE),
         *_RECIPES,
         (ICBHI | {"model": "resnet18"}, {"batch_size": 32, "epochs": 2}),
         (ICBHI | {"model": "mn04"}, {"batch_size": 32, "lr": 5e-4, "epochs": 3}),
@@ -103,7 +103,7 @@ LAPTOP = Profile(
                                         "subset": "sc"}),  # of ICBHI, on which it is tested too
         # A very small AST from scratch that learns something real in minutes on a CPU.
         (CHILDREN | {"model": "ast"}, {"size": "nano", "stride": 16, "init": "none", "epochs": 8,
-                                       "batch_size": 32, "lr": 1e-3} | _STEADY),
+                                       "batch_size": 32, "lr": 1e-3} | _NO_COLLAPSE),
     ),
 )  # fmt: skip
 

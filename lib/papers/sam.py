@@ -111,7 +111,7 @@ Fine-tuning + SAM, mel pictures | EfficientAT mn04 | AS | - | mn04_as/ce/rho=0.0
 """)  # fmt: skip
 
 
-def before(table: str) -> list[TableRow]:
+def rows_of_patchmix(table: str) -> list[TableRow]:
     """Bae et al.'s two rows that are run here, from their Table 3 (t3: four classes, t3b: two)."""
     printed = [
         row for row in patchmix.PRINTED[table] if row.key.split("/")[1] in patchmix.MAIN_ROWS
@@ -119,9 +119,9 @@ def before(table: str) -> list[TableRow]:
     return published_rows(printed, patchmix.EXPERIMENTS, patchmix.MAIN_ROWS)
 
 
-FOUR_CLASS = before("t3") + ABLATION
+FOUR_CLASS = rows_of_patchmix("t3") + ABLATION
 TWO_CLASS = [
-    *before("t3b"),
+    *rows_of_patchmix("t3b"),
     *published_rows(PRINTED, EXPERIMENTS, {"sam": WRS_SAM.name}),
     *(row for row in ABLATION if row.experiment != WRS_SAM),
 ]
