@@ -114,9 +114,9 @@ def damage(folder: Path) -> str:
         if not folder.name.endswith(read_spec(folder).hash8):
             return f"settings give the hash {read_spec(folder).hash8}"
         with damage_named(folder / "result.json"):
-            dict(files.read_json(folder / "result.json")["selections"])
+            _ = {**files.read_json(folder / "result.json")["selections"]}
         with damage_named(path):
-            sums = dict(files.read_json(path)) if path.exists() else {}
+            sums = {**files.read_json(path)} if path.exists() else {}
         for name in sums.keys() - {WEIGHTS}:  # they are not published, and checked when read
             if not (folder / name).exists() or files.sha256_of(folder / name) != sums[name]:
                 return f"{name} is not the file that the run wrote"

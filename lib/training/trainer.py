@@ -109,6 +109,7 @@ def fit(
     writer.close()
     if on_train_end:
         splits = {name: run.sets[name].indices for name in SPLITS}
+        run.model.eval()  # also after a run that was stopped here: no epoch has set it
         arrays = on_train_end(run.model, run.dataset, cache.cycles, splits, experiment)
         if arrays:
             runs_folder.write_arrays(folder / runs_folder.ANALYSIS, arrays)

@@ -214,9 +214,9 @@ def test_a_damaged_record_is_named_and_trained_again(group, capsys):
     assert said.count("\n") == 1 and "not used: " in said and "result.json: not valid JSON" in said
     assert all(path.read_bytes() == content for path, content in others.items())
     execute.train_groups(PROFILE, group)
-    assert record.read_bytes() == before and "trained again" in (
-        record.parent / "log.txt"
-    ).read_text()
+    assert (
+        record.read_bytes() == before and "trained again" in (record.parent / "log.txt").read_text()
+    )
     assert "done" in statuses()["small/ce"]
 
 
