@@ -277,6 +277,22 @@ def test_dropout_is_keyed_by_epoch(small_cache, monkeypatch):
     assert len(keys) == 2 * (1 + 3) and len(set(keys)) == 8  # initial weights and three epochs
 
 
+def test_dropout_is_on_while_training(small_cache):
+    settings = {"method": "ce", "epochs": 1}
+    whole, dropped = (run(small_cache, f"{p}", dropout=p, **settings) for p in (0.0, 0.5))
+    assert history(whole).loss.item() != history(dropped).loss.item()
+
+
+def test_each_rule_selects_by_its_own_set():
+    scores = {"test": [40.0, 50.0, 45.0], "validation": [60.0, 30.0, 20.0]}
+    table = [
+        {"epoch": i + 1} | {f"{s}_{k}": scores[s][i] for s in scores for k in ("se", "score")}
+        for i in range(3)
+    ]
+    chosen = {rule: checkpoint.selected_epoch(table, rule) for rule in (*scores, "last")}
+    assert chosen == {"test": 2, "validation": 1, "last": 3}
+
+
 def test_class_weights_come_from_the_training_clips_alone(small_cache):
     """Neither test nor validation clips have a part in them: 1 / n by hand."""
     cycles = small_cache.cycles.copy()
