@@ -7,6 +7,7 @@ import platform
 import sys
 import threading
 from importlib.metadata import version
+from itertools import zip_longest
 from pathlib import Path
 
 import torch
@@ -14,8 +15,10 @@ import torch
 from lib import files, paths
 from lib.analysis.inspect import inspect_model
 from lib.errors import TrainingError, UserError
-from lib.features.cache import open_cache
+from lib.features.cache import FeatureCache, open_cache
+from lib.models.weights import local_file
 from lib.runs import folder as runs_folder
+from lib.runs.folder import RunSpec
 from lib.training import rehearsal, trainer
 from lib.training.device import can_compile, pick_device
 
@@ -34,20 +37,68 @@ def main(arguments: list[str]) -> None:
     folder, spec = options.folder, runs_folder.read_spec(options.folder)
     tests = dict(text.split("=", 1) for text in options.test)
     with files.file_lock(folder / ".lock", wait=True):  # a killed driver's worker may still run
-        weights = (folder / runs_folder.WEIGHTS).exists() or not spec.experiment.save_weights
-        if (folder / "result.json").exists() and weights:
+        if _is_complete(folder, spec):
             return
         files.remove_stale(folder)
-        files.write_json(folder / "machine.json", _machine())
         try:
             caches = {name: open_cache(Path(path)) for name, path in tests.items()}
+            cache = open_cache(options.cache)
+            inputs = require_inputs(folder, spec, [cache, *caches.values()])
+            files.write_json(folder / "machine.json", _machine() | inputs)
             fit = rehearsal.fit if os.environ.get("REHEARSAL") else trainer.fit
-            fit(spec.experiment, spec.seed, open_cache(options.cache), options.frames,
-                        folder, caches, inspect_model)  # fmt: skip
+            fit(spec.experiment, spec.seed, cache, options.frames, folder, caches,
+                        inspect_model)  # fmt: skip
         except UserError as error:
             if isinstance(error, TrainingError):  # it would fail again
                 files.write_json(folder / "failed.json", {"reason": str(error)})
             raise SystemExit(f"error: {error}") from error
+
+
+def _is_complete(folder: Path, spec: RunSpec) -> bool:
+    """Whether the run has a whole record, and its weights; a damaged one is no longer marked so."""
+    if (folder / "result.json").exists() and (problem := runs_folder.damage(folder)):
+        print(f"{folder}: trained again: {problem}", flush=True)
+        (folder / "result.json").unlink()
+    weights = (folder / runs_folder.WEIGHTS).exists() or not spec.experiment.save_weights
+    complete = (folder / "result.json").exists() and weights
+    if not complete:  # its files are written anew
+        (folder / runs_folder.CHECKSUMS).unlink(missing_ok=True)
+    return complete
+
+
+def require_inputs(folder: Path, spec: RunSpec, caches: list[FeatureCache]) -> dict[str, list[str]]:
+    """The files that the run in `folder` reads, for its record.
+
+    caches: of its dataset, then of each test set. Raises `UserError` that names the file if one is
+    not that which the run's name is made of: another path, or changed since the run was planned.
+    """
+    remedy = "give the planned one, or start the same command again to plan with this one"
+    needed, found = spec.data.split("+"), [cache.meta["fingerprint"] for cache in caches]
+    for cache, expected in zip_longest(caches, needed):
+        if cache is None or cache.meta["fingerprint"] != expected:
+            path = cache.path if cache else folder
+            raise UserError(
+                f"{path}: not the features of {folder.name}, which has {len(needed)} with the "
+                f"fingerprints {spec.data}, not {'+'.join(found)}; {remedy}"
+            )
+    weights = []
+    if spec.experiment.init_from:
+        weights = [runs_folder.initial_weights(folder)]
+    elif spec.experiment.init != "none":
+        weights = [local_file(spec.experiment)]
+        if (found := files.sha256_of(weights[0])) != spec.weights:
+            raise UserError(
+                f"{weights[0]}: not the weights of {folder.name}, which have the sha256 "
+                f"{spec.weights}, not {found}; {remedy}"
+            )
+    read = {"features": [cache.path for cache in caches], "initial_weights": weights}
+    return {name: list(map(_short, each)) for name, each in read.items()}
+
+
+def _short(path: Path) -> str:
+    """A path, from the project's folder if it is in there."""
+    inside = path.is_relative_to(paths.PROJECT)
+    return str(path.relative_to(paths.PROJECT) if inside else path)
 
 
 def _end_with_parent() -> None:

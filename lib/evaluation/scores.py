@@ -5,6 +5,7 @@ import pandas as pd
 
 from lib.config import SELECTIONS
 from lib.data import icbhi
+from lib.errors import UserError
 from lib.evaluation.tasks import ICBHI4, Task, scored_mask
 
 Arrays = dict[str, np.ndarray]
@@ -39,17 +40,31 @@ def read_subset(arrays: Arrays, name: str) -> np.ndarray:
     return arrays.get(f"{name}/subset", np.full(len(arrays[f"{name}/label"]), ""))
 
 
+def predicted_classes(logits: np.ndarray, name: str) -> np.ndarray:
+    """The class indices (N,) of logits (N, n); NaN would count as class 0, a healthy patient.
+
+    Raises `UserError` with the `name` of the logits unless all are finite.
+    """
+    if broken := int((~np.isfinite(logits)).any(1).sum()):
+        raise UserError(
+            f"{name}: {broken} of {len(logits)} clips have a logit that is not finite; look for "
+            "damaged features or weights, then delete the run"
+        )
+    return logits.argmax(1)
+
+
 def score_selections(arrays: Arrays, epochs: dict[str, int | None], task: Task = ICBHI4) -> dict:
     """All scores of a run, from its predictions alone; None for a rule that selects no epoch.
 
     arrays: those of `describe_set` and <selection>/<set>/logits (N, n). For each selection: epoch,
     the scores of every set, and test_patient_disjoint, without the patients who are on both sides
-    of ICBHI's official split.
+    of ICBHI's official split. Raises `UserError` if a logit is not finite.
     """
     result = dict.fromkeys(SELECTIONS)
     for selection, name in (key.split("/")[:2] for key in arrays if key.endswith("/logits")):
         scores = result[selection] = result[selection] or {"epoch": epochs[selection]}
-        predicted = arrays[f"{selection}/{name}/logits"].argmax(1)
+        key = f"{selection}/{name}/logits"
+        predicted = predicted_classes(arrays[key], key)
         clips = arrays[f"{name}/label"], predicted, read_subset(arrays, name)
         scores[name] = score_predictions(task, *clips)
         if name == "test":

@@ -152,5 +152,5 @@ def _problem(run: PlannedRun, code: int) -> str:
 def _epochs_done(folder: Path) -> float:
     try:
         return float(json.loads((folder / "progress.json").read_text())["epochs"])
-    except (OSError, ValueError, KeyError):  # not there yet, or being written
+    except (OSError, ValueError, KeyError, TypeError):  # not there yet, or being written
         return 0.0

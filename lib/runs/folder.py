@@ -2,15 +2,17 @@
 
 RUNS_ROOT/<experiment>-s<seed>-<hash8>/ holds experiment.json, history.csv, predictions.npz and,
 written last, result.json: it alone marks a complete record. Published records below reports/runs
-are the same files without weights and are found like local ones.
+are the same files without weights and are found like local ones. checksums.json holds the sha256 of
+what a run wrote; older records have none. A damaged record is named and not used.
 """
 
 import hashlib
 import json
 import re
+import sys
 import time
-import zipfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -29,10 +31,13 @@ ANALYSIS = "analysis.npz"  # analyses of the trained model (`lib.analysis.inspec
 STREAM = "stream.csv"  # test records classified as streams (`lib.analysis.streaming`)
 COSTS = "costs.json"  # of a rehearsal
 WEIGHTS = "weights.safetensors"  # of the selected epoch, if the experiment saves them
+CHECKSUMS = "checksums.json"
 RECORD = (  # what is published of a run; result.json is last
     *("experiment.json", "machine.json", "history.csv", PREDICTIONS, "weights.csv"),
-    *(ANALYSIS, STREAM, "result.json"),
+    *(ANALYSIS, STREAM, CHECKSUMS, "result.json"),
 )
+# experiment.json is checked by the hash in the folder's name.
+CHECKED = ("history.csv", PREDICTIONS, "weights.csv", ANALYSIS, WEIGHTS)
 PROGRESS_SECONDS = 1.0
 Arrays = dict[str, np.ndarray]
 
@@ -77,24 +82,64 @@ def _folder_of_hash(root: Path, hash8: str) -> Path | None:
 
 
 def find_run(spec: RunSpec) -> Path | None:
-    """The folder of a complete record of this run, local or else published; None if there is none.
+    """The folder of a whole record of this run, local or else published; None if there is none.
 
     If a fingerprint is None, because the input is not here, any record with the same settings,
-    seed and other fingerprint is taken.
+    seed and other fingerprint is taken. A damaged record is named on stderr and left out.
     """
     exact = None not in (spec.data, spec.weights)
     pattern = f"*-{spec.hash8}" if exact else f"*-s{spec.seed}-*"
     for root in (paths.runs_root(), published_root()):
         for path in sorted(root.glob(f"{pattern}/result.json")):
-            if exact or _is_run(path.parent, spec):
+            if not exact and not _is_run(path.parent, spec):
+                continue
+            if not (problem := damage(path.parent)):
                 return path.parent
+            _say(f"{path.parent}: not used: {problem}")
     return None
+
+
+@cache
+def _say(line: str) -> None:
+    """Print a line on stderr, once a process."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def damage(folder: Path) -> str:
+    """What is wrong with the files of a complete record, or "".
+
+    It is not the run that its name says, or a file is not the one that the run wrote.
+    """
+    path = folder / CHECKSUMS
+    try:
+        if not folder.name.endswith(read_spec(folder).hash8):
+            return f"settings give the hash {read_spec(folder).hash8}"
+        with damage_named(folder / "result.json"):
+            _ = {**files.read_json(folder / "result.json")["selections"]}
+        with damage_named(path):
+            sums = {**files.read_json(path)} if path.exists() else {}
+        for name in sums.keys() - {WEIGHTS}:  # they are not published, and checked when read
+            if not (folder / name).exists() or files.sha256_of(folder / name) != sums[name]:
+                return f"{name} is not the file that the run wrote"
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+@contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """Turn what a damaged file leads to, such as `[]` for an object, into a `UserError`."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: damaged ({error!r}); delete its folder") from error
 
 
 def _is_run(folder: Path, spec: RunSpec) -> bool:
     try:
         other = read_spec(folder)
-    except TypeError:  # a setting that only another version of this project knows
+    except UserError as error:  # or it has a setting that only another version knows
+        _say(str(error))
         return False
     return (
         (hashed_settings(other.experiment), other.seed)
@@ -105,10 +150,14 @@ def _is_run(folder: Path, spec: RunSpec) -> bool:
 
 
 def read_spec(folder: Path) -> RunSpec:
-    """The specification of the run in a folder, complete or not."""
-    started = files.read_json(folder / "experiment.json")
-    fingerprints = (started[key]["fingerprint"] for key in ("data", "weights"))
-    return RunSpec(Experiment(**started["experiment"]), started["seed"], *fingerprints)
+    """The specification of the run in a folder, complete or not.
+
+    Raises `UserError` if it is damaged, or has a setting that this version does not know.
+    """
+    started = files.read_json(path := folder / "experiment.json")
+    with damage_named(path):
+        fingerprints = (started[key]["fingerprint"] for key in ("data", "weights"))
+        return RunSpec(Experiment(**started["experiment"]), started["seed"], *fingerprints)
 
 
 def weights_fingerprint(spec: RunSpec) -> str:
@@ -119,7 +168,7 @@ def weights_fingerprint(spec: RunSpec) -> str:
 def initial_weights(folder: Path) -> Path | None:
     """The weights file of the run that the run in `folder` starts from; None if of no run.
 
-    Raises `UserError` if that run has saved no weights here.
+    Raises `UserError` if that run has saved no weights here, or if they are not those it saved.
     """
     fingerprint = read_spec(folder).weights
     if not fingerprint.startswith("run-"):
@@ -127,13 +176,21 @@ def initial_weights(folder: Path) -> Path | None:
     source = _folder_of_hash(paths.runs_root(), fingerprint.removeprefix("run-"))
     if source is None or not (source / WEIGHTS).exists():
         raise UserError(f"{folder.name}: starts from {fingerprint}, which has no {WEIGHTS} here")
-    return source / WEIGHTS
+    path, sums = source / WEIGHTS, source / CHECKSUMS
+    with damage_named(sums):
+        expected = files.read_json(sums).get(WEIGHTS) if sums.exists() else None
+    if weights_fingerprint(read_spec(source)) != fingerprint or (
+        expected and files.sha256_of(path) != expected
+    ):
+        raise UserError(f"{path}: not the weights of {fingerprint}; delete them and train it again")
+    return path
 
 
 def failure_reason(spec: RunSpec) -> str:
     """Why this run failed by itself, or ""."""
     path = spec.folder / "failed.json"
-    return files.read_json(path)["reason"] if path.exists() else ""
+    with damage_named(path):
+        return files.read_json(path)["reason"] if path.exists() else ""
 
 
 def start_run(spec: RunSpec, data: dict, weights: str) -> Path:
@@ -167,7 +224,11 @@ def write_record(
     files.write_text(folder / "history.csv", pd.DataFrame(history).to_csv(index=False))
     write_arrays(folder / PREDICTIONS, arrays)
     result = {"selections": scores.score_selections(arrays, epochs, task), **facts}
-    files.write_json(folder / "result.json", result)
+    text = json.dumps(result, indent=2, sort_keys=True) + "\n"
+    sums = {name: files.sha256_of(folder / name) for name in CHECKED if (folder / name).exists()}
+    sums["result.json"] = hashlib.sha256(text.encode()).hexdigest()
+    files.write_json(folder / CHECKSUMS, sums)
+    files.write_text(folder / "result.json", text)
     (folder / "progress.json").unlink(missing_ok=True)
 
 
@@ -177,8 +238,9 @@ def read_record(folder: Path) -> dict:
 
     Raises `UserError` if a file is corrupt.
     """
-    started = files.read_json(folder / "experiment.json")
-    return {**started, **files.read_json(folder / "result.json"), "run": folder.name}
+    with damage_named(folder):
+        started = files.read_json(folder / "experiment.json")
+        return {**started, **files.read_json(folder / "result.json"), "run": folder.name}
 
 
 def write_arrays(path: Path, arrays: Arrays) -> None:
@@ -197,23 +259,30 @@ def read_arrays(path: Path) -> Arrays:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+    except Exception as error:  # zip, zlib and NumPy have their own errors for a damaged file
         raise UserError(f"{path}: cannot be read ({error}); delete its folder") from error
 
 
 def verify_records() -> list[str]:
-    """Recompute every published result from its predictions; returns one line per difference."""
-    differences = []
-    for folder in sorted(published_root().glob("*-s*-*")):
-        spec = read_spec(folder)
-        if not folder.name.endswith(spec.hash8):
-            differences.append(f"{folder.name}: settings give the hash {spec.hash8}")
-        selections = read_record(folder)["selections"]
-        epochs = {key: value and value["epoch"] for key, value in selections.items()}
-        task = tasks.get_task(spec.experiment.task)
-        if scores.score_selections(read_predictions(folder), epochs, task) != selections:
-            differences.append(f"{folder.name}: result.json is not what {PREDICTIONS} gives")
-    return differences
+    """Recompute every published result from its predictions; one line for each that differs."""
+    folders = sorted(published_root().glob("*-s*-*"))
+    problems = {folder.name: _difference(folder) for folder in folders}
+    return [f"{name}: {problem}" for name, problem in problems.items() if problem]
+
+
+def _difference(folder: Path) -> str:
+    """What is wrong with a published record, or ""."""
+    if problem := damage(folder):
+        return problem
+    try:
+        with damage_named(folder):
+            selections = read_record(folder)["selections"]
+            epochs = {key: value and value["epoch"] for key, value in selections.items()}
+            task = tasks.get_task(read_spec(folder).experiment.task)
+            again = scores.score_selections(read_predictions(folder), epochs, task)
+    except UserError as error:
+        return str(error)
+    return "" if again == selections else f"result.json is not what {PREDICTIONS} gives"
 
 
 class Progress:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from lib import paths
@@ -14,8 +15,17 @@ from lib.config import Experiment
 from lib.errors import unknown
 
 EXECUTORS = ("local", "ray")
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # what "same bytes" holds for
+# Without a GPU. One thread is what "same bytes" holds for; a run asks torch for no GPU again.
+ON_CPU = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 DEVICES = Path("/dev")
+DEVICE_FILES = ("nvidia[0-9]*", "dxg", "kfd")  # Linux, WSL2, AMD
+ASK_TORCH = """
+import torch
+for number in range(torch.cuda.device_count()):
+    torch.zeros(1, device=f"cuda:{number}")  # an old driver counts its GPUs and cannot use them
+    print(number)
+"""
+ASK_SECONDS = 120
 
 
 def executor_name() -> str:
@@ -27,12 +37,34 @@ def executor_name() -> str:
 
 
 def visible_gpus() -> list[str]:
-    """This machine's GPUs, named as CUDA_VISIBLE_DEVICES names them; asked without torch."""
-    count = len(list(DEVICES.glob("nvidia[0-9]*")))
+    """The GPUs that torch can use on this machine, named as CUDA_VISIBLE_DEVICES names them."""
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if count and given is not None:
-        return [name for name in given.split(",") if name.strip() not in ("", "-1")]
-    return [str(number) for number in range(count)]
+    count = count_gpus(given)
+    return [str(number) for number in range(count)] if given is None else given.split(",")[:count]
+
+
+@cache
+def count_gpus(given: str | None) -> int:
+    """How many GPUs torch can use, asked once, in a child process.
+
+    given: CUDA_VISIBLE_DEVICES, None if not set. Says so if /dev looks otherwise.
+    """
+    command, problem = [sys.executable, "-P", "-c", ASK_TORCH], "torch finds none"
+    try:
+        child = subprocess.run(command, capture_output=True, text=True, timeout=ASK_SECONDS)
+        count = len(child.stdout.split())
+        if child.returncode or child.stderr:
+            problem = (child.stderr.strip().splitlines() or [problem])[-1]
+    except subprocess.TimeoutExpired:
+        count, problem = 0, f"torch gave no answer in {ASK_SECONDS} s"
+    found = [path for kind in DEVICE_FILES for path in sorted(DEVICES.glob(kind))]
+    hidden = given is not None and given.split(",")[0].strip() in ("", "-1")
+    if found and not count and not hidden:
+        print(f"no GPU is used although {found[0]} is here: {problem}; mend the driver, or install "
+              "a torch that is built for it", file=sys.stderr, flush=True)  # fmt: skip
+    elif count and not found:
+        print(f"{count} GPUs of torch are used; {DEVICES} shows none", file=sys.stderr, flush=True)
+    return count
 
 
 def gpu_share(experiment: Experiment) -> float:
@@ -78,7 +110,7 @@ class LocalPool:
     def start(self, key: str, share: float, words: list[str], log: Path) -> None:
         """Start a run for which there is room; `key` names it when it has finished."""
         gpu = self._gpu(share)
-        environment = {} if self.gpus else ONE_THREAD
+        environment = {} if self.gpus else ON_CPU
         if self.gpus > 1:
             environment = {"CUDA_VISIBLE_DEVICES": gpu}
         self.active[key] = (start_process(words, log, environment), gpu, share)

@@ -25,7 +25,6 @@ from lib.features.cache import (
     require_frontend,
 )
 from lib.features.frontends import Frontend, frontend_for
-from lib.files import read_json
 from lib.models import weights
 from lib.papers.profiles import REHEARSAL, Profile, apply_rules, get_profile, seeds_of, skip_reason
 from lib.papers.table_row import TableRow
@@ -327,8 +326,8 @@ def estimate_seconds(runs: Iterable[PlannedRun]) -> list[float]:
     for log in sorted(paths.runs_root().glob("*/log.txt")):
         epochs = re.findall(r"^epoch \d+ took ([\d.]+) s", log.read_text(errors="replace"), re.M)
         with suppress(UserError):  # a damaged folder says nothing of costs
-            settings = read_json(log.parent / "experiment.json")["experiment"]
-            kind = tuple(settings.get(key) for key in LIKE)
+            settings = read_spec(log.parent).experiment
+            kind = tuple(getattr(settings, key) for key in LIKE)
             times.setdefault(kind, []).extend(map(float, epochs))
     kinds = [tuple(getattr(run.experiment, key) for key in LIKE) for run in runs]
     return [

@@ -85,7 +85,7 @@ def _load(done: pd.DataFrame, name: str) -> dict[Path, Predictions]:
             runs[path] = Predictions(
                 task=tasks.get_task(folder.read_spec(path).experiment.task),
                 seeds=(int(row.seed),),
-                predicted=arrays[logits].argmax(1)[None],
+                predicted=scores.predicted_classes(arrays[logits], f"{path}: {logits}")[None],
                 subset=scores.read_subset(arrays, name),
                 **{key: arrays[f"{name}/{key}"] for key in CLIP_ARRAYS[:-1]},
             )

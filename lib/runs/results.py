@@ -55,9 +55,12 @@ def histories(results: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Experiment -> history (one row an epoch) of its first finished seed."""
     finished = results[results.path.notna()].sort_values("seed", kind="stable")
     first = finished.drop_duplicates("experiment").sort_values("experiment")
-    return {
-        run.experiment: pd.read_csv(Path(run.path) / "history.csv") for run in first.itertuples()
-    }
+    return {run.experiment: _history(Path(run.path)) for run in first.itertuples()}
+
+
+def _history(run: Path) -> pd.DataFrame:
+    with folder.damage_named(run / "history.csv"):
+        return pd.read_csv(run / "history.csv")
 
 
 def _result(run: PlannedRun, selection: str) -> dict:
@@ -80,14 +83,19 @@ def _setting(run: PlannedRun) -> str:
 
 def from_record(record: dict, selection: str) -> dict:
     """What a complete record gives for one selection: status, numbers, data and weights."""
-    names = {"data": record["data"]["name"], "weights": record["weights"]["name"]}
-    selected, best = (record["selections"][name] for name in (selection, "test"))
-    if selected is None:
-        return {**names, "status": "none qualifies", "reason": "no epoch has Se > 5"}
+    with folder.damage_named(record["run"]):
+        names = {"data": record["data"]["name"], "weights": record["weights"]["name"]}
+        selected, best = (record["selections"][name] for name in (selection, "test"))
+        if selected is None:
+            return {**names, "status": "none qualifies", "reason": "no epoch has Se > 5"}
+        return names | _numbers(selected, best)
+
+
+def _numbers(selected: dict, best: dict | None) -> dict:
+    """The numbers of a selection of a run; best: those of its best epoch on the test set."""
     test, disjoint = selected["test"], selected["test_patient_disjoint"]
     pairs = (("gap", "score"), ("gap_binary", "score_binary"))
     return {
-        **names,
         "status": "done",
         "epoch": selected["epoch"],
         **{key: test[key] for key in METRICS if key in test},

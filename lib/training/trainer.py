@@ -20,7 +20,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from lib import files
 from lib.config import SELECTIONS, Experiment
-from lib.errors import TrainingError
+from lib.errors import TrainingError, UserError
 from lib.evaluation import scores
 from lib.evaluation.tasks import Task, get_task, label_column
 from lib.features.cache import FeatureCache
@@ -111,6 +111,7 @@ def fit(
     writer.close()
     if on_train_end:
         splits = {name: run.sets[name].indices for name in SPLITS}
+        run.model.eval()  # also after a run that was stopped here: no epoch has set it
         arrays = on_train_end(run.model, run.dataset, cache.cycles, splits, experiment)
         if arrays:
             runs_folder.write_arrays(folder / runs_folder.ANALYSIS, arrays)
@@ -257,7 +258,10 @@ def autocast(run: Run) -> torch.autocast:
 
 @torch.no_grad()
 def predict(run: Run, name: str) -> Outputs:
-    """Return logits (N, C), except for SupCon, and embedding (N, D) of a set; {} if it is empty."""
+    """Return logits (N, C), except for SupCon, and embedding (N, D) of a set; {} if it is empty.
+
+    Raises `TrainingError` if a logit is not finite.
+    """
     run.model.eval()
     logits, embedding, size = [], [], EVALUATION_BATCH[run.device.type]
     indices = torch.from_numpy(run.sets[name].indices).to(run.device)
@@ -269,7 +273,13 @@ def predict(run: Run, name: str) -> Outputs:
         embedding.append(z.half())
     logits = [] if run.experiment.method == "supcon" else logits  # its classifier is not trained
     outputs = {"logits": logits, "embedding": embedding}
-    return {key: torch.cat(values).cpu() for key, values in outputs.items() if values}
+    outputs = {key: torch.cat(values).cpu() for key, values in outputs.items() if values}
+    if "logits" in outputs:
+        try:
+            scores.predicted_classes(outputs["logits"].numpy(), f"the {name} set")
+        except UserError as error:
+            raise TrainingError(f"{run.folder.name}: {error}") from error
+    return outputs
 
 
 def _epoch_scores(run: Run, outputs: dict[str, Outputs]) -> dict[str, float]:

@@ -200,19 +200,36 @@ def test_results_are_written_beside_the_tables(group):
     assert written.score.tolist() == pytest.approx(loaded.score.tolist(), nan_ok=True)
 
 
-def test_a_damaged_record_is_named_and_the_others_are_kept(group):
+def test_a_damaged_record_is_named_and_trained_again(group, capsys):
     execute.train_groups(PROFILE, group)
     record = next(paths.runs_root().glob("small.ce*/result.json"))
     others = {p: p.read_bytes() for p in record.parent.iterdir() if p.is_file() and p != record}
+    before = record.read_bytes()
     record.write_text('{"half": ')
     runs_folder.read_record.cache_clear()
-    with pytest.raises(UserError, match=r"result.json: not valid JSON .*delete it"):
-        results()
+    runs_folder._say.cache_clear()
+    capsys.readouterr()
+    assert statuses()["small/ce"] == {"not run"} and statuses()["small/nan"] == {"failed"}
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "not used: " in said and "result.json: not valid JSON" in said
     assert all(path.read_bytes() == content for path, content in others.items())
-    record.unlink()  # the remedy
-    runs_folder.read_record.cache_clear()
     execute.train_groups(PROFILE, group)
+    assert (
+        record.read_bytes() == before and "trained again" in (record.parent / "log.txt").read_text()
+    )
     assert "done" in statuses()["small/ce"]
+
+
+@pytest.mark.parametrize("name", ["failed.json", "progress.json", "experiment.json"])
+def test_a_list_where_an_object_is_expected(group, name):
+    run = planned()[0]
+    folder = runs_folder.start_run(run.spec, {}, "none")
+    (folder / "log.txt").write_text("epoch 1 took 9.0 s\n")
+    (folder / name).write_text("[]")
+    assert execute._epochs_done(folder) == 0.0 and plan.estimate_seconds([run]) in ([0], [18.0])
+    if name == "failed.json":
+        with pytest.raises(UserError, match=r"failed.json: damaged .*delete its folder"):
+            planned()[0].failed  # noqa: B018
 
 
 @pytest.mark.parametrize(
@@ -240,7 +257,8 @@ def published_profile(group, monkeypatch):
 
 def test_the_paper_profile_needs_a_gpu_unless_there_is_a_record(published_profile, monkeypatch):
     first, *_ = (run for run in planned("paper") if run.name == "small/ce")
-    files.write_json(runs_folder.start_run(first.spec, {}, "none") / "result.json", {})
+    folder = runs_folder.start_run(first.spec, {}, "none")
+    files.write_json(folder / "result.json", {"selections": {}})
     monkeypatch.setattr(plan, "has_gpu", lambda: False)
     found, *others = (run for run in planned("paper") if run.name == "small/ce")
     assert (found.record, found.reason) == (first.spec.folder, "")

@@ -17,6 +17,7 @@ EXPERIMENT = Experiment("ast/ce", epochs=2)
 SPEC = RunSpec(EXPERIMENT, 1, "data", "weights")
 LOGITS = np.eye(4, dtype=np.float32)
 RECORD = {"experiment.json", "history.csv", "predictions.npz", "weights.csv", "result.json"}
+RECORD |= {"checksums.json"}
 
 
 def arrays():
@@ -24,7 +25,7 @@ def arrays():
     return {
         "test/label": np.array([0, 1, 2, 3, 0, 1, 2, 3], np.int8),
         "test/cycle": np.array([f"r:{i}" for i in range(8)]),
-        "test/patient": np.array(["101"] * 6 + ["156"] * 2),
+        "test/patient": np.array(["101"] * 5 + ["218"] + ["156"] * 2),
         "test/device": np.array(["Meditron"] * 8),
         "last/test/logits": np.concatenate([LOGITS, LOGITS[[0, 0, 0, 0]]]),
         "sprsound/label": np.array([0, 1], np.int8),  # a second test set
@@ -63,12 +64,12 @@ def test_hash_covers_settings_seed_and_bytes_and_nothing_else():
 
 
 def test_scores_by_hand(record):
-    """Normal 2/2, abnormal 3 of 6; without patient 156 abnormal 3 of 4."""
+    """Normal 2/2, abnormal 3 of 6; without patients 156 and 218 abnormal 3 of 3."""
     result = runs_folder.read_record(record)["selections"]
     test = result["last"]["test"]
     assert (test["sp"], test["se"], test["score"]) == (100.0, 50.0, 75.0)
     assert test["confusion"][1] == [1, 1, 0, 0] and "subsets" not in test
-    assert result["last"]["test_patient_disjoint"]["se"] == 75.0
+    assert result["last"]["test_patient_disjoint"]["se"] == 100.0
     assert result["last"]["epoch"] == 2 and result["test"] is None
     assert result["last"]["sprsound"]["score"] == 50.0
 
@@ -144,8 +145,11 @@ def test_a_run_starts_from_the_weights_of_another(record):
     assert runs_folder.initial_weights(folder) == record / runs_folder.WEIGHTS
 
 
+@pytest.mark.parametrize("sums", [True, False])  # records of before have none
 @pytest.mark.parametrize("changed", ["nothing", "number", "prediction", "setting"])
-def test_verify_finds_every_kind_of_difference(published, changed):
+def test_verify_finds_every_kind_of_difference(published, changed, sums):
+    if not sums:
+        (published / "checksums.json").unlink()
     if changed == "number":
         result = files.read_json(published / "result.json")
         result["selections"]["last"]["test"]["score"] += 0.01
@@ -169,6 +173,99 @@ def test_a_corrupt_file_is_named(record, name):
     read = runs_folder.read_predictions if name.endswith("npz") else runs_folder.read_record
     with pytest.raises(UserError, match=f"{name}: (not valid JSON|cannot be read)"):
         read(record)
+
+
+def object_less(path):
+    path.write_text("[]")
+
+
+def cut_short(path):
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+def change_a_digit(path):
+    path.write_text(path.read_text().replace("1.0", "1.5").replace("50.0", "50.5"))
+
+
+def flip_a_bit(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGE = [
+    ("experiment.json", object_less), ("experiment.json", cut_short),
+    ("result.json", object_less), ("result.json", cut_short), ("result.json", change_a_digit),
+    ("predictions.npz", cut_short), ("predictions.npz", flip_a_bit),
+    ("checksums.json", object_less), ("history.csv", change_a_digit),
+    ("weights.csv", lambda path: path.unlink()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "damage"), DAMAGE)
+def test_a_damaged_record_is_named_and_left_out(record, published, capsys, name, damage):
+    """The published copy stands for the local one; `verify` names it and goes on."""
+    damage(record / name)
+    assert runs_folder.find_run(SPEC) == published
+    assert runs_folder.find_run(RunSpec(EXPERIMENT, 1, None, "weights")) == published
+    said = capsys.readouterr().err
+    assert name in said and record.name in said
+    assert runs_folder.verify_records() == []
+    damage(published / name)
+    other = runs_folder.start_run(RunSpec(EXPERIMENT, 2, "data", "weights"), {}, "none")
+    files.write_json(other / "result.json", {"selections": {"last": [1]}})  # without checksums
+    np.savez(other / "predictions.npz", **arrays())
+    shutil.copytree(other, runs_folder.published_root() / other.name)
+    runs_folder.read_record.cache_clear()
+    first, second = runs_folder.verify_records()
+    assert first.startswith(f"{published.name}: ") and name in first
+    assert second.startswith(f"{other.name}: ") and "damaged" in second
+    assert runs_folder.find_run(SPEC) is None
+
+
+@pytest.mark.parametrize("name", ["experiment.json", "result.json"])
+def test_a_flipped_byte_is_a_difference_or_changes_nothing(published, name):
+    """Any byte, with checksums and without: a sentence, never another error."""
+    whole = (published / name).read_bytes()
+    sums = (published / "checksums.json").read_bytes()
+    for position in range(0, len(whole), 7):
+        changed = bytearray(whole)
+        changed[position] ^= 1 << position % 8
+        (published / name).write_bytes(changed)
+        for content in (sums, None):
+            if content:
+                (published / "checksums.json").write_bytes(content)
+            else:
+                (published / "checksums.json").unlink()
+            runs_folder.read_record.cache_clear()
+            assert len(runs_folder.verify_records()) <= 1
+
+
+def test_a_record_under_the_name_of_another_is_not_taken(record):
+    other = RunSpec(EXPERIMENT, 2, "data", "weights")
+    record.rename(other.folder)
+    assert runs_folder.find_run(other) is None
+
+
+def test_weights_that_the_first_run_did_not_save_are_refused(record):
+    child = RunSpec(EXPERIMENT, 1, "data", runs_folder.weights_fingerprint(SPEC))
+    folder = runs_folder.start_run(child, {}, "ast/ce")
+    (record / runs_folder.WEIGHTS).write_bytes(b"weights")
+    epochs = {"last": 2, "test": None, "validation": None}
+    runs_folder.write_record(record, [{"epoch": 1}], arrays(), epochs, {})
+    assert runs_folder.initial_weights(folder) == record / runs_folder.WEIGHTS
+    assert runs_folder.damage(record) == ""
+    (record / runs_folder.WEIGHTS).write_bytes(b"weightz")
+    with pytest.raises(UserError, match=r"weights.safetensors: not the weights of run-.*delete"):
+        runs_folder.initial_weights(folder)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_logit_that_is_not_finite_never_counts_as_normal(value):
+    saved = arrays()
+    saved["last/test/logits"][0, 2] = value
+    with pytest.raises(UserError, match="last/test/logits: 1 of 8 clips have a logit that is not"):
+        scores.score_selections(saved, {"last": 2})
 
 
 def test_progress_is_written_at_most_once_a_second(tmp_path):

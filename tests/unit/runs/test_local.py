@@ -63,7 +63,7 @@ ON_GPU = {"CUDA_VISIBLE_DEVICES": "2"}
         (2, ["7"], [0.25, 0.25, 0.25], [0.25, 0.25], [{}] * 2),  # cores are counted too
         (64, ["2", "5"], [0.25, 0.5, 1, 0.25, 0.25], [0.25, 0.5, 1, 0.25],  # the fullest first
          [ON_GPU, ON_GPU, {"CUDA_VISIBLE_DEVICES": "5"}, ON_GPU]),
-        (3, [], [1, 1, 0.25, 0.25], [1, 1, 0.25], [local.ONE_THREAD] * 3),  # a core for each run
+        (3, [], [1, 1, 0.25, 0.25], [1, 1, 0.25], [local.ON_CPU] * 3),  # a core for each run
     ],
 )  # fmt: skip
 def test_runs_share_cores_and_gpus(environments, cores, gpus, asked, taken, expected):
@@ -79,16 +79,52 @@ def test_a_finished_run_makes_room(environments):
     assert fill(pool, [1, 1, 0.25]) == [1, 1]
 
 
-def test_gpus_are_counted_by_device_files(tmp_path, monkeypatch):
+OLD_DRIVER = "import sys; sys.exit('UserWarning: x\\nRuntimeError: driver too old')"
+
+
+@pytest.mark.parametrize(
+    ("given", "device", "torch", "gpus", "said"),
+    [
+        (None, None, "", [], ""),
+        (None, "nvidia0", "print(0); print(1)", ["0", "1"], ""),
+        (None, "dxg", "print(0)", ["0"], ""),  # WSL2
+        (None, "nvidia0", "", [], "no GPU is used although {}/nvidia0 is here: torch finds none"),
+        (None, "nvidia0", OLD_DRIVER, [], "too old"),
+        (None, "nvidia0", "import time; time.sleep(9)", [], "torch gave no answer in 0.5 s"),
+        (None, "nvidiactl", "print(0)", ["0"], "1 GPUs of torch are used; {} shows none"),
+        ("1", "nvidia0", "print(0)", ["1"], ""),
+        ("GPU-a,GPU-b", "nvidia0", "print(0); print(1)", ["GPU-a", "GPU-b"], ""),
+        ("", "nvidia0", "", [], ""),  # hidden on purpose
+        ("-1", "nvidia0", "", [], ""),
+    ],
+)
+def test_torch_says_which_gpus_there_are(
+    tmp_path, monkeypatch, capsys, given, device, torch, gpus, said
+):
+    """Asked once; where /dev looks otherwise, one line says so."""
     monkeypatch.setattr(local, "DEVICES", tmp_path)
+    monkeypatch.setattr(local, "ASK_TORCH", torch)
+    if "sleep" in torch:
+        monkeypatch.setattr(local, "ASK_SECONDS", 0.5)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert local.visible_gpus() == []
-    for name in ("nvidia0", "nvidia3", "nvidiactl", "nvidia-uvm"):
-        (tmp_path / name).touch()
-    assert local.visible_gpus() == ["0", "1"]
-    for given, gpus in (("1", ["1"]), ("GPU-a,GPU-b", ["GPU-a", "GPU-b"]), ("", []), ("-1", [])):
+    if given is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
-        assert local.visible_gpus() == gpus
+    if device:
+        (tmp_path / device).touch()
+    local.count_gpus.cache_clear()
+    try:
+        assert local.visible_gpus() == local.visible_gpus() == gpus
+    finally:
+        local.count_gpus.cache_clear()
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == bool(said) and said.format(tmp_path) in "".join(lines)
+
+
+def test_without_a_gpu_a_run_sees_none_and_torch_agrees(monkeypatch):
+    """The question to torch as it is asked, and what a run's own torch answers."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    local.count_gpus.cache_clear()
+    assert local.visible_gpus() == [] and local.ON_CPU["CUDA_VISIBLE_DEVICES"] == ""
 
 
 def test_arguments_of_a_worker():

@@ -1,6 +1,7 @@
 """Intervals, differences and matrices of saved predictions, on small run folders."""
 
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -74,6 +75,16 @@ def test_predictions_of_seeds_selections_and_sets(example):
 def test_no_finished_run_gives_no_predictions(example, changes, name, test_set):
     results = example[0].assign(**changes)
     assert predictions.load_predictions(results, name, test_set=test_set) is None
+
+
+def test_logits_that_are_not_finite_are_refused(example):
+    results, _ = example
+    path = Path(results.path[0])
+    arrays = dict(np.load(path / "predictions.npz"))
+    arrays["test/test/logits"][7, 1] = np.nan
+    np.savez(path / "predictions.npz", **arrays)
+    with pytest.raises(UserError, match=f"{path}: test/test/logits: 1 of 48 clips"):
+        predictions.load_predictions(results, "a")
 
 
 def test_runs_on_other_clips_are_named(example, tmp_path):

@@ -19,12 +19,12 @@ from torch.utils._pytree import tree_leaves
 
 from lib import files, paths
 from lib.config import override
-from lib.errors import UserError
+from lib.errors import TrainingError, UserError
 from lib.evaluation import metrics
 from lib.features.cache import FeatureCache
 from lib.models import build
 from lib.runs import folder as runs_folder
-from lib.training import checkpoint, losses, optim, trainer
+from lib.training import checkpoint, optim, trainer
 
 SMALL = override(BASE, method="patchmix_cl", epochs=3, save_embeddings=True)
 
@@ -134,6 +134,35 @@ def test_a_broken_checkpoint_goes_back_by_one_epoch(small_cache, monkeypatch, ca
     assert "epoch-0002.pt: cannot be read" in capsys.readouterr().err
 
 
+def test_any_flipped_bit_of_a_checkpoint_is_noticed(tmp_path, capsys):
+    """Each goes back to the checkpoint before; of the newest two one is always left."""
+    for epoch in (1, 2, 3):
+        checkpoint.save(tmp_path, epoch, {"epoch": epoch, "w": torch.arange(9.0)})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch-0002.pt", "epoch-0003.pt"]
+    path = tmp_path / "epoch-0003.pt"
+    whole = path.read_bytes()
+    cpu = torch.device("cpu")
+    assert checkpoint.load(tmp_path, cpu)["epoch"] == 3
+    for position in range(0, len(whole), 17):
+        changed = bytearray(whole)
+        changed[position] ^= 1 << position % 8
+        path.write_bytes(changed)
+        assert checkpoint.load(tmp_path, cpu)["epoch"] == 2, position
+        assert "epoch-0003.pt: cannot be read" in capsys.readouterr().err
+
+
+def test_features_that_are_not_finite_never_count_as_normal(small_cache):
+    """In a test clip alone, which no loss sees; in a further test set, too."""
+    features = small_cache.features.copy()
+    features[-1, 3, 3] = np.inf
+    broken = replace(small_cache, features=features)
+    with pytest.raises(TrainingError, match="a: the test set: 1 of 16 clips have a logit that"):
+        run(broken, "a", method="ce", epochs=1)
+    with pytest.raises(TrainingError, match="b: the more set: 1 of 16 clips"):
+        train(small_cache, start(name="b", method="ce", epochs=1), test_caches={"more": broken})
+    assert not list(paths.runs_root().glob("*/result.json"))
+
+
 def test_a_full_disk_loses_nothing(small_cache, monkeypatch):
     """The disk fills while the second checkpoint is written; with space again the run goes on."""
     whole, full, write, calls = run(small_cache, "whole"), start(name="full"), Path.write_bytes, []
@@ -210,14 +239,75 @@ def test_what_is_random_depends_on_seed_epoch_and_step(small_cache):
     assert sorted(first["indices"].flatten().tolist()) == sorted(prepared.sets["train"].indices)
 
 
-def test_class_weights_come_from_the_training_clips(small_cache):
+def variable_length(cache):
+    """The same clips, all frames one after another."""
+    frames = cache.features.shape[1]
+    cycles = cache.cycles.assign(offset=frames * cache.cycles.index, frames=frames)
+    return replace(cache, cycles=cycles, features=cache.features.reshape(-1, 32))
+
+
+def mels_128(cache):
+    """The same clips with as many bins as gain and noise are for."""
+    return replace(cache, features=np.tile(cache.features, 4))
+
+
+@pytest.mark.parametrize(
+    ("changes", "change_cache", "sampled"),
+    [
+        ({"method": "dual_axis_cl"}, None, {"indices", "masks", "time", "frequency"}),
+        ({"gain": 0.5, "noise": 0.1}, mels_128, {"indices", "masks", "mix", "gain_noise"}),
+        ({"method": "mixup", "flip": 0.5, "sampler": "balanced", "spec_augment": 0.0},
+         variable_length, {"indices", "crop_flip", "mixup"}),
+    ],
+)  # fmt: skip
+def test_everything_random_is_another_in_another_epoch(small_cache, changes, change_cache, sampled):
+    cache, e = (change_cache or (lambda same: same))(small_cache), override(SMALL, **changes)
+    prepared = trainer.prepare_run(e, 1, cache, 40, start(e))
+    first, second = (trainer.sample_epoch(prepared, epoch) for epoch in (1, 2))
+    assert set(first) == sampled
+    for a, b in zip(tree_leaves(first), tree_leaves(second), strict=True):
+        assert not torch.equal(a, b)
+
+
+def test_dropout_is_keyed_by_epoch(small_cache, monkeypatch):
+    keys, seed = [], torch.manual_seed
+    monkeypatch.setattr(torch, "manual_seed", lambda key: keys.append(key) or seed(key))
+    run(small_cache, "a", method="ce")
+    train(small_cache, start(name="b", method="ce"), seed=2)
+    assert len(keys) == 2 * (1 + 3) and len(set(keys)) == 8  # initial weights and three epochs
+
+
+def test_dropout_is_on_while_training(small_cache):
+    settings = {"method": "ce", "epochs": 1}
+    whole, dropped = (run(small_cache, f"{p}", dropout=p, **settings) for p in (0.0, 0.5))
+    assert history(whole).loss.item() != history(dropped).loss.item()
+
+
+def test_each_rule_selects_by_its_own_set():
+    scores = {"test": [40.0, 50.0, 45.0], "validation": [60.0, 30.0, 20.0]}
+    table = [
+        {"epoch": i + 1} | {f"{s}_{k}": scores[s][i] for s in scores for k in ("se", "score")}
+        for i in range(3)
+    ]
+    chosen = {rule: checkpoint.selected_epoch(table, rule) for rule in (*scores, "last")}
+    assert chosen == {"test": 2, "validation": 1, "last": 3}
+
+
+def test_class_weights_come_from_the_training_clips_alone(small_cache):
+    """Neither test nor validation clips have a part in them: 1 / n by hand."""
     cycles = small_cache.cycles.copy()
     cycles.loc[cycles.split == "test", "label"] = "normal"
+    held_out = trainer.split_cycles(cycles, BASE, 1)["validation"]
+    cycles.loc[held_out[::2], "label"] = "both"
     cache = replace(small_cache, cycles=cycles)
     prepared = trainer.prepare_run(override(BASE, epochs=1), 1, cache, 40, start(BASE, epochs=1))
     weight = prepared.method.loss.keywords["cross_entropy"].keywords["weight"]
-    labels = torch.from_numpy(prepared.sets["train"].labels)
-    assert torch.equal(weight, losses.class_weights(labels, 4)) and weight[0] > 0.2
+    sets = prepared.sets
+    inverse = 1 / np.bincount(sets["train"].labels, minlength=4)
+    both = np.concatenate([sets["train"].labels, sets["validation"].labels])
+    wrong = 1 / np.bincount(both, minlength=4)
+    assert not np.allclose(inverse / inverse.sum(), wrong / wrong.sum())
+    np.testing.assert_allclose(weight / weight.sum(), inverse / inverse.sum(), rtol=1e-6)
 
 
 def test_a_run_starts_from_the_encoder_of_another_and_keeps_it_if_frozen(small_cache):
@@ -292,6 +382,20 @@ def test_if_no_epoch_qualifies_the_last_weights_are_saved(small_cache, monkeypat
     folder = train(small_cache, start(HOME, epochs=2))
     assert files.read_json(folder / "result.json")["selections"]["validation"] is None
     assert_saved_weights_give(folder, "last", "test", small_cache)
+
+
+def test_a_run_that_was_stopped_before_its_analyses_makes_them_in_evaluation_mode(small_cache):
+    modes = []
+
+    def stop(model, *_):
+        modes.append(model.training)
+        raise KeyboardInterrupt
+
+    folder = start(name="a", method="ce", dropout=0.5)
+    for _ in range(2):  # the second time no epoch is left to train
+        with pytest.raises(KeyboardInterrupt):
+            train(small_cache, folder, on_train_end=stop)
+    assert modes == [False, False]
 
 
 def test_analyses_of_the_trained_model_are_saved(small_cache):
