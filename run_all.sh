@@ -2,6 +2,10 @@
 # Installs what is needed, once, and runs a command. `./run_all.sh --help` lists the commands.
 set -euo pipefail
 
+# Nothing of the user's own settings reaches this project's Python.
+unset CDPATH PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONOPTIMIZE PYTHONWARNINGS
+export PYTHONNOUSERSITE=1 PYTHONUTF8=1 PIP_USER=0
+
 project="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)"
 venv="$project/.venv"
 stamp="$venv/installed"
@@ -30,21 +34,18 @@ find_python() {
         "use conda env create -f environment.yml"
 }
 
-# An active environment is used only if it holds every pin and this very checkout.
+# An active environment is used only if it holds every pin.
 active_fits() {
     local active="${VIRTUAL_ENV:-${CONDA_PREFIX:-}}"
     [[ -n "$active" && -x "$active/bin/python" ]] || return 1
-    "$active/bin/python" -P - "$project" "${requirements[@]}" <<'PY' 2>/dev/null
+    "$active/bin/python" -P - "${requirements[@]}" <<'PY' 2>/dev/null
 import re, sys
 from importlib.metadata import version
 from pathlib import Path
-import lib
-project, *requirements = map(Path, sys.argv[1:])
-text = "".join(path.read_text() for path in requirements)
+text = "".join(Path(name).read_text() for name in sys.argv[1:])
 pins = re.findall(r"^([\w.-]+)==(\S+)", text, re.M)
 assert sys.version_info[:2] in ((3, 11), (3, 12)) and pins
 assert all(version(name).split("+")[0] == pin for name, pin in pins)
-assert Path(lib.__file__).resolve().parent.parent == project
 PY
 }
 
@@ -85,4 +86,4 @@ else
     fi
     python="$venv/bin/python"
 fi
-exec "$python" -P -m lib "$@"
+PYTHONPATH="$project" exec "$python" -P -m lib "$@"

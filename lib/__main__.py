@@ -1,14 +1,21 @@
 """The command line: `python -m lib COMMAND`, which `./run_all.sh` starts in its environment."""
 
+from __future__ import annotations
+
 import argparse
 import os
 import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from lib import paths
 from lib.errors import UserError, unknown
 from lib.paths import PROJECT
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PROFILES = ("smoke", "laptop", "paper")
 FOLDERS = ("DATA_ROOT", "RUNS_ROOT", "FEATURES_ROOT", "WEIGHTS_ROOT", "REPORTS_ROOT", "OUT")
@@ -72,18 +79,20 @@ def status(options: argparse.Namespace) -> int:
     from lib.runs import plan
 
     rows = plan.status(*_profile_and_notebooks(options))
-    print(rows.to_json(orient="records", indent=2) if options.json else rows.to_string(index=False))
+    if options.json:
+        print(rows.to_json(orient="records", indent=2))
+    else:
+        print(_table(rows))
     return 0
 
 
 @command("")
 def verify(_: argparse.Namespace) -> int:
     """Recompute every published number from its predictions."""
-    from lib.paths import reports_root
     from lib.tables.verify import verify
 
     differences = verify()
-    print("\n".join(differences) or f"{reports_root()}: every number is what its run gives")
+    print("\n".join(differences) or f"{paths.reports_root()}: every number is what its run gives")
     return 1 if differences else 0
 
 
@@ -119,7 +128,8 @@ def lab(options: argparse.Namespace) -> int:
 
 @command("[ARG ...]", example="tests/unit -k scores")
 def test(options: argparse.Namespace) -> int:
-    """Run the tests; arguments go to pytest."""
+    """Run the tests; arguments go to pytest, paths are those of the project."""
+    os.chdir(PROJECT)
     return _become("-m", "pytest", *options.words)
 
 
@@ -191,7 +201,13 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
 
 
 def set_environment(options: argparse.Namespace) -> None:
-    """Hand the options on by environment; all folders in it become absolute."""
+    """Hand the options on by environment; all folders in it become absolute.
+
+    What else is in it holds for every process of this project, whatever the user's settings are.
+    """
+    for name, value in vars(options).items():
+        if value == "" or (name == "features" and value and "" in value):
+            raise UserError(f"--{name}: nothing is given; name it, or leave the option out")
     for name in FOLDERS:
         if os.environ.get(name):
             os.environ[name] = _absolute(os.environ[name])
@@ -201,14 +217,20 @@ def set_environment(options: argparse.Namespace) -> None:
     for option, (name, convert) in ENVIRONMENT.items():
         if (value := getattr(options, option, None)) is not None:
             os.environ[name] = convert(value)
+    os.environ.update(paths.python_environment())
+    if not os.access(os.path.expanduser("~"), os.W_OK):  # libraries keep caches there
+        os.environ["HOME"] = str(paths.features_root() / ".home")
 
 
 def _absolute(folder: str) -> str:
-    return str(Path(folder).expanduser().resolve())
+    try:
+        return str(Path(folder).expanduser().resolve())
+    except RuntimeError as error:  # ~ without a home, or a circle of links
+        raise UserError(f"{folder}: no such folder ({error}); give its whole path") from error
 
 
 def _existing(folder: str) -> str:
-    if not Path(folder).expanduser().is_dir():
+    if not Path(_absolute(folder)).is_dir():
         raise UserError(f"{folder}: no such folder; give one that exists")
     return _absolute(folder)
 
@@ -238,28 +260,47 @@ def _split_profile(words: list[str]) -> tuple[str, list[str]]:
 
     if os.environ.get("FEATURES") or data.recordings_found():
         return "laptop", words
-    print("no recordings found (--data, DATA_ROOT, data/): profile smoke, synthetic sounds")
+    say("no recordings found (--data, DATA_ROOT, data/): profile smoke, synthetic sounds")
     return "smoke", words
 
 
 def _profile_and_notebooks(options: argparse.Namespace) -> tuple[str, list[str]]:
-    """Return the profile and the numbers of the notebooks that the words of a command name."""
+    """Return the profile and the numbers of the notebooks that the words of a command name.
+
+    One line for each of their datasets says which recordings are used.
+    """
     from lib.reports import build
     from lib.runs import local
 
     if local.executor_name() != "ray" and options.address:
         raise UserError("--address: add --executor ray, which it belongs to")
     profile, names = _split_profile(options.words)
-    return profile, [path.name[:2] for path in build.select_notebooks(names)]
+    numbers = [path.name[:2] for path in build.select_notebooks(names)]
+    for line in build.describe_recordings(profile, numbers):
+        say(line)
+    return profile, numbers
+
+
+def say(line: str) -> None:
+    """Print a line for people: what a program reads is on standard output."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def _table(rows: pd.DataFrame) -> str:
+    """Return a table as text: left-aligned, without its empty columns, the reasons last."""
+    texts = rows.astype(object).where(rows.notna(), "").astype(str)
+    texts = texts.loc[:, (texts != "").any()]
+    texts = texts[sorted(texts, key="reason".__eq__)]
+    cells = [list(texts.columns), *texts.to_numpy().tolist()]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ("  ".join(map(str.ljust, line, widths)) for line in cells)
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _become(*arguments: str) -> int:
     """Replace this process by another Python program that imports this checkout's `lib`."""
-    paths = (str(PROJECT), os.environ.get("PYTHONPATH"))
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    os.chdir(PROJECT)
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, *arguments])
+    os.execv(sys.executable, [sys.executable, "-P", *arguments])
 
 
 def main(argv: list[str]) -> int:
@@ -267,12 +308,21 @@ def main(argv: list[str]) -> int:
     try:
         name, options = parse(argv)
         set_environment(options)
-        return COMMANDS[name][0](options)
+        code = COMMANDS[name][0](options)
+        sys.stdout.flush()
+        return code
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}")
+        return 2
+    except BrokenPipeError:  # `| head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:  # a full disk, a file without permission, a network that is gone
+        what = f"{error.filename}: {error.strerror}" if error.filename else error
+        say(f"error: {what}; mend that and start the same command again: it continues")
         return 2
     except KeyboardInterrupt:
-        print("stopped; the same command continues from here", file=sys.stderr)
+        say("stopped; the same command continues from here")
         return 130
 
 

@@ -68,14 +68,15 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def remove_stale(folder: Path) -> None:
-    """Remove temporary files and folders that killed processes left in `folder` and below.
+    """Remove temporary files and folders that killed processes left in `folder`.
 
-    Only names that `temp_path` makes are removed: those of this machine if their process has
-    ended, those of another machine after a day, because its process may still write.
+    It looks there and into the folders directly in it, through no link. Only names that
+    `temp_path` makes are removed: those of this machine if their process has ended, those of
+    another machine after a day, because its process may still write.
     """
-    for path in sorted(folder.rglob(".*.part~rs")):
+    for path in sorted({*folder.glob(".*.part~rs"), *folder.glob("*/.*.part~rs")}):
         match = TEMPORARY.fullmatch(path.name)
-        if not match:
+        if not match or (path.parent != folder and path.parent.is_symlink()):
             continue
         process = int(match[1])
         here = path.name.endswith(f".{platform.node()}.{process}.part~rs")
@@ -98,14 +99,17 @@ def _is_running(process: int) -> bool:
 
 def require_writable(name: str, folder: Path) -> None:
     """Raise `UserError` if nothing can be written to a folder; `name` is its variable."""
+    probe = temp_path(folder / "writable")  # a name that no file of the user has
     try:
-        write_text(folder / ".writable", "")
-        (folder / ".writable").unlink(missing_ok=True)
-    except (OSError, UserError) as error:
-        reason = getattr(error.__cause__ or error, "strerror", None) or error
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_text("1")
+    except OSError as error:
         raise UserError(
-            f"{folder}: cannot be written to ({reason}); set {name} to a folder that can"
+            f"{folder}: cannot be written to ({error.strerror}); set {name} to a folder that can"
         ) from error
+    finally:
+        with suppress(OSError):
+            probe.unlink()
 
 
 @contextmanager
@@ -148,18 +152,33 @@ def write_json(path: Path, value: object) -> None:
 
 
 def read_json(path: Path) -> dict:
-    """Read a JSON object; a corrupt or missing file is a `UserError` that names it."""
+    """Return a JSON object; a missing, unreadable or damaged file is a `UserError` naming it."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        with readable(path):
+            value = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:  # of JSON and of UTF-8
+        raise UserError(f"{path}: not valid JSON ({error}); delete it and start again") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: holds no JSON object; delete it and start again")
+    return value
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn a file that is missing or cannot be read into a `UserError`."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise UserError(f"{path}: not found") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not valid JSON ({error}); delete it and start again") from error
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}); mend its permissions or its disk"
+        ) from error
 
 
 def sha256_of(path: Path) -> str:
     """Return the sha256 of a file's bytes."""
-    with open(path, "rb") as handle:
+    with readable(path), open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 

@@ -10,13 +10,12 @@ import zipfile
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 
-from tqdm import tqdm
-
 from lib.data.dataset import Dataset
 from lib.data.icbhi import DEMOGRAPHICS, DIAGNOSES, ICBHI, SPLIT_FILE
 from lib.data.sprsound import SPRSound
 from lib.errors import UserError, unknown
 from lib.files import file_lock, remove_stale, require_writable, temp_path
+from lib.progress import progress_bar
 
 LISTS = (SPLIT_FILE, DIAGNOSES, DEMOGRAPHICS)  # beside ICBHI's archive
 RELEASES = ("BioCAS2022", "BioCAS2023")  # of SPRSound; later ones have no labels of records
@@ -123,7 +122,7 @@ def _stream(url: str, part: Path, have: int) -> int | None:
         if length is None and not response.chunked:
             raise ValueError("the server does not name the file's size")
         size = have + int(length) if length else None  # chunks end with a mark: a cut is an error
-        bar = tqdm(total=size, initial=have, unit="B", unit_scale=True, desc=part.stem)
+        bar = progress_bar(total=size, initial=have, unit="B", unit_scale=True, desc=part.stem)
         with bar, open(part, "ab" if have else "wb") as out:
             while block := response.read(CHUNK):
                 out.write(block)
@@ -141,7 +140,7 @@ def unpack(archive: Path, top: str, target: Path) -> None:
     try:
         with zipfile.ZipFile(archive) as box:
             members = [member for member in box.infolist() if _safe(member, top, archive)]
-            for member in tqdm(members, desc=f"unpacking {archive.name}", unit="file"):
+            for member in progress_bar(members, desc=f"unpacking {archive.name}", unit="file"):
                 box.extract(member, part)
         os.replace(part / top, target)
     except (zipfile.BadZipFile, FileNotFoundError, EOFError, NotImplementedError) as error:

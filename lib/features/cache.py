@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from lib.data.dataset import PAST_END_SECONDS, Dataset, raise_problems
 from lib.errors import UserError
@@ -35,6 +34,7 @@ from lib.files import (
     write_text,
 )
 from lib.paths import available_cores, features_root
+from lib.progress import progress_bar
 
 VERSION = 4  # raise it if the same input gives other features: another folder then
 AUDIOSET = (-4.2677393, 4.5689974)  # mean and std of AudioSet's fbank, as published with AST
@@ -157,8 +157,8 @@ def _build(
     cycles = _placed(dataset.clips(getattr(frontend, "unit", "event")), frontend)
     groups = dict(list(cycles.groupby("recording")))
     missing = {name: group for name, group in groups.items() if not _part(work, name).exists()}
-    bar = tqdm(total=len(groups), initial=len(groups) - len(missing), desc="features",
-               unit="recording", disable=not progress, mininterval=0.5)  # fmt: skip
+    bar = progress_bar(total=len(groups), initial=len(groups) - len(missing), desc="features",
+                       unit="recording", disable=not progress)  # fmt: skip
     problems = []
     with _threads() as pool, bar:
         futures = [

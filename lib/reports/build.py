@@ -35,6 +35,24 @@ def select_notebooks(names: list[str], folder: Path | None = None) -> list[Path]
     ]
 
 
+def describe_recordings(profile: str, numbers: list[str]) -> list[str]:
+    """Return one line for each dataset that these notebooks show: which recordings are used."""
+    context = open_context(profile)
+    groups = [row for name in papers.groups_of(numbers) for row in papers.GROUPS[name]]
+    used = [row.experiment for row in groups if row.experiment]
+    names = {name for each in used for name in (each.dataset, *each.test_sets)}
+    sources = [context.sprsound] if "sprsound" in names else []
+    if names != {"sprsound"}:
+        sources.insert(0, context.source)
+    named = os.environ.get("DATA_ROOT")
+    ignored = f" (profile {profile} reads no recordings: {named} is not used)" if named else ""
+    return [
+        f"{each.short_title}: {each.banner or 'all recordings.'} From {each.root}"
+        + ignored * context.profile.synthetic
+        for each in sources
+    ]
+
+
 def build(profile: str, numbers: list[str]) -> None:
     """Train every run that these notebooks need, then write their pages and the index.
 

@@ -168,9 +168,10 @@ def _scrub_text(text: str) -> str:
     """Return the text without memory addresses and with names for folders, not in base64 data."""
     kernel = re.escape(tempfile.gettempdir()) + r"/ipykernel_\d+/\d+\.py"
     text = re.sub(kernel, "cell", re.sub(r" at 0x[0-9a-f]{6,}", "", text))
-    folders = {str(paths.PROJECT): "PROJECT", sys.prefix: "PYTHON", str(Path.home()): "HOME"}
+    folders = {str(paths.PROJECT): "PROJECT", sys.prefix: "PYTHON", os.path.expanduser("~"): "HOME"}
     folders |= {os.environ[name]: name for name in ROOTS if os.environ.get(name)}
-    for folder in sorted(folders, key=len, reverse=True):
+    unknown = {"/", "~"}  # a home that is nowhere
+    for folder in sorted(folders.keys() - unknown, key=len, reverse=True):
         whole = rf"(?<![\w+/]){re.escape(folder)}(?![\w.-])"
         text = re.sub(whole, folders[folder], text)
     return text

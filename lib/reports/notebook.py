@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import nbformat
 from nbformat import NotebookNode
@@ -27,9 +28,8 @@ PAPERMILL_TAGS = {"injected-parameters", "papermill-error-cell-tag"}  # cells th
 def read_notebook(path: Path) -> NotebookNode:
     """Read a notebook file in format 4; any other file is a `UserError`."""
     try:
-        return nbformat.read(path, as_version=4)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: not found") from error
+        with files.readable(path):
+            return nbformat.read(path, as_version=4)
     except (ValueError, nbformat.ValidationError, AttributeError) as error:
         raise UserError(f"{path}: not a notebook ({error}); restore it from git") from error
 
@@ -69,7 +69,7 @@ def execute(path: Path, output: Path, given: dict[str, object]) -> NotebookNode:
     """
     check_notebook(read_notebook(path), path.name, given)
     failed = output.with_suffix(".failed.ipynb")
-    with tempfile.TemporaryDirectory() as folder:
+    with files.disk_errors(output), tempfile.TemporaryDirectory() as folder:
         executed = Path(folder) / path.name
         problem = _run_papermill(path, executed, given)
         if not problem:
@@ -127,15 +127,14 @@ def _find_problem(notebook: NotebookNode) -> str:
 def _project_kernel(folder: Path) -> Iterator[None]:
     """Make `KERNEL` this interpreter with this checkout's `lib`, described in `folder`.
 
-    A kernel that is installed for the user can point to another Python, so this one comes first
-    on JUPYTER_PATH. An exported MPLBACKEND would make figures vanish; progress bars print times.
+    A kernel that is installed for the user can point to another Python, and the user's settings
+    of IPython and Jupyter can change what is shown, so all of them are looked for in `folder`.
+    Progress bars print times.
     """
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     argv.append("--log-level=CRITICAL")  # ipykernel warns about the ipc transport at each start
-    environment = {
-        "PYTHONPATH": os.pathsep.join(
-            filter(None, (str(paths.PROJECT), os.environ.get("PYTHONPATH")))
-        ),
+    environment = paths.python_environment() | {
+        "IPYTHONDIR": str(folder / "ipython"),
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "TQDM_DISABLE": "1",
         "PYTHONHASHSEED": "0",
@@ -143,11 +142,6 @@ def _project_kernel(folder: Path) -> Iterator[None]:
     }
     spec = {"argv": argv, "env": environment, "display_name": "Python 3", "language": "python"}
     files.write_json(folder / "kernels" / KERNEL / "kernel.json", spec)
-    before = os.environ.get("JUPYTER_PATH")
-    os.environ["JUPYTER_PATH"] = str(folder)
-    try:
+    places = ("JUPYTER_PATH", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
+    with patch.dict(os.environ, dict.fromkeys(places, str(folder))):
         yield
-    finally:
-        os.environ.pop("JUPYTER_PATH")
-        if before is not None:
-            os.environ["JUPYTER_PATH"] = before

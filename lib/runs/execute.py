@@ -5,7 +5,6 @@ Interrupted at any moment, the same command continues where it stopped.
 """
 
 import json
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from tqdm import tqdm
 
 from lib import files, papers, paths
 from lib.features.frontends import clip_frames
+from lib.progress import progress_bar
 from lib.runs import local, ray
 from lib.runs.folder import failure_reason, start_run
 from lib.runs.plan import (
@@ -31,7 +31,6 @@ from lib.runs.plan import (
 from lib.runs.results import collect_results
 
 POLL_SECONDS = 0.5
-LOG_SECONDS = 30  # between two lines of progress, if they are not seen on a terminal
 BAR = "{percentage:3.0f}%|{bar}| {n:.1f}/{total} epochs [{elapsed} < {remaining}] {desc}"
 AGAIN = "the same command continues it"
 Pool = local.LocalPool | ray.RayPool
@@ -90,8 +89,7 @@ def _train(context: Context, pending: list[PlannedRun], pool: Pool) -> list[str]
     waiting = [run for _, run in sorted(costs, key=lambda cost: -cost[0])]  # the longest first
     active, problems, finished = {}, [], 0.0
     total = sum(run.experiment.epochs for run in pending)
-    interval = 0.5 if sys.stderr.isatty() else LOG_SECONDS
-    with tqdm(total=total, unit="epoch", bar_format=BAR, mininterval=interval) as bar:
+    with progress_bar(total=total, unit="epoch", bar_format=BAR) as bar:
         while waiting or active:
             while (run := _next(waiting)) and pool.room(local.gpu_share(run.experiment)):
                 waiting.remove(run)

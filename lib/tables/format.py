@@ -1,6 +1,7 @@
 """Text of table cells: numbers with their std or interval, statuses, lists without repeats."""
 
 import math
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -9,6 +10,8 @@ import pandas as pd
 from lib.evaluation import bootstrap
 
 MISSING = "–"
+# What a spreadsheet would compute; not "-1.2", "+1.20 (-0.30 to +2.00)" or "+ MixUp".
+FORMULA = re.compile(r"""[=@\t\r]|[+-](?![ \d.]|$)|[+-].*([|!"'=&]|[A-Za-z]\s*\()""", re.S)
 
 
 class NumberFormat(NamedTuple):
@@ -78,5 +81,14 @@ def setting_text(runs: pd.DataFrame) -> str:
 
 
 def csv_text(table: pd.DataFrame) -> str:
-    """The text of a table's CSV file: a header, no index, "nan" for missing numbers."""
+    """The text of a table's CSV file: a header, no index, "nan" for missing numbers.
+
+    A text that a spreadsheet would compute as a formula gets an apostrophe before it.
+    """
+    texts = table.select_dtypes(exclude="number").map(_no_formula)
+    table = table.assign(**texts).rename(columns=_no_formula)
     return table.to_csv(index=False, lineterminator="\n", na_rep="nan")
+
+
+def _no_formula(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell

@@ -5,10 +5,13 @@ It reads `reports/` alone: no recordings, no weights, no training.
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pandas as pd
 
 from lib import files, paths
+from lib.errors import UserError
+from lib.evaluation import scores, tasks
 from lib.papers import TABLES
 from lib.papers.profiles import get_profile
 from lib.runs import folder
@@ -19,26 +22,78 @@ from lib.tables.format import csv_text
 
 
 def verify() -> list[str]:
-    """One line for each published number that differs from its run; empty if all agree."""
-    differences, results = folder.verify_records(), load_results()
+    """One line for each published number that differs from its run; empty if all agree.
+
+    A file that is damaged is a difference; the others are checked all the same.
+    """
+    differences: list[str] = []
+    for path in sorted(folder.published_root().glob("*-s*-*")):
+        differences += _attempt(path.name, _verify_record, path)
+    results = load_results(differences)
     for name, table in results.items():
-        for row in table[table.status == "done"].itertuples():
-            line = f"results/{name}.csv, {row.run}, {row.selection}"
-            differences += _verify_line(line, row, partial(from_record, selection=row.selection))
+        differences += _attempt(f"results/{name}.csv", _verify_results, name, table)
+    differences += _attempt(f"tables/{TRIALS}.csv", _verify_trials)
+    return differences + _attempt("pages.json", _verify_tables, results)
+
+
+def _attempt(name: str, check: Callable[..., list[str]], *given: object) -> list[str]:
+    """What a check finds, or one line that says what it could not check and why."""
+    try:
+        return check(*given)
+    except Exception as error:  # reading a damaged file can raise any
+        what = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        return [f"{name}: cannot be checked ({what}); restore what is damaged from git"]
+
+
+def load_results(differences: list[str] | None = None) -> dict[str, pd.DataFrame]:
+    """The published results by group, with the paths of their records here.
+
+    Damaged files are left out; a line for each is appended to `differences`.
+    """
+    results: dict[str, pd.DataFrame] = {}
+    for path in sorted((paths.reports_root() / "results").glob("*.csv")):
+        problems = _attempt(f"results/{path.name}", _load, path, results)
+        if differences is not None:
+            differences += problems
+    return results
+
+
+def _load(path: Path, results: dict[str, pd.DataFrame]) -> list[str]:
+    table = pd.read_csv(path, keep_default_na=False, na_values=[""])
+    table["path"] = (str(folder.published_root()) + "/" + table.run).where(table.run.notna())
+    results[path.stem] = table
+    return []
+
+
+def _verify_record(path: Path) -> list[str]:
+    """Compare a record with its own predictions, and its name with its settings."""
+    spec, selections = folder.read_spec(path), folder.read_record(path)["selections"]
+    differences = []
+    if not path.name.endswith(spec.hash8):
+        differences.append(f"{path.name}: settings give the hash {spec.hash8}")
+    epochs = {key: value and value["epoch"] for key, value in selections.items()}
+    task = tasks.get_task(spec.experiment.task)
+    if scores.score_selections(folder.read_predictions(path), epochs, task) != selections:
+        differences.append(f"{path.name}: result.json is not what {folder.PREDICTIONS} gives")
+    return differences
+
+
+def _verify_results(name: str, table: pd.DataFrame) -> list[str]:
+    differences = []
+    for row in table[table.status == "done"].itertuples():
+        line = f"results/{name}.csv, {row.run}, {row.selection}"
+        read = partial(from_record, selection=row.selection)
+        differences += _attempt(line, _verify_line, line, row, read)
+    return differences
+
+
+def _verify_trials() -> list[str]:
+    differences = []
     for row in published_trials().itertuples():
         if row.run and (folder.published_root() / row.run).exists():  # the best trials' records
-            differences += _verify_line(f"tables/{TRIALS}.csv, {row.run}", row, trial_scores)
-    return differences + _verify_tables(results)
-
-
-def load_results() -> dict[str, pd.DataFrame]:
-    """The published results by group, with the paths of their records here."""
-    results = {}
-    for path in sorted((paths.reports_root() / "results").glob("*.csv")):
-        table = pd.read_csv(path, keep_default_na=False, na_values=[""])
-        table["path"] = (str(folder.published_root()) + "/" + table.run).where(table.run.notna())
-        results[path.stem] = table
-    return results
+            line = f"tables/{TRIALS}.csv, {row.run}"
+            differences += _attempt(line, _verify_line, line, row, trial_scores)
+    return differences
 
 
 def _verify_line(name: str, row: tuple, read: Callable[[dict], dict]) -> list[str]:
@@ -57,7 +112,11 @@ def _verify_tables(results: dict[str, pd.DataFrame]) -> list[str]:
     differences = []
     for path in sorted((paths.reports_root() / "tables").glob("*.csv")):
         if path.stem in TABLES:
-            text = csv_text(build_table(path.stem, results.__getitem__, judge))
-            if text != path.read_text(encoding="utf-8"):
-                differences.append(f"tables/{path.name}: differs when built from its runs")
+            differences += _attempt(f"tables/{path.name}", _verify_table, path, results, judge)
     return differences
+
+
+def _verify_table(path: Path, results: dict[str, pd.DataFrame], judge: bool) -> list[str]:
+    text = csv_text(build_table(path.stem, results.__getitem__, judge))
+    same = text == path.read_text(encoding="utf-8")
+    return [] if same else [f"tables/{path.name}: differs when built from its runs"]

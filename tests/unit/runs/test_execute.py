@@ -1,7 +1,6 @@
 """Which runs a group of rows needs, which exist, how the missing ones are trained."""
 
 import os
-import re
 import shutil
 from contextlib import redirect_stdout
 from dataclasses import replace
@@ -281,9 +280,3 @@ def test_seeds_can_be_asked_for(group, monkeypatch):
     monkeypatch.setenv("SEEDS", "3")
     plan.open_context.cache_clear()
     assert sorted({run.seed for run in planned()}) == [1, 2, 3]
-
-
-def test_without_a_terminal_the_bar_is_drawn_every_thirty_seconds_only(group, capsys):
-    execute.train_groups(PROFILE, group)
-    drawn = re.findall(r"[\d.]+/4 epochs \[", capsys.readouterr().err)
-    assert drawn == ["0.0/4 epochs [", "0.0/4 epochs [", "4.0/4 epochs ["]  # anew below a problem
