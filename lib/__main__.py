@@ -86,6 +86,18 @@ def status(options: argparse.Namespace) -> int:
     return 0
 
 
+@command("[NOTEBOOK ...]", example="03 11")
+def rehearse(options: argparse.Namespace) -> int:
+    """Try every experiment of `paper` at its real size for two steps; print what each costs."""
+    from lib.rehearsal import rehearse
+    from lib.reports.build import select_notebooks
+
+    words = options.words[1:] if options.words[:1] == ["paper"] else options.words
+    numbers = [path.name[:2] for path in select_notebooks(words or ["all"])]
+    print(rehearse(numbers).to_string(index=False))
+    return 0
+
+
 @command("")
 def verify(_: argparse.Namespace) -> int:
     """Recompute every published number from its predictions."""

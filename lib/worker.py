@@ -96,9 +96,9 @@ def require_inputs(folder: Path, spec: RunSpec, caches: list[FeatureCache]) -> d
 
 
 def _short(path: Path) -> str:
-    """A path, from the project's folder if it is in there."""
+    """A path from the project's folder, or the name alone of one that is elsewhere."""
     inside = path.is_relative_to(paths.PROJECT)
-    return str(path.relative_to(paths.PROJECT) if inside else path)
+    return str(path.relative_to(paths.PROJECT)) if inside else path.name
 
 
 def _end_with_parent() -> None:

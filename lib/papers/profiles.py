@@ -127,7 +127,7 @@ REHEARSAL = replace(
     needs_gpu=False,
     rules=(
         *PAPER.rules,
-        ({}, {"init": "none", "epochs": 1, "batch_size": 2, "train_clips": 4}),
+        ({}, {"init": "none", "epochs": 1, "batch_size": 2, "train_clips": 4, "budget": "laptop"}),
         (SPRSOUND | {"frontend": "mfcc"}, {"batch_size": 32, "train_clips": 64}),
     ),
 )
