@@ -15,8 +15,8 @@ from lib.config import Experiment
 from lib.errors import unknown
 
 EXECUTORS = ("local", "ray")
-# Without a GPU. One thread is what "same bytes" holds for; a run asks torch for no GPU again.
-ON_CPU = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+# For a run without a GPU: what "same bytes" holds for, and no other answer of torch to it.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 DEVICES = Path("/dev")
 DEVICE_FILES = ("nvidia[0-9]*", "dxg", "kfd")  # Linux, WSL2, AMD
 ASK_TORCH = """
@@ -110,7 +110,7 @@ class LocalPool:
     def start(self, key: str, share: float, words: list[str], log: Path) -> None:
         """Start a run for which there is room; `key` names it when it has finished."""
         gpu = self._gpu(share)
-        environment = {} if self.gpus else ON_CPU
+        environment = {} if self.gpus else ONE_THREAD
         if self.gpus > 1:
             environment = {"CUDA_VISIBLE_DEVICES": gpu}
         self.active[key] = (start_process(words, log, environment), gpu, share)

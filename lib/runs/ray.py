@@ -40,7 +40,7 @@ class RayPool:
     def start(self, key: str, share: float, words: list[str], log: Path) -> None:
         """Hand a run to Ray; `key` names it when it has finished."""
         needs = {"num_gpus": share} if self.gpus else {}
-        environment = folders() | ({} if self.gpus else local.ON_CPU)
+        environment = folders() | ({} if self.gpus else local.ONE_THREAD)
         task = self.ray.remote(num_cpus=1, max_retries=RETRIES, **needs)(_train)
         self.active[task.remote(words, log, environment)] = key
 

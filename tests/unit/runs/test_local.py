@@ -63,7 +63,7 @@ ON_GPU = {"CUDA_VISIBLE_DEVICES": "2"}
         (2, ["7"], [0.25, 0.25, 0.25], [0.25, 0.25], [{}] * 2),  # cores are counted too
         (64, ["2", "5"], [0.25, 0.5, 1, 0.25, 0.25], [0.25, 0.5, 1, 0.25],  # the fullest first
          [ON_GPU, ON_GPU, {"CUDA_VISIBLE_DEVICES": "5"}, ON_GPU]),
-        (3, [], [1, 1, 0.25, 0.25], [1, 1, 0.25], [local.ON_CPU] * 3),  # a core for each run
+        (3, [], [1, 1, 0.25, 0.25], [1, 1, 0.25], [local.ONE_THREAD] * 3),  # a core for each run
     ],
 )  # fmt: skip
 def test_runs_share_cores_and_gpus(environments, cores, gpus, asked, taken, expected):
@@ -124,7 +124,7 @@ def test_without_a_gpu_a_run_sees_none_and_torch_agrees(monkeypatch):
     """The question to torch as it is asked, and what a run's own torch answers."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     local.count_gpus.cache_clear()
-    assert local.visible_gpus() == [] and local.ON_CPU["CUDA_VISIBLE_DEVICES"] == ""
+    assert local.visible_gpus() == [] and local.ONE_THREAD["CUDA_VISIBLE_DEVICES"] == ""
 
 
 def test_arguments_of_a_worker():

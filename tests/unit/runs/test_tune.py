@@ -200,7 +200,9 @@ def write_record(spec: RunSpec, score: float, root=None) -> str:
     path = (root or paths.runs_root()) / spec.folder.name
     test = {"score": 40.0, "subsets": {"inter": {"score": 30.0}, "intra": {"score": 50.0}}}
     selected = {"validation": {"score": score}, "test": test}
-    files.write_json(path / "experiment.json", {"experiment": asdict(spec.experiment)})
+    started = {"experiment": asdict(spec.experiment), "seed": spec.seed}
+    started |= {key: {"fingerprint": getattr(spec, key)} for key in ("data", "weights")}
+    files.write_json(path / "experiment.json", started)
     files.write_json(path / "result.json", {"selections": {"validation": selected}})
     return path.name
 
