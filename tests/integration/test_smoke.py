@@ -13,7 +13,6 @@ from bs4 import BeautifulSoup
 from lib import papers, paths
 
 NOTEBOOKS = sorted(path.name[:2] for path in (paths.PROJECT / "notebooks").glob("*.ipynb"))
-pytestmark = pytest.mark.xdist_group("smoke")  # one process: they share `folder`
 SETTINGS = ("DATA_ROOT", "FEATURES", "WEIGHTS_ROOT", "OUT", "SEEDS", "EXECUTOR")
 
 
