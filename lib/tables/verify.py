@@ -24,8 +24,11 @@ from lib.tables.format import csv_text
 def verify() -> list[str]:
     """One line for each published number that differs from its run; empty if all agree.
 
-    A file that is damaged is a difference; the others are checked all the same.
+    A file that is damaged is a difference; the others are checked all the same. Raises `UserError`
+    if no page is published.
     """
+    if not (paths.reports_root() / "pages.json").exists():
+        raise UserError(f"{paths.reports_root()}: no pages.json, so no published pages; build some")
     differences: list[str] = []
     for path in sorted(folder.published_root().glob("*-s*-*")):
         differences += _attempt(path.name, _verify_record, path)

@@ -51,6 +51,9 @@ def test_numpy_s_short_write_is_a_full_disk(tmp_path):
 def test_a_folder_that_is_not_writable_is_named(tmp_path):
     files.require_writable("REPORTS_ROOT", tmp_path / "a/b")
     assert list((tmp_path / "a/b").iterdir()) == []
+    (tmp_path / "a/b/.writable").write_text("a user's file")
+    files.require_writable("REPORTS_ROOT", tmp_path / "a/b")
+    assert (tmp_path / "a/b/.writable").read_text() == "a user's file"
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="file/b: cannot be .*directory.*; set REPORTS_ROOT to"):
         files.require_writable("REPORTS_ROOT", tmp_path / "file/b")
@@ -59,9 +62,21 @@ def test_a_folder_that_is_not_writable_is_named(tmp_path):
 def test_json_errors_name_the_file(tmp_path):
     with pytest.raises(UserError, match="none.json: not found"):
         files.read_json(tmp_path / "none.json")
-    (tmp_path / "half.json").write_text("{")
-    with pytest.raises(UserError, match="half.json: not valid JSON"):
-        files.read_json(tmp_path / "half.json")
+    for damaged in ("{", "[" * 10**5):
+        (tmp_path / "half.json").write_text(damaged)
+        with pytest.raises(UserError, match="half.json: not valid JSON"):
+            files.read_json(tmp_path / "half.json")
+    for value in ("[]", "null", '"text"'):
+        (tmp_path / "half.json").write_text(value)
+        with pytest.raises(UserError, match="half.json: holds no JSON object"):
+            files.read_json(tmp_path / "half.json")
+
+
+def test_what_cannot_be_read_is_named(tmp_path, monkeypatch):
+    (tmp_path / "a.json").mkdir()
+    for read in (files.read_json, files.sha256_of):
+        with pytest.raises(UserError, match="a.json: cannot be read .*directory"):
+            read(tmp_path / "a.json")
 
 
 def test_unknown_names_come_with_the_nearest():
@@ -106,6 +121,8 @@ def test_only_stale_files_of_this_project_are_removed(tmp_path, dead):
         tmp_path / f"backup.{dead}.part~rs": day,
         tmp_path / ".notes.part~rs": day,
         tmp_path / "table.csv": day,
+        files.temp_path(tmp_path / "a/user's/backup.npy", dead): day,  # not where this one writes
+        files.temp_path(tmp_path.with_name("linked") / "c.csv", dead): day,
     }
     stale = {
         files.temp_path(tmp_path / "a.csv", dead): 0,
@@ -116,8 +133,9 @@ def test_only_stale_files_of_this_project_are_removed(tmp_path, dead):
     for path, age in (ages | stale).items():
         files.write_text(path, "half")
         os.utime(path, (0, time.time() - age))
+    (tmp_path / "link").symlink_to(tmp_path.with_name("linked"))
     files.remove_stale(tmp_path)
-    assert {path for path in tmp_path.rglob("*") if path.is_file()} == ages.keys()
+    assert all(path.exists() for path in ages) and not any(path.exists() for path in stale)
     assert not files.temp_path(tmp_path / "folder", dead).exists()
     files.remove_stale(tmp_path / "not there")
 

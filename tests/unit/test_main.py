@@ -1,5 +1,6 @@
 """The command line: what it understands, what it hands on, and its exit codes."""
 
+import errno
 import json
 import os
 import subprocess
@@ -14,18 +15,20 @@ from lib.errors import UserError
 from lib.reports import build
 from lib.runs import execute
 
+EMPTY = ("data", "features", "weights", "out", "executor", "address")
 VARIABLES = ("DATA_ROOT", "WEIGHTS_ROOT", "FEATURES", "OUT", "SEEDS", "EXECUTOR", "RAY_ADDRESS")
 
 
 @pytest.fixture
 def built(tmp_path, monkeypatch):
     """What `build` was asked for, in a working folder with nothing set in the environment."""
-    for name in VARIABLES:
+    for name in (*VARIABLES, *paths.python_environment()):
         monkeypatch.setenv(name, "")  # so that what the command line sets is undone afterwards
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     calls = []
     monkeypatch.setattr(build, "build", lambda *given: calls.append(given))
+    monkeypatch.setattr(build, "describe_recordings", lambda *given: [])
     return calls
 
 
@@ -86,7 +89,7 @@ def test_the_profile_follows_from_the_data(built, tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(paths, "PROJECT", tmp_path)
     assert not recordings_found()
     assert front._split_profile(["03"]) == ("smoke", ["03"])
-    assert "no recordings found" in capsys.readouterr().out
+    assert "no recordings found" in capsys.readouterr().err
     assert front._split_profile(["paper", "03"]) == ("paper", ["03"])
     (tmp_path / "data/icbhi/ICBHI_final_database").mkdir(parents=True)
     assert front._split_profile([]) == ("laptop", [])
@@ -121,6 +124,9 @@ def test_options_are_handed_on_by_environment(built, tmp_path, monkeypatch):
         ("laptop 42", "unknown notebook '42'"),
         ("laptop --weights nowhere", "nowhere: no such folder"),
         ("laptop --features nowhere", "nowhere: no such folder"),
+        *((f"laptop --{name}=", f"--{name}: nothing is given") for name in EMPTY),
+        ("laptop --features b --features=", "--features: nothing is given"),
+        ("download icbhi --data=", "--data: nothing is given"),
         ("laptop --seeds 0", "--seeds 0: give a number of seeds"),
         ("laptop --executor rya", "unknown executor 'rya': did you mean 'ray'"),
         ("laptop --address host:6379", "--address: add --executor ray"),
@@ -158,10 +164,30 @@ def test_exit_codes_of_the_program():
 
 
 def test_status_lists_the_runs_of_a_notebook():
-    done = shell("status", "smoke", "07", "--json")
+    done = shell("status", "07", "--json")
     rows = json.loads(done.stdout)
     assert {(row["experiment"], row["status"]) for row in rows} >= {("ast_in_as/ce", "to train")}
-    assert "ast_in_as/ce" in shell("status", "smoke", "07").stdout
+    assert "ICBHI: SYNTHETIC sounds" in done.stderr
+    lines = shell("status", "smoke", "07").stdout.splitlines()
+    assert lines[0].split() == ["experiment", "seed", "status"]  # no column is empty
+    assert "ast_in_as/ce" in {line.split()[0] for line in lines}
+
+
+def test_a_program_that_reads_no_more_is_no_error():
+    command = f"{sys.executable} -m lib status smoke 07 2>&1 | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], cwd=paths.PROJECT, capture_output=True)
+    assert done.stdout == b"141\n" and done.stderr == b""
+
+
+def test_a_disk_or_a_permission_is_one_line(built, monkeypatch, capsys):
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/data/a.wav")
+
+    def fail(*_):
+        raise full
+
+    monkeypatch.setattr(build, "build", fail)
+    assert front.main(["smoke", "00"]) == 2
+    assert "error: /data/a.wav: No space left on device; mend that" in capsys.readouterr().err
 
 
 def test_test_and_python_take_all_arguments():
@@ -169,3 +195,37 @@ def test_test_and_python_take_all_arguments():
     assert done.returncode == 0 and "pytest" in done.stdout + done.stderr
     done = shell("python", "-c", "import sys, lib; print(sys.argv[1:], lib.__name__)", "--help")
     assert done.returncode == 0 and done.stdout == "['--help'] lib\n"
+
+
+# The user's own settings
+
+
+def test_the_users_settings_are_not_those_of_this_project(tmp_path, monkeypatch):
+    """Another `lib`, a sitecustomize, a locale and a matplotlibrc; no home."""
+    for name in ("lib/__init__.py", "sitecustomize.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("print('not of this project')")
+    (tmp_path / "settings").mkdir()
+    (tmp_path / "settings/matplotlibrc").write_text("lines.linewidth: 9\n")
+    given = {"VIRTUAL_ENV": sys.prefix, "PYTHONPATH": str(tmp_path), "HOME": "/nowhere"}
+    given |= {
+        "MPLBACKEND": "none such",
+        "MATPLOTLIBRC": str(tmp_path / "settings"),
+        "CDPATH": str(tmp_path),
+    }
+    given |= {"LC_ALL": "POSIX", "PYTHONOPTIMIZE": "2", "FEATURES_ROOT": str(tmp_path / "features")}
+    code = (
+        "import lib, os, sys, matplotlib, pathlib\n"
+        "print(lib.__file__, os.getcwd(), matplotlib.rcParams['lines.linewidth'], __debug__)\n"
+        "print(pathlib.Path.home(), sys.flags.utf8_mode, sys.stdout.encoding)"
+    )
+    script = str(paths.PROJECT / "run_all.sh")
+    done = subprocess.run(
+        [script, "python", "-c", code], env=os.environ | given, cwd=tmp_path, capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert done.stdout.split() == [
+        *(str(paths.PROJECT / "lib/__init__.py"), str(tmp_path), "1.5", "True"),
+        *(str(tmp_path / "features/.home"), "1", "utf-8"),
+    ]

@@ -227,7 +227,7 @@ def test_a_list_where_an_object_is_expected(group, name):
     (folder / name).write_text("[]")
     assert execute._epochs_done(folder) == 0.0 and plan.estimate_seconds([run]) in ([0], [18.0])
     if name == "failed.json":
-        with pytest.raises(UserError, match=r"failed.json: damaged .*delete its folder"):
+        with pytest.raises(UserError, match="failed.json: holds no JSON object; delete it"):
             planned()[0].failed  # noqa: B018
 
 

@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lib import paths
+from lib import files, paths
 from lib.errors import UserError
 from lib.papers import CLAIMS, TABLES
 from lib.papers.patchmix import TSNE
+from lib.runs import folder
 from lib.tables import build_table, claims, verify
 from tests.unit.tables.conftest import NOTHING, clips, first_normal, publish, table_of
 
@@ -96,6 +97,35 @@ def test_a_missing_record_is_found(published):
     (published / "runs" / run / "result.json").unlink()
     row = next(verify.load_results()["table1"].itertuples())
     assert verify._verify_line("table1", row, dict) == ["table1: its record is not published"]
+
+
+@pytest.mark.parametrize(
+    ("damaged", "content"),
+    [
+        ("result.json", b"[]"),
+        ("result.json", b'{"selections": 1}'),
+        ("experiment.json", b'{"half'),
+        ("experiment.json", b"{}"),
+        ("predictions.npz", b"PK\x03\x04"),
+        ("predictions.npz", b""),
+        ("../../results/figure2.csv", b"\xff\xfe"),
+        ("../../results/figure2.csv", b"run\n"),
+        ("../../pages.json", b"[]"),
+        ("../../pages.json", b"{}"),
+    ],
+)
+def test_a_damaged_file_is_named_and_the_others_are_checked(published, damaged, content):
+    folder.read_record.cache_clear()
+    first, last = (sorted((published / "runs").iterdir())[i] for i in (0, -1))
+    (first / damaged).write_bytes(content)
+    saved = files.read_json(last / "result.json")
+    saved["selections"]["last"]["test"]["score"] += 0.01
+    files.write_json(last / "result.json", saved)
+    differences = verify.verify()
+    folder.read_record.cache_clear()
+    name = first.name if "/" not in damaged else damaged.removeprefix("../../")
+    assert any(line.startswith(name) and "cannot be checked" in line for line in differences)
+    assert f"{last.name}: result.json is not what predictions.npz gives" in differences
 
 
 @pytest.mark.parametrize("name", TABLES)
