@@ -54,17 +54,23 @@ class ICBHI(Dataset):
             raise UserError(f"{self.root / SPLIT_FILE}: not found; {self.remedy()}")
         return path
 
-    def ages(self) -> pd.Series:
-        """Return patient (str) -> age in years, NaN if unknown; empty if the list is not here.
+    def demographics(self) -> pd.DataFrame:
+        """Return patient (str) -> age in years (NaN if unknown), sex (F, M, NA).
 
-        Raises `UserError` if a line does not begin with a patient and an age.
+        Empty if the list is not here. Raises `UserError` if a line does not begin with a patient,
+        an age and a sex.
         """
         path = self._beside_or_inside(DEMOGRAPHICS)
         try:
-            rows = [line.split()[:2] for _, line in _lines(path)] if path else []
-            return pd.Series({patient: float(age.replace("NA", "nan")) for patient, age in rows})
+            rows = [line.split()[:3] for _, line in _lines(path)] if path else []
+            known = {patient: (float(age.replace("NA", "nan")), sex) for patient, age, sex in rows}
         except ValueError as error:
             raise UserError(f"{path}: not patients and ages ({error}); restore it") from error
+        return pd.DataFrame.from_dict(known, orient="index", columns=["age", "sex"])
+
+    def ages(self) -> pd.Series:
+        """Return patient (str) -> age in years, as `demographics`."""
+        return self.demographics().age
 
     def _annotation_paths(self) -> list[tuple[str, Path]]:
         files = sorted((self.root / self.folder).glob("*.txt"))

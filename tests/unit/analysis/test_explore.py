@@ -1,30 +1,21 @@
 """The exploration pages' tables, on the committed tables of all clips and on synthetic sounds."""
 
-import gzip
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from lib.analysis import explore
 from lib.data import ICBHI, SPRSound, icbhi, synthetic
-from lib.data.icbhi import CLASSES
+from lib.data.annotations import load_annotations
 from lib.features.frontends import Fbank
 from lib.papers import patchmix
 from lib.plots.dataset import plot_patients
 from lib.plots.style import alt_text
 
-DATA = Path(__file__).parents[2] / "data"
-
 
 @pytest.fixture(scope="module")
 def official():
-    with gzip.open(DATA / "icbhi_cycles.csv.gz", "rt") as handle:
-        table = pd.read_csv(handle)
-    label = np.array(CLASSES)[table.crackle + 2 * table.wheeze]
-    names = table.recording.str.split("_", expand=True)
-    return table.assign(label=label, patient=names[0], device=names[4], audio=True)
+    return load_annotations("icbhi").assign(audio=True)
 
 
 @pytest.fixture(scope="module")
@@ -109,9 +100,9 @@ def test_how_far_changed_features_are_from_changed_samples(dataset):
     assert explore.gain_noise_error(ICBHI(dataset.root, "none"), frontend, 1.1, 1e-4).empty
 
 
-def official_sprsound(name: str) -> pd.DataFrame:
-    table = pd.read_csv(DATA / f"sprsound_{name}.csv.gz", dtype=str)
-    return table.rename(columns={"part": "subset"})
+def official_sprsound(unit: str) -> pd.DataFrame:
+    table = load_annotations("sprsound", unit)
+    return table[table.subset != "test2023"]
 
 
 @pytest.fixture
@@ -121,11 +112,11 @@ def sprsound_dataset(tmp_path):
 
 
 def test_counts_are_those_of_the_challenge():
-    events = explore.count_subsets(official_sprsound("events"), "1-2")
+    events = explore.count_subsets(official_sprsound("event"), "1-2")
     assert list(events.columns) == ["train", "inter", "intra"]
     assert events.train.tolist() == [5159, 39, 452, 15, 49, 912, 30]
     assert events.inter["Rhonchi"] == events.inter["Stridor"] == 0
-    records = explore.count_subsets(official_sprsound("records"), "2-2")
+    records = explore.count_subsets(official_sprsound("record"), "2-2")
     assert records.train.to_dict() == {
         "Normal": 1303, "Poor Quality": 177, "CAS": 126, "DAS": 248, "CAS & DAS": 95
     }  # fmt: skip

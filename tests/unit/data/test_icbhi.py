@@ -1,8 +1,5 @@
 """The ICBHI reader: facts of the database, the official layout's quirks, every kind of fault."""
 
-import gzip
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,17 +7,12 @@ import soundfile
 
 from lib import data
 from lib.data import CLASSES, icbhi
+from lib.data.annotations import load_annotations
 from lib.data.icbhi import ICBHI
 from lib.errors import UserError
 
-METADATA = Path(__file__).parents[2] / "data/icbhi_cycles.csv.gz"
 TRAIN, TEST = "101_1b1_Al_sc_Meditron", "102_1b1_Tc_mc_AKGC417L"
 LINES = "0.5\t1.5\t0\t0\n1.5\t2.0\t1\t0\n2.0\t3.0\t0\t1\n3.0\t4.0\t1\t1\n"
-
-
-def metadata() -> pd.DataFrame:
-    """All 6,898 cycles of the database: names, times and labels, no sound."""
-    return pd.read_csv(METADATA)
 
 
 @pytest.fixture
@@ -46,10 +38,7 @@ def counts(table) -> dict:
 
 
 def test_facts_of_the_paper():
-    table = metadata()
-    code = table.crackle + 2 * table.wheeze
-    table["label"] = [CLASSES[c] for c in code]
-    table["patient"] = table.recording.str[:3]
+    table = load_annotations("icbhi")
     assert len(table) == 6898 and table.recording.nunique() == 920
     assert table.label.value_counts()[list(CLASSES)].tolist() == [3642, 1864, 886, 506]
     assert counts(table) == {"train": [2063, 1215, 501, 363], "test": [1579, 649, 385, 143]}
@@ -221,15 +210,6 @@ def test_a_folder_of_sprsound_alone_leaves_icbhi_synthetic(tmp_path, monkeypatch
 
 
 @pytest.mark.real
-def test_real_annotations_equal_the_committed_metadata(real_root):
-    table, known = ICBHI(real_root).load(), metadata()
-    assert len(table) == len(known)
-    table["crackle"] = table.label.isin(["crackle", "both"]).astype(int)
-    table["wheeze"] = table.label.isin(["wheeze", "both"]).astype(int)
-    pd.testing.assert_frame_equal(table[known.columns], known)
-
-
-@pytest.mark.real
 def test_real_single_channel_subset(real_root):
     table = ICBHI(real_root).load()
     sc = table[table.recording.str.contains("_sc_")]
@@ -237,6 +217,11 @@ def test_real_single_channel_subset(real_root):
     assert counts(sc) == {"train": [740, 147, 120, 42], "test": [639, 102, 140, 39]}
 
 
-def test_metadata_holds_names_times_and_labels_only():
-    with gzip.open(METADATA, "rt") as handle:
-        assert handle.readline() == "recording,cycle,start,end,crackle,wheeze,split\n"
+def test_the_list_of_patients_is_read(root):
+    (root / icbhi.DEMOGRAPHICS).write_text("101 3 F NA 19 99\n102 NA NA NA NA NA\n")
+    table = ICBHI(root).demographics()
+    assert table.sex.to_dict() == {"101": "F", "102": "NA"}
+    assert table.age["101"] == 3 and np.isnan(table.age["102"])
+    (root / icbhi.DEMOGRAPHICS).write_text("101 three F\n")
+    with pytest.raises(UserError, match="demographic_information.txt: not patients and ages"):
+        ICBHI(root).demographics()
