@@ -63,9 +63,14 @@ SOURCES = {
 }
 
 
+def source_of(experiment: Experiment) -> Source | None:
+    """Return where the experiment's weights are published; None if it has none, or unpublished."""
+    return SOURCES.get(_key(experiment))
+
+
 def find_file(experiment: Experiment) -> Path | None:
     """Return the file of an experiment's weights in `weights/`, a package or the hub's cache."""
-    source = SOURCES.get(_key(experiment))
+    source = source_of(experiment)
     if source is None:
         return None
     paths = [weights_root() / name for name in (source.file, source.first_name) if name]
@@ -84,7 +89,7 @@ def missing_reason(experiment: Experiment) -> str:
     """
     if experiment.init == "none" or find_file(experiment):
         return ""
-    source = SOURCES.get(_key(experiment))
+    source = source_of(experiment)
     if source is None:
         return f"weights not found: none are published for {' '.join(_key(experiment))}"
     if _address(source) and _reachable(_address(source)):
@@ -101,7 +106,7 @@ def local_file(experiment: Experiment) -> Path:
         raise UserError(f"{experiment.name}: {reason}")
     if path := find_file(experiment):
         return path
-    source = SOURCES.get(_key(experiment))
+    source = source_of(experiment)
     try:
         if source.hub:
             return Path(huggingface_hub.hf_hub_download(source.hub, "model.safetensors"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from lib.config import Experiment, override
 from lib.errors import unknown
-from lib.papers import sam
+from lib.papers import patchmix, sam
 from lib.papers.sprsound import EVENT_TASKS
 
 Settings = dict[str, object]
@@ -117,22 +117,50 @@ PAPER = Profile(
     rules=tuple((ICBHI | {"model": model}, {"precision": "bf16"}) for model in ("ast", "dass")),
 )
 
+# Numbers that are only multiplied, compared or sampled with: experiments that differ in one of them
+# alone have the same cost and the same code, and are rehearsed as one run, which saves what any of
+# them saves. A zero that turns a part off is no such number, and what changes a shape, a layer or a
+# branch is kept.
+_ONE_NUMBER: Rules = tuple(
+    ({key: value}, {key: one, saved: True})
+    for key, one, values, saved in (
+        ("tau", 0.06, patchmix.SWEEPS["tau"], "save_embeddings"),
+        ("alpha", 1.0, patchmix.SWEEPS["alpha"], "save_embeddings"),
+        ("beta", 1.0, patchmix.SWEEPS["beta"], "save_embeddings"),
+        ("spec_augment", 0.841, (1.0,), "save_embeddings"),
+        ("rho", sam.RHO, sam.SWEEPS["rho"], "save_landscape"),
+        ("blur", 1.0, (0.5,), "save_frequency_response"),
+        ("blur_sigma", 3.0, (1.0,), "save_frequency_response"),
+    )
+    for value in values
+    if value != one
+)
 REHEARSAL = replace(
     PAPER,
     name="rehearsal",
     about="every experiment at its real size for two steps, from random weights; NO RESULT",
     seeds=(1,),
-    budgets=(*PAPER.budgets, "gpu"),
     verdict=False,
     needs_gpu=False,
     rules=(
         *PAPER.rules,
-        ({}, {"init": "none", "epochs": 1, "batch_size": 2, "train_clips": 4, "budget": "laptop"}),
+        *_ONE_NUMBER,
+        ({}, {"epochs": 1, "batch_size": 2, "train_clips": 4, "budget": "laptop"}),
         (SPRSOUND | {"frontend": "mfcc"}, {"batch_size": 32, "train_clips": 64}),
     ),
 )
+REHEARSAL_GPU = replace(
+    REHEARSAL,
+    name="rehearsal-gpu",
+    rules=(  # published batches, one step in each of two epochs: the first one compiles
+        *PAPER.rules,
+        *_ONE_NUMBER,
+        ({}, {"epochs": 2, "budget": "laptop"}),
+        *(({"batch_size": size}, {"train_clips": size}) for size in (8, 16, 32, 128)),
+    ),
+)
 
-PROFILES = {profile.name: profile for profile in (SMOKE, LAPTOP, PAPER, REHEARSAL)}
+PROFILES = {profile.name: profile for profile in (SMOKE, LAPTOP, PAPER, REHEARSAL, REHEARSAL_GPU)}
 
 
 def get_profile(name: str) -> Profile:

@@ -26,7 +26,7 @@ from lib.features.cache import (
 )
 from lib.features.frontends import Frontend, frontend_for
 from lib.models import weights
-from lib.papers.profiles import REHEARSAL, Profile, apply_rules, get_profile, seeds_of, skip_reason
+from lib.papers.profiles import Profile, apply_rules, get_profile, seeds_of, skip_reason
 from lib.papers.table_row import TableRow
 from lib.runs import local, ray
 from lib.runs.folder import (
@@ -39,6 +39,8 @@ from lib.runs.folder import (
 )
 
 MEL_CACHE = "icbhi-mel-pictures"  # the name that such a feature cache has in its meta.json
+RANDOM_WEIGHTS = "RANDOM.txt"  # beside weights that a rehearsal makes up
+NO_RESULT = "random weights in the published layout, NO RESULT"
 HELD_OUT = 0.2
 UNSAVED = dict.fromkeys(("save_embeddings", "save_landscape", "save_frequency_response"), False)
 LIKE = ("dataset", "frontend", "clip_seconds", "model", "size", "method")  # runs that cost the same
@@ -200,7 +202,9 @@ def initial_weights_name(experiment: Experiment) -> str:
         return f"the run {experiment.init_from}"
     if experiment.init == "none":
         return "none"
-    return f"{experiment.init} ({weights.find_file(experiment).name})"
+    path = weights.find_file(experiment)
+    made_up = (path.parent / RANDOM_WEIGHTS).exists()
+    return f"{experiment.init} ({NO_RESULT if made_up else path.name})"
 
 
 def plan_runs(context: Context, *groups: str) -> list[PlannedRun]:
@@ -233,7 +237,7 @@ def _variants(profile: Profile, experiment: Experiment) -> list[tuple[Experiment
 
 def _left_out(profile: Profile, row: TableRow, experiment: Experiment) -> str:
     """Why a row is not trained although it could be, or ""."""
-    for key in row.needs if profile.name != REHEARSAL.name else ():
+    for key in row.needs:
         if getattr(experiment, key) != getattr(row.experiment, key):
             return f"not applicable: the {profile.name} profile has no pretrained AST"
     return skip_reason(profile, experiment)

@@ -1,7 +1,10 @@
 """Train a run in two parts, as after a crash: what a rehearsal starts instead of `trainer.fit`."""
 
 import resource
+import sys
 from contextlib import suppress
+
+import torch
 
 from lib import files
 from lib.runs.folder import COSTS
@@ -15,13 +18,17 @@ class Stopped(Exception):
 def fit(experiment, seed, cache, frames, folder, test_caches, on_train_end) -> None:
     """Train like `trainer.fit`, stop before the record, go on from the checkpoint; write the cost.
 
-    costs.json holds the peak memory (GB) of the process.
+    costs.json holds the peak memory (GB) of the process, or on the GPU if one is used.
     """
     with suppress(Stopped):
         trainer.fit(experiment, seed, cache, frames, folder, test_caches, _stop)
     trainer.fit(experiment, seed, cache, frames, folder, test_caches, on_train_end)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    files.write_json(folder / COSTS, {"memory_gb": round(peak, 2)})
+    if torch.cuda.is_available():
+        peak = torch.cuda.max_memory_allocated()
+    else:  # in bytes on a Mac, else in KiB
+        unit = 1 if sys.platform == "darwin" else 1024
+        peak = unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    files.write_json(folder / COSTS, {"memory_gb": round(peak / 1e9, 2)})
 
 
 def _stop(*_: object) -> dict:
