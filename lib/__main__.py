@@ -32,6 +32,10 @@ OPTIONS = {
     "--weights": {"metavar": "DIR", "help": "pretrained weights (default: weights/)"},
     "--out": {"metavar": "DIR", "help": "where pages go (default: reports/local/PROFILE-DATA)"},
     "--seeds": {"metavar": "N", "help": "train seeds 1 to N (default: the profile's)"},
+    "--only": {
+        "metavar": "PATTERN",
+        "help": "train only these experiments, long ones too: mn04_as/*",
+    },
     "--executor": {"metavar": "NAME", "help": "where runs are trained: local (default) or ray"},
     "--address": {"metavar": "HOST:PORT", "help": "a running Ray cluster, or auto"},
     "--trials": {"metavar": "N", "help": "trials in all, finished ones included (default: 8)"},
@@ -40,7 +44,7 @@ OPTIONS = {
 OPTIONS["--features"]["action"] = "append"
 OPTIONS["--seeds"]["type"] = OPTIONS["--trials"]["type"] = int
 INPUTS = ("--data", "--features", "--weights")
-TRAINING = (*INPUTS, "--seeds", "--executor", "--address")
+TRAINING = (*INPUTS, "--seeds", "--only", "--executor", "--address")
 COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str, str, tuple[str, ...]]] = {}
 
 
@@ -259,6 +263,7 @@ ENVIRONMENT = {  # option -> variable, conversion of its value
     "weights": ("WEIGHTS_ROOT", _existing),
     "out": ("OUT", _absolute),
     "seeds": ("SEEDS", _count),
+    "only": ("ONLY", str),
     "executor": ("EXECUTOR", str),
     "address": ("RAY_ADDRESS", str),
 }

@@ -55,7 +55,9 @@ class Experiment:
     blur_at: Literal["before", "after"] = "before"  # the scan along the four paths
     blur_when: Literal["always", "training"] = "always"
     # method
-    method: Literal["ce", "patchmix_ce", "patchmix_cl", "dual_axis_cl", "mixup", "supcon"] = "ce"
+    method: Literal[
+        "ce", "patchmix_ce", "patchmix_cl", "dual_axis_cl", "mixup", "supcon", "probe"
+    ] = "ce"  # probe: logistic regression on frozen features
     class_weights: bool = True  # 1/n weights of the cross-entropy on clean clips
     label_smoothing: float = 0.0
     mix: Literal["patch", "t_patch", "f_patch"] = "patch"  # t, f: columns or rows of the grid
@@ -69,8 +71,10 @@ class Experiment:
     projector: int = 768
     train_projector: bool = True  # False: it stays as it was initialised
     base_tau: float = 0.07  # SupCon's loss is multiplied by tau / base_tau, as in its common code
-    sampler: Literal["shuffle", "balanced"] = "shuffle"  # 1 / class count, with replacement
+    # 1 / class count or 1 / its square root, with replacement
+    sampler: Literal["shuffle", "balanced", "root_balanced"] = "shuffle"
     flip: float = 0.0  # probability that a clip is reversed in time
+    roll: bool = False  # each clip is rotated in time by a random number of frames
     spec_augment: float = 0.841  # probability; the official code's accident (1 >= randn())
     frequency_mask: int = 48  # widths are sampled below this many mel bins
     time_mask: int = 160  # and this many frames
@@ -184,6 +188,9 @@ def describe_settings(e: Experiment) -> str:
     def differs(key: str) -> bool:
         return getattr(e, key) != getattr(usual, key)
 
+    if e.method == "probe":
+        words = f"linear probe of a frozen {e.model}", f"{e.clip_seconds:g} s clips"
+        return ", ".join(words + (f"{e.subset} only",) * (e.subset != "all"))
     words = (
         f"{e.model} {e.size}" if e.model in ("ast", "dass") else e.model,
         f"stride {e.stride}" if e.model == "ast" and differs("stride") else "",

@@ -19,7 +19,7 @@ from lib.features.cache import FeatureCache, open_cache
 from lib.models.weights import local_file
 from lib.runs import folder as runs_folder
 from lib.runs.folder import RunSpec
-from lib.training import rehearsal, trainer
+from lib.training import probe, rehearsal, trainer
 from lib.training.device import can_compile, pick_device
 
 
@@ -45,7 +45,8 @@ def main(arguments: list[str]) -> None:
             cache = open_cache(options.cache)
             inputs = require_inputs(folder, spec, [cache, *caches.values()])
             files.write_json(folder / "machine.json", _machine() | inputs)
-            fit = rehearsal.fit if os.environ.get("REHEARSAL") else trainer.fit
+            fit = probe.fit if spec.experiment.method == "probe" else trainer.fit
+            fit = rehearsal.fit if os.environ.get("REHEARSAL") else fit
             fit(spec.experiment, spec.seed, cache, options.frames, folder, caches,
                         inspect_model)  # fmt: skip
         except UserError as error:

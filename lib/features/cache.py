@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +21,7 @@ import pandas as pd
 
 from lib.data.dataset import PAST_END_SECONDS, Dataset, raise_problems
 from lib.errors import UserError
-from lib.features.frontends import Fbank, Frontend, Mfcc
+from lib.features.frontends import Fbank, Frontend, Mfcc, frontend_settings
 from lib.files import (
     atomic_write,
     checksums,
@@ -112,7 +112,7 @@ def require_frontend(cache: FeatureCache, frontend: Frontend) -> None:
 
     A cache from elsewhere may not name its front end; then its shape must fit.
     """
-    needed, has = asdict(frontend), cache.meta.get("frontend")
+    needed, has = frontend_settings(frontend), cache.meta.get("frontend")
     if has is None:
         needed = frontend.shape
         has = dict(zip(needed, cache.features.shape[-len(needed) :], strict=True))
@@ -127,7 +127,7 @@ def require_frontend(cache: FeatureCache, frontend: Frontend) -> None:
 
 def data_fingerprint(dataset: Dataset, frontend: Frontend) -> str:
     """sha256 of the bytes of every input file and of the front end's settings."""
-    return digest([dataset.name, asdict(frontend), checksums(dataset.input_files())])
+    return digest([dataset.name, frontend_settings(frontend), checksums(dataset.input_files())])
 
 
 def cache_for(dataset: Dataset, frontend: Frontend, progress: bool = True) -> FeatureCache:
@@ -172,7 +172,11 @@ def _build(
     statistics = _join(path / "features.npy", [_part(work, name) for name in groups])
     write_text(path / "cycles.csv", cycles.to_csv(index=False, lineterminator="\n"))
     about = {"name": dataset.label, "dataset": dataset.name, "kind": dataset.kind}
-    about |= {"note": dataset.banner, "frontend": asdict(frontend), **frontend.description}
+    about |= {
+        "note": dataset.banner,
+        "frontend": frontend_settings(frontend),
+        **frontend.description,
+    }
     write_json(path / "meta.json", about | statistics | {"fingerprint": fingerprint})
     shutil.rmtree(work, ignore_errors=True)
 

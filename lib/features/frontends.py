@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ class Fbank:
     hop_ms: int = 10
     pad: str = "repeat"  # repeat (with fade-out) | cyclic | zero
     fade: str = "recording"  # recording (official code) | cycle (the paper's wording) | none
+    unit: str = "event"  # event | record: what is a clip
 
     @property
     def window(self) -> int:
@@ -104,7 +105,20 @@ def frontend_for(experiment: Experiment) -> Frontend:
             scale=experiment.scale,
             unit=UNITS.get(experiment.task, "event"),
         )
-    return Fbank(clip_seconds=experiment.clip_seconds, pad=experiment.pad, fade=experiment.fade)
+    return Fbank(
+        clip_seconds=experiment.clip_seconds,
+        pad=experiment.pad,
+        fade=experiment.fade,
+        unit=UNITS.get(experiment.task, "event"),
+    )
+
+
+def frontend_settings(frontend: Frontend) -> dict:
+    """The settings as a fingerprint covers them: an Fbank of events has no `unit`."""
+    settings = asdict(frontend)
+    if isinstance(frontend, Fbank) and frontend.unit == "event":
+        del settings["unit"]
+    return settings
 
 
 def clip_frames(experiment: Experiment) -> int:

@@ -14,6 +14,10 @@ class Classifier(nn.Module):
         """z (B, width) of normalised features (B, frames, bins)."""
         return self.encode(self.embed(x))
 
+    def probe_features(self, x: Tensor) -> Tensor:
+        """What a linear probe sees (B, D) of normalised features (B, frames, bins): z."""
+        return self.features(x)
+
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, n_classes)."""
         return self.classifier(self.features(x))

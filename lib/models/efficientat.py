@@ -10,6 +10,8 @@ from torchvision.ops.misc import SqueezeExcitation
 
 from lib.models.base import Classifier
 
+POOLED = (6, 12, 16)  # two in the middle, and the last
+
 
 class EfficientAT(Classifier):
     """mn04 on (B, frames, mels); z = the last feature map averaged over frequency and time.
@@ -44,6 +46,16 @@ class EfficientAT(Classifier):
         x = x.transpose(1, 2).unsqueeze(1)  # (B, 1, mels, frames)
         x = self.trunk(x)  # (B, 384, mels / 32, frames / 32)
         return x.mean(dim=(2, 3))  # (B, 384)
+
+    def probe_features(self, x: Tensor) -> Tensor:
+        """Mean and maximum over the maps of the layers `POOLED` (B, 896), for a linear probe."""
+        x = x.transpose(1, 2).unsqueeze(1)
+        pooled = []
+        for number, layer in enumerate(self.trunk):
+            x = layer(x)
+            if number in POOLED:
+                pooled += [x.mean(dim=(2, 3)), x.amax(dim=(2, 3))]
+        return torch.cat(pooled, dim=1)
 
 
 def rename(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -25,12 +25,34 @@ DEVIATIONS = ()
 # --- EXPERIMENTS ---
 
 EXPERIMENTS = Experiments()
-_MN04 = override(patchmix.MN04, init="audioset", normalise="clip", **_CLIPS)
+# mn04 sees batches of equal classes, or, under a linear probe, all clips once.
+_MN04 = override(patchmix.MN04, init="audioset", normalise="clip", sampler="balanced",
+                 class_weights=False, epochs=8, budget="laptop", **_CLIPS)  # fmt: skip
+MN04_METHODS = {
+    "Fine-tuning": ("ce", {"budget": "smoke"}),
+    "+ MixUp": ("mixup", {"method": "mixup"}),
+    "+ Patch-Mix CE": ("patchmix_ce", {"method": "patchmix_ce"}),
+    "+ Patch-Mix CL": ("patchmix_cl", {"method": "patchmix_cl"}),
+    "+ dual-axis Patch-Mix CL": ("dual_axis", {"method": "dual_axis_cl", "budget": "long"}),
+    "+ SAM": ("sam", {"rho": 0.05, "budget": "long"}),
+    "Class weights instead of balanced batches": (
+        "class_weights", {"sampler": "shuffle", "class_weights": True, "budget": "long"}
+    ),
+    "SupCon, then a linear classifier": (
+        "supcon_linear", {"init": "none", "init_from": "mn04_as/supcon@sprsound", "freeze": True,
+                          "epochs": 4, "budget": "long"}
+    ),
+}  # fmt: skip
+_PROBE = {"method": "probe", "normalise": "audioset", "sampler": "shuffle",
+          "validation_split": 0.0, "laptop_seeds": 1, "budget": "smoke"}  # fmt: skip
 for _data, _other in (("icbhi", "sprsound"), ("sprsound", "icbhi")):
     _base = override(_MN04, dataset=_data, test_sets=(_other,))
-    EXPERIMENTS.add(_base, f"mn04_as/ce@{_data}")
-    EXPERIMENTS.add(_base, f"mn04_as/patchmix_cl@{_data}", method="patchmix_cl",
-                    class_weights=False, budget="laptop")  # fmt: skip
+    EXPERIMENTS.add(_base, f"mn04_as/probe@{_data}", **_PROBE)
+    for _name, _changes in MN04_METHODS.values():
+        if _data == "sprsound" or _name in ("ce", "patchmix_cl"):
+            EXPERIMENTS.add(_base, f"mn04_as/{_name}@{_data}", **_changes)
+EXPERIMENTS.add(_base, "mn04_as/supcon@sprsound", method="supcon", tau=0.1, projector=128,
+                test_sets=(), save_weights=True, budget="long")  # fmt: skip
 # Patch-Mix's methods on SPRSound's events in ICBHI's classes, batches of equal classes.
 _CHILDREN = {"dataset": "sprsound", "sampler": "balanced", "class_weights": False,
              "save_embeddings": False, **_CLIPS}  # fmt: skip
@@ -39,6 +61,11 @@ for _name in ("ce", "patchmix_ce", "patchmix_cl"):
     EXPERIMENTS.add(_method, f"ast_in_as/{_name}@sprsound", **_CHILDREN)
 
 # --- TABLES ---
+
+METHODS = [
+    TableRow(f"methods/{name}", {"method": text}, EXPERIMENTS[f"mn04_as/{name}@sprsound"])
+    for text, (name, _) in {**MN04_METHODS, "Linear probe": ("probe", {})}.items()
+]
 
 CHILDREN = own_rows(EXPERIMENTS, "method", """
 Fine-tuning  | ast_in_as/ce@sprsound
@@ -51,12 +78,17 @@ TRANSFER = [
         {"method": name, "trained": trained, "tested": tested},
         EXPERIMENTS[f"mn04_as/{method}@{trained.lower()}"],
     )
-    for name, method in (("Fine-tuning", "ce"), ("Patch-Mix CL", "patchmix_cl"))
+    for name, method in (
+        ("Fine-tuning", "ce"),
+        ("Patch-Mix CL", "patchmix_cl"),
+        ("Linear probe", "probe"),
+    )
     for tested in ("ICBHI", "SPRSound")
     for trained in ("ICBHI", "SPRSound")
 ]
-NOTEBOOKS = {"09": {"children": CHILDREN, "transfer": TRANSFER}}
+NOTEBOOKS = {"09": {"methods": METHODS, "children": CHILDREN, "transfer": TRANSFER}}
 TABLES = {
+    **tables("methods", METHODS, methods="transfer"),
     **tables("children", CHILDREN, children="transfer"),
     **tables("transfer", TRANSFER, transfer="transfer"),
 }

@@ -6,7 +6,8 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from functools import cache, cached_property
 from pathlib import Path
 from statistics import median
@@ -24,7 +25,7 @@ from lib.features.cache import (
     open_cache,
     require_frontend,
 )
-from lib.features.frontends import Frontend, frontend_for
+from lib.features.frontends import Frontend, frontend_for, frontend_settings
 from lib.models import weights
 from lib.papers.profiles import Profile, apply_rules, get_profile, seeds_of, skip_reason
 from lib.papers.table_row import TableRow
@@ -110,7 +111,7 @@ class Context:
         self.check_icbhi()
         given = [each for each in self.given if "frontend" in each.meta]
         for each in given:
-            if each.meta["frontend"] == asdict(frontend):
+            if each.meta["frontend"] == frontend_settings(frontend):
                 return each
         if given:
             require_frontend(given[0], frontend)  # raises: none fits
@@ -146,13 +147,15 @@ class PlannedRun:
 
 @cache
 def open_context(profile: str) -> Context:
-    """The context of a profile, from the environment: DATA_ROOT, FEATURES, SEEDS, OUT.
+    """The context of a profile, from the environment: DATA_ROOT, FEATURES, SEEDS, ONLY, OUT.
 
     Raises `UserError` for a feature cache that no experiment reads.
     """
     chosen = get_profile(profile)
     if os.environ.get("SEEDS"):
         chosen = replace(chosen, seeds=tuple(range(1, int(os.environ["SEEDS"]) + 1)))
+    if os.environ.get("ONLY"):
+        chosen = replace(chosen, budgets=(*chosen.budgets, "long"))
     folders = [Path(name) for name in os.environ.get("FEATURES", "").split(os.pathsep) if name]
     given = tuple(map(open_cache, folders))
     for each in given:
@@ -214,7 +217,7 @@ def plan_runs(context: Context, *groups: str) -> list[PlannedRun]:
     for row in (row for group in groups for row in papers.GROUPS[group] if row.experiment):
         seeds = seeds_of(profile, row.experiment)
         for experiment, selections in _variants(profile, row.experiment):
-            left_out = _left_out(profile, row, experiment)
+            left_out = _not_applicable(profile, row, experiment)
             for seed in seeds:
                 if seed != seeds[0]:  # one seed's embeddings are enough for a t-SNE
                     experiment = override(experiment, save_embeddings=False)
@@ -235,12 +238,12 @@ def _variants(profile: Profile, experiment: Experiment) -> list[tuple[Experiment
     return variants
 
 
-def _left_out(profile: Profile, row: TableRow, experiment: Experiment) -> str:
-    """Why a row is not trained although it could be, or ""."""
+def _not_applicable(profile: Profile, row: TableRow, experiment: Experiment) -> str:
+    """Why a row would mean nothing with a profile's settings, or ""."""
     for key in row.needs:
         if getattr(experiment, key) != getattr(row.experiment, key):
             return f"not applicable: the {profile.name} profile has no pretrained AST"
-    return skip_reason(profile, experiment)
+    return "" if experiment.budget == "long" else skip_reason(profile, experiment)
 
 
 def _plan_run(
@@ -264,6 +267,8 @@ def _plan_run(
     gpu = context.profile.needs_gpu or experiment.budget == "gpu"
     if not missing and not record and gpu and not has_gpu():
         missing = "needs a GPU"
+    if not missing and not record:  # published or trained with --only, it is shown
+        missing = skip_reason(context.profile, experiment)
     return PlannedRun(*run, spec, record, missing, first)
 
 
@@ -278,14 +283,18 @@ def _pretraining(context: Context, experiment: Experiment, seed: int) -> Planned
 
 
 def pending_runs(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
-    """The runs to train, each once, in order: those without a record, and what they start from."""
+    """The runs to train, each once, in order: those without a record, and what they start from.
+
+    If ONLY is set, a pattern of experiments' names, no other run is trained.
+    """
     pending: dict[str, PlannedRun] = {}
     needed = set()  # runs that must leave their weights here
     for run in reversed(runs):
         if run.reason or run.failed or run.spec.hash8 in pending:
             continue
         weights_missing = run.spec.hash8 in needed and not has_weights(run)
-        if weights_missing or (run.selections and not run.record):
+        asked = fnmatchcase(run.name, os.environ.get("ONLY") or "*")
+        if weights_missing or (run.selections and not run.record and asked):
             pending[run.spec.hash8] = run
             if run.pretraining:
                 needed.add(run.pretraining.spec.hash8)
@@ -314,6 +323,8 @@ def status(profile: str, notebooks: Iterable[str]) -> pd.DataFrame:
     seconds = dict(zip((run.spec.hash8 for run in pending), estimate_seconds(pending), strict=True))
     for run in runs:
         text, reason = ("failed", run.failed) if run.failed else ("not run", run.reason)
+        if not (run.record or reason):
+            reason = "not named by --only"
         if run.spec.hash8 in seconds or run.record:
             text, reason = "to train" if run.spec.hash8 in seconds else "cached", ""
         minutes = round(seconds.get(run.spec.hash8, 0) / 60, 1) or np.nan

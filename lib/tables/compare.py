@@ -41,12 +41,14 @@ VIEWS = {  # the columns after the printed ones, or after Row
     "sweep": ("Row", *SCORES, "Patient-disjoint", "95% interval", "Setting"),
     "details": ("Row", "Paper Sp", "Sp", "Paper Se", "Se", "Seeds", "Runs", "Status", "Note"),
     "challenge_details": ("Paper Score", *SCORES, "95% interval", "Sp", "Se", "test2023",
+                          "test2023, 95% interval",
                           "Difference", "Verdict", "Runs", "Setting", "Status"),
 }  # fmt: skip
 PAPER_AND_OURS = {"Paper Score": "{}, paper", "Score": "{}"}
 VALIDATION = {"Validation": "{}, validation"}
+TEST_SETS = {"test2023": "{}, test2023", "Validation": "{}, test2022"}
 PIVOTS = {  # index, columns, names of their cells: see `pivot`
-    "challenge": ("Topology", "Task", PAPER_AND_OURS | VALIDATION),
+    "challenge": ("Topology", "Task", {"Paper Score": "{}, paper"} | TEST_SETS),
     "srad_backbones": ("Method", "Architecture", {"Score": "{}"} | VALIDATION),
 }
 
@@ -107,8 +109,20 @@ def _line(
     scores = (format_number(value, form) for value in done[score])
     line["Seeds"] = join_unique(map("{}: {}".format, done.seed, scores))
     if form is FRACTION:
-        line["test2023"] = score_cell(scored_on(test, "test2023"), score, form)
+        line |= _final_test(runs["validation"], form)
     return line | {"Note": (published and published.note) or MISSING} | origin(row, test)
+
+
+def _final_test(runs: pd.DataFrame, form: NumberFormat) -> dict[str, str]:
+    """Score on SPRSound's test2023 of validation-selected runs, with its interval."""
+    predictions = predictions_of_runs(runs[runs.status == "done"])
+    if predictions:
+        predictions = predictions.of_clips(predictions.subset == "test2023")
+    interval = (
+        interval_cell(predictions, form=form) if predictions and len(predictions.label) else MISSING
+    )
+    cell = score_cell(scored_on(runs, "test2023"), form=form)
+    return {"test2023": cell, "test2023, 95% interval": interval}
 
 
 def label_cells(row: TableRow) -> dict[str, str]:

@@ -72,6 +72,12 @@ def flip_time(x: Tensor, flip: Tensor) -> Tensor:
     return torch.where(flip[:, None, None], x.flip(1), x)
 
 
+def roll_time(x: Tensor, frames: Tensor) -> Tensor:
+    """Rotate each clip in time by frames (B,): x (B, frames, bins)."""
+    source = torch.arange(x.shape[1], device=x.device) - frames[:, None]  # (B, frames)
+    return x.gather(1, (source % x.shape[1])[..., None].expand_as(x))
+
+
 class GainNoise(NamedTuple):
     """Which clips get louder or softer, and which get noise."""
 

@@ -131,7 +131,7 @@ def build_method(
     e = experiment
     weight = weight if e.class_weights else None
     entropy = partial(F.cross_entropy, weight=weight, label_smoothing=e.label_smoothing)
-    if e.method == "ce":
+    if e.method in ("ce", "probe"):  # the probe takes no step
         return Method(lambda rng, batch: {}, partial(ce, cross_entropy=entropy))
     if e.method == "supcon":
         loss = partial(supcon, tau=e.tau, base_tau=e.base_tau)

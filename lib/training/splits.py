@@ -62,7 +62,12 @@ def _hold_out(
     return train.iloc[training], train.iloc[held_out]
 
 
-def sample_balanced(labels: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Sample positions (size,) in labels (N,), with replacement, every class as likely."""
-    weight = 1 / np.bincount(labels)[labels]
+def sample_balanced(
+    labels: np.ndarray, size: int, rng: np.random.Generator, power: float = 1.0
+) -> np.ndarray:
+    """Sample positions (size,) in labels (N,), with replacement.
+
+    A clip is as likely as 1 / its class's count ** power: with 1, every class is as likely.
+    """
+    weight = 1.0 / np.bincount(labels)[labels] ** power
     return rng.choice(len(labels), size, p=weight / weight.sum())

@@ -22,7 +22,7 @@ from lib import files
 from lib.config import SELECTIONS, Experiment
 from lib.errors import TrainingError, UserError
 from lib.evaluation import scores
-from lib.evaluation.tasks import Task, get_task, label_column
+from lib.evaluation.tasks import Task, get_task, label_column, scored_mask
 from lib.features.cache import FeatureCache
 from lib.features.frontends import frontend_for, noise_power
 from lib.models import build, pretrained
@@ -51,6 +51,15 @@ class ClipSet:
     def labels(self) -> np.ndarray:
         """Class indices (N,)."""
         return self.dataset.labels.cpu().numpy()[self.indices]
+
+    @property
+    def scored(self) -> np.ndarray:
+        """Which clips (N,) count for the Score that selects epochs: not those of test2023."""
+        return scored_mask(scores.subset_names(self.cycles))
+
+    def where(self, mask: np.ndarray) -> "ClipSet":
+        """The clips in a mask (N,)."""
+        return replace(self, cycles=self.cycles[mask], indices=self.indices[mask])
 
 
 @dataclass
@@ -98,8 +107,10 @@ def fit(
         start = time.monotonic()
         logs = _train_epoch(run, epoch)
         trained = time.monotonic() - start
-        outputs = {name: predict(run, name) for name in ("validation", "test")}
-        history.append({"epoch": epoch, **logs, **_epoch_scores(run, outputs)})
+        scored = {name: run.sets[name] for name in ("validation", "test")}
+        scored = {name: clips.where(clips.scored) for name, clips in scored.items()}
+        outputs = {name: predict(run, clips, name) for name, clips in scored.items()}
+        history.append({"epoch": epoch, **logs, **epoch_scores(run, outputs)})
         _keep_selected(run, history, outputs, selected)
         run.scheduler.step()
         state = {name: getattr(run, name).state_dict() for name in RESTORED}
@@ -115,7 +126,7 @@ def fit(
         arrays = on_train_end(run.model, run.dataset, cache.cycles, splits, experiment)
         if arrays:
             runs_folder.write_arrays(folder / runs_folder.ANALYSIS, arrays)
-    _write_record(run, history, selected)
+    write_record(run, history, selected)
     checkpoint.clear(folder)
 
 
@@ -205,7 +216,8 @@ def sample_epoch(run: Run, epoch: int) -> dict:
     if e.sampler == "shuffle":
         order = rng.permutation(train.indices)
     else:
-        order = train.indices[sample_balanced(train.labels, len(train.indices), rng)]
+        power = 1.0 if e.sampler == "balanced" else 0.5
+        order = train.indices[sample_balanced(train.labels, len(train.indices), rng, power)]
     steps = len(order) // e.batch_size  # the incomplete batch is dropped, as published
     if not steps:
         raise TrainingError(
@@ -221,6 +233,9 @@ def sample_epoch(run: Run, epoch: int) -> dict:
         sampled = {"indices": torch.from_numpy(indices)}
         if run.dataset.offset is not None:
             sampled["crop_flip"] = augment.sample_crop_flip(rng, len(indices), e.flip)
+        if e.roll:
+            frames = rng.integers(0, run.dataset.shape[0], len(indices))
+            sampled["roll"] = torch.from_numpy(frames)
         if e.gain or e.noise:
             sampled["gain_noise"] = augment.sample_gain_noise(rng, len(indices), e.gain)
         if e.spec_augment:
@@ -247,6 +262,7 @@ def augmented_batch(run: Run, sampled: dict) -> tuple[Tensor, Tensor]:
     change = sampled.get("gain_noise")
     x, y = run.dataset.batch(sampled["indices"], crop and crop.position, change)
     x = augment.flip_time(x, crop.flip) if crop else x
+    x = augment.roll_time(x, sampled["roll"]) if "roll" in sampled else x
     return (augment.spec_augment(x, sampled["masks"]) if "masks" in sampled else x), y
 
 
@@ -257,16 +273,16 @@ def autocast(run: Run) -> torch.autocast:
 
 
 @torch.no_grad()
-def predict(run: Run, name: str) -> Outputs:
-    """Return logits (N, C), except for SupCon, and embedding (N, D) of a set; {} if it is empty.
+def predict(run: Run, clips: ClipSet, name: str) -> Outputs:
+    """Return logits (N, C), except for SupCon, and embedding (N, D) of clips; {} if there are none.
 
-    Raises `TrainingError` if a logit is not finite.
+    Raises `TrainingError` with the `name` of the set if a logit is not finite.
     """
     run.model.eval()
     logits, embedding, size = [], [], EVALUATION_BATCH[run.device.type]
-    indices = torch.from_numpy(run.sets[name].indices).to(run.device)
+    indices = torch.from_numpy(clips.indices).to(run.device)
     for start in range(0, len(indices), size):
-        x, _ = run.sets[name].dataset.batch(indices[start : start + size])
+        x, _ = clips.dataset.batch(indices[start : start + size])
         with autocast(run):
             z = run.model.features(x)
             logits.append(run.model.classifier(z).float())
@@ -282,11 +298,13 @@ def predict(run: Run, name: str) -> Outputs:
     return outputs
 
 
-def _epoch_scores(run: Run, outputs: dict[str, Outputs]) -> dict[str, float]:
+def epoch_scores(run: Run, outputs: dict[str, Outputs]) -> dict[str, float]:
+    """Return Sp, Se and Score, in percent, of each set's scored clips: validation_sp, ..."""
     result = {}
     for name, output in outputs.items():
         if "logits" in output:
-            clips, predicted = run.sets[name], output["logits"].argmax(1).numpy()
+            clips = run.sets[name].where(run.sets[name].scored)
+            predicted = output["logits"].argmax(1).numpy()
             subset = scores.subset_names(clips.cycles)
             numbers = run.task.mean_scores(clips.labels, predicted, subset)
             result |= {f"{name}_{key}": float(numbers[key]) for key in ("sp", "se", "score")}
@@ -309,7 +327,8 @@ def _keep_selected(
     if rules:
         further = [name for name in run.sets if name not in SPLITS]
         further += ["train"] * e.save_train_predictions
-        outputs = outputs | {name: predict(run, name) for name in further}
+        outputs = outputs | {name: predict(run, run.sets[name], name) for name in further}
+        outputs["test"] = _with_unscored(run, outputs["test"])
     embedded = ("validation",) if run.task.challenge else ("validation", "test")  # pages draw them
     for rule in rules:
         selected[rule] = {
@@ -324,7 +343,21 @@ def _keep_selected(
             save_file(state, path)
 
 
-def _write_record(run: Run, history: list[dict], selected: dict[str, Outputs]) -> None:
+def _with_unscored(run: Run, outputs: Outputs) -> Outputs:
+    """The outputs of all test clips, from those of the scored ones."""
+    clips = run.sets["test"]
+    scored = torch.from_numpy(clips.scored)
+    if scored.all():
+        return outputs
+    rest, joined = predict(run, clips.where(~clips.scored), "test"), {}
+    for key, values in outputs.items():
+        joined[key] = values.new_empty(len(scored), *values.shape[1:])
+        joined[key][scored], joined[key][~scored] = values, rest[key]
+    return joined
+
+
+def write_record(run: Run, history: list[dict], selected: dict[str, Outputs]) -> None:
+    """Write the record of a finished run; selected: the arrays that each rule selects."""
     arrays = {}
     for name, clips in run.sets.items():
         if any(key.startswith(f"{name}/") for outputs in selected.values() for key in outputs):

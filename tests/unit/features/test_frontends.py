@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from lib.features.frontends import (
     clip_frames,
     fbank,
     frontend_for,
+    frontend_settings,
     mfcc,
     noise_power,
     scale_waveform,
@@ -88,6 +90,14 @@ def test_front_end_of_an_experiment():
     experiment = Experiment("a", clip_seconds=3.0, pad="cyclic", fade="cycle")
     assert frontend_for(experiment) == Fbank(clip_seconds=3.0, pad="cyclic", fade="cycle")
     assert frontend_for(Experiment("a")) == Fbank()
+    assert frontend_for(Experiment("a", task="2-1")) == Fbank(unit="record")
+
+
+def test_a_fingerprint_of_events_covers_what_it_did_before_there_were_records():
+    events = {"rate_hz", "clip_seconds", "mels", "window_ms", "hop_ms", "pad", "fade"}
+    assert set(frontend_settings(Fbank())) == events
+    assert frontend_settings(Fbank(unit="record")) == asdict(Fbank(unit="record"))
+    assert frontend_settings(Mfcc()) == asdict(Mfcc())
 
 
 def test_settings_need_no_torch():

@@ -134,3 +134,18 @@ def test_released_file(monkeypatch):
     monkeypatch.setenv("WEIGHTS_ROOT", str(root))
     report = pretrained.load_pretrained(build.build_model(MN04, 798, 128), MN04, 798, 128)
     assert dict(report.action.value_counts()) == {"loaded": 310, "initialised": 2, "left out": 2}
+
+
+def test_a_probe_sees_mean_and_maximum_of_three_layers():
+    model, maps = build.build_model(MN04, 98, 128).eval(), {}
+    for layer in (6, 12, 16):
+        hook = lambda _, inputs, output, layer=layer: maps.update({layer: output})  # noqa: E731
+        model.trunk[layer].register_forward_hook(hook)
+    x = torch.randn(2, 98, 128)
+    with torch.no_grad():
+        pooled = model.probe_features(x)
+    assert pooled.shape == (2, 896)
+    flat = [maps[layer].flatten(2) for layer in (6, 12, 16)]
+    expected = torch.cat([y for z in flat for y in (z.mean(2), z.max(2).values)], 1)
+    torch.testing.assert_close(pooled, expected)
+    torch.testing.assert_close(pooled[:, -768:-384], model.features(x).detach())

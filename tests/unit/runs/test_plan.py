@@ -10,7 +10,7 @@ from small_runs import write_cache
 from lib import data, files, papers, paths
 from lib.config import override
 from lib.errors import UserError
-from lib.features.frontends import frontend_for
+from lib.features.frontends import frontend_for, frontend_settings
 from lib.models import weights
 from lib.papers.profiles import LAPTOP, PAPER, apply_rules
 from lib.runs import folder as runs_folder
@@ -39,7 +39,7 @@ def give(folder, small_cache, monkeypatch, **meta):
 
 
 def test_a_cache_stands_for_the_recordings_it_was_computed_from(small_cache, tmp_path, monkeypatch):
-    frontend = asdict(frontend_for(laptop("ast/ce")))
+    frontend = frontend_settings(frontend_for(laptop("ast/ce")))
     meta = {"frontend": frontend, "kind": "official", "note": "", "name": "ICBHI"}
     folder = give(tmp_path / "own", small_cache, monkeypatch, **meta)
     context = plan.open_context("laptop")
@@ -190,3 +190,23 @@ def test_the_first_seed_alone_saves_embeddings(context):
     assert [(run.seed, run.experiment.save_embeddings) for run in runs] == [
         (1, True), (2, False), (3, False)
     ]  # fmt: skip
+
+
+def test_only_named_experiments_are_trained_long_ones_too(context, monkeypatch):
+    monkeypatch.setenv("ONLY", "mn04_as/sam@sprsound")
+    long = replace(context.profile, budgets=(*context.profile.budgets, "long"))
+    runs = plan.plan_runs(replace(context, profile=long), "methods")
+    assert [run.name for run in plan.pending_runs(runs)] == ["mn04_as/sam@sprsound"]
+    monkeypatch.setenv("ONLY", "mn04_as/supcon_*")  # with the run that it starts from
+    names = [run.name for run in plan.pending_runs(runs)]
+    assert names == ["mn04_as/supcon@sprsound", "mn04_as/supcon_linear@sprsound"]
+
+
+def test_a_record_of_a_run_that_takes_too_long_is_shown(context):
+    def run():
+        runs = plan.plan_runs(context, "methods")
+        return next(run for run in runs if run.name == "mn04_as/sam@sprsound")
+
+    assert run().reason == "takes too long for this profile"
+    folder = publish(run())
+    assert run().record == folder and run().reason == ""

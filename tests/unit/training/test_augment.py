@@ -158,3 +158,10 @@ def test_half_of_the_clips_are_changed_and_the_gain_is_uniform():
     assert factor.min() >= 0.9 and factor.max() <= 1.1
     assert factor.mean().item() == pytest.approx(1, abs=0.01)
     assert factor.std().item() == pytest.approx(0.2 / 12**0.5, rel=0.05)
+
+
+def test_each_clip_is_rolled_by_its_own_number_of_frames():
+    x, frames = torch.randn(3, 5, 2), torch.tensor([0, 2, 4])
+    rolled = augment.roll_time(x, frames)
+    one_by_one = [clip.roll(shift, 0) for clip, shift in zip(x, frames.tolist(), strict=True)]
+    assert torch.equal(rolled, torch.stack(one_by_one))

@@ -83,3 +83,10 @@ def test_sample_balanced_gives_every_class_the_same_share():
     labels = np.repeat([0, 1, 2], [900, 90, 10])
     sampled = labels[sample_balanced(labels, 30000, np.random.default_rng(0))]
     assert np.bincount(sampled) / 30000 == pytest.approx([1 / 3] * 3, abs=0.02)
+
+
+def test_the_root_of_the_class_count_is_half_way_to_equal_shares():
+    labels = np.repeat([0, 1, 2], [900, 90, 10])
+    sampled = labels[sample_balanced(labels, 30000, np.random.default_rng(0), power=0.5)]
+    shares = np.sqrt([900, 90, 10])
+    assert np.bincount(sampled) / 30000 == pytest.approx(shares / shares.sum(), abs=0.02)

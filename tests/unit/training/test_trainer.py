@@ -255,6 +255,7 @@ def mels_128(cache):
     ("changes", "change_cache", "sampled"),
     [
         ({"method": "dual_axis_cl"}, None, {"indices", "masks", "time", "frequency"}),
+        ({"roll": True}, None, {"indices", "masks", "mix", "roll"}),
         ({"gain": 0.5, "noise": 0.1}, mels_128, {"indices", "masks", "mix", "gain_noise"}),
         ({"method": "mixup", "flip": 0.5, "sampler": "balanced", "spec_augment": 0.0},
          variable_length, {"indices", "crop_flip", "mixup"}),
@@ -411,3 +412,19 @@ def test_analyses_of_the_trained_model_are_saved(small_cache):
     )
     np.testing.assert_allclose(saved["logits"], arrays["last/test/logits"], atol=1e-5)
     np.testing.assert_array_equal(saved["y"], arrays["test/label"])
+
+
+def test_the_unscored_subset_is_predicted_too_and_changes_no_score(small_cache):
+    """SPRSound's test2023 lies between the other clips of the test set."""
+    subset = np.where(small_cache.cycles.split == "train", "train", "inter")
+    subset[36::4] = "test2023"
+    cycles = small_cache.cycles.assign(subset=subset)
+    folder = train(replace(small_cache, cycles=cycles), start(HOME))
+    assert_saved_weights_give(folder, "validation", "test", small_cache)
+    arrays = runs_folder.read_predictions(folder)
+    scored = arrays["test/subset"] == "inter"
+    right = arrays["last/test/logits"].argmax(1) == arrays["test/label"]
+    normal = arrays["test/label"] == 0
+    shares = [100 * right[scored & each].mean() for each in (normal, ~normal)]
+    assert 0 < scored.sum() < len(scored)
+    assert history(folder).test_score.iloc[-1] == pytest.approx(np.mean(shares), abs=1e-3)
