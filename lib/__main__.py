@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lib import paths
+from lib.config import SELECTIONS
 from lib.errors import UserError, unknown
 from lib.paths import PROJECT
 
@@ -40,6 +41,11 @@ OPTIONS = {
     "--address": {"metavar": "HOST:PORT", "help": "a running Ray cluster, or auto"},
     "--trials": {"metavar": "N", "help": "trials in all, finished ones included (default: 8)"},
     "--json": {"action": "store_true", "help": "print JSON instead of a table"},
+    "--dataset": {"metavar": "NAME", "help": "icbhi (the default) or sprsound"},
+    "--task": {"metavar": "NAME", "help": "of SPRSound: 1-1, 1-2, 2-1, 2-2 or icbhi4"},
+    "--selected-on": {"metavar": "RULE", "help": "what chose the epoch: test, validation or last"},
+    "--html": {"metavar": "FILE", "help": "write a page, too"},
+    "--from-run": {"action": "store_true", "help": "print the predictions of a stored run"},
 }
 OPTIONS["--features"]["action"] = "append"
 OPTIONS["--seeds"]["type"] = OPTIONS["--trials"]["type"] = int
@@ -105,9 +111,10 @@ def rehearse(options: argparse.Namespace) -> int:
 @command("")
 def verify(_: argparse.Namespace) -> int:
     """Recompute every published number from its predictions."""
+    from lib.score.leaderboard import verify_leaderboard
     from lib.tables.verify import verify
 
-    differences = verify()
+    differences = verify() + verify_leaderboard()
     print("\n".join(differences) or f"{paths.reports_root()}: every number is what its run gives")
     return 1 if differences else 0
 
@@ -121,6 +128,41 @@ def tune(options: argparse.Namespace) -> int:
     if len(words) != 2:
         raise UserError("tune: give a task and a model, such as 1-1 cnn2/ce")
     print(run(*words, options.trials or 8, profile).to_string(index=False))
+    return 0
+
+
+@command(
+    "PREDICTIONS.csv | RUN", "--dataset", "--task", "--selected-on", "--json", "--html",
+    "--from-run", example="mine.csv --dataset icbhi --selected-on validation",
+)  # fmt: skip
+def score(options: argparse.Namespace) -> int:
+    """Score anybody's predictions; needs no recordings (docs/score.md has the columns)."""
+    from lib.score import referee, stored, submission, text
+
+    if len(options.words) != 1:
+        raise UserError("score: name one file; docs/score.md says which columns it has")
+    rule = options.selected_on or ""
+    if rule and rule not in SELECTIONS:
+        raise unknown("rule of --selected-on", rule, SELECTIONS)
+    if options.from_run:
+        print(stored.export_run(options.words[0], rule or "validation"), end="")
+        return 0
+    path, dataset = Path(options.words[0]), options.dataset or "icbhi"
+    report = referee.score(submission.read_submission(path, dataset, options.task or ""), rule)
+    print(text.as_json(report) if options.json else text.as_text(report))
+    if options.html:
+        from lib.reports.score import write_page
+
+        write_page(report, Path(options.html))
+    return 0
+
+
+@command("", "--out", example="--out reports")
+def leaderboard(_: argparse.Namespace) -> int:
+    """Write the page of published and recomputed Scores from leaderboard/ and the stored runs."""
+    from lib.reports.leaderboard import write_page
+
+    print(write_page(Path(os.environ.get("OUT") or paths.reports_root() / "local")))
     return 0
 
 

@@ -6,7 +6,7 @@ from graphlib import TopologicalSorter
 from lib.paths import PROJECT
 
 ROOMS = ["errors paths files progress config", "papers", "data", "features", "models"]
-ROOMS += ["evaluation", "plots", "runs", "training", "analysis", "tables", "reports"]
+ROOMS += ["evaluation", "plots", "runs", "training", "analysis", "tables", "score", "reports"]
 ROOMS += ["rehearsal", "__main__ worker"]
 RANK = {name: rank for rank, names in enumerate(ROOMS) for name in names.split()}
 PATHS = sorted((PROJECT / "lib").rglob("*.py"))

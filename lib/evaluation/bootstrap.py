@@ -35,7 +35,7 @@ def patient_bootstrap(
     resamples without a normal or without an abnormal clip.
     """
     scores = _resampled_scores(label, predicted, patient, task, subset)
-    return {metric: _interval(values[1:]) for metric, values in scores.items()}
+    return {metric: percentile_interval(values[1:]) for metric, values in scores.items()}
 
 
 def paired_bootstrap(
@@ -50,10 +50,19 @@ def paired_bootstrap(
         _resampled_scores(label, predicted, patient, task, subset)[metric]
         for predicted in (predicted_a, predicted_b)
     )
-    return (float(a[0] - b[0]), *_interval(a[1:] - b[1:]))
+    return (float(a[0] - b[0]), *percentile_interval(a[1:] - b[1:]))
 
 
-def _interval(values: ndarray) -> tuple[float, float]:
+def resample_counts(n: int) -> ndarray:
+    """How often each of n patients is in all of them, then in each resample: (1 + DRAWS, n)."""
+    resamples = np.random.default_rng(SEED).integers(0, n, size=(DRAWS, n))
+    counts = np.zeros((1 + DRAWS, n), dtype=np.int64)
+    np.add.at(counts, (np.arange(1 + DRAWS)[:, None], np.vstack([np.arange(n), resamples])), 1)
+    return counts
+
+
+def percentile_interval(values: ndarray) -> tuple[float, float]:
+    """95% percentile interval of resampled values (DRAWS,); nan is left out."""
     values = values[~np.isnan(values)]
     return tuple(np.percentile(values, [2.5, 97.5]).tolist()) if len(values) else 2 * (math.nan,)
 
@@ -67,10 +76,6 @@ def _resampled_scores(
     label, patient, subset = label[mask], np.asarray(patient)[mask], subset[mask]
     by_seed = [task.matrices(label, p[mask], patient, subset) for p in np.atleast_2d(predicted)]
     matrices = np.stack(by_seed, axis=2)  # (patients, subsets, seeds, n, n)
-    n = len(matrices)
-    resamples = np.random.default_rng(SEED).integers(0, n, size=(DRAWS, n))
-    counts = np.zeros((1 + DRAWS, n), dtype=np.int64)  # how often a patient is in a resample
-    np.add.at(counts, (np.arange(1 + DRAWS)[:, None], np.vstack([np.arange(n), resamples])), 1)
-    resampled = np.tensordot(counts, matrices, axes=1).swapaxes(0, 1)
+    resampled = np.tensordot(resample_counts(len(matrices)), matrices, axes=1).swapaxes(0, 1)
     scores = mean_over_subsets(task.scores(resampled))  # (1 + DRAWS, seeds)
     return {metric: values.mean(axis=1) for metric, values in scores.items()}

@@ -50,6 +50,26 @@ def challenge_scores(scores: Scores) -> Scores:
     return {"sp": sp, "se": se, "as": total / 2, "hs": hs, "score": (total / 2 + hs) / 2}
 
 
+def macro_scores(matrix: np.ndarray, ignored: Sequence[int] = ()) -> Scores:
+    """Macro-averages in percent of matrices (..., n, n) -> (...): sp, se and their mean.
+
+    `se` is the mean of the classes' recalls; `sp` the mean over classes of the share of the other
+    classes' clips that are not given the class. Normal is a class as the others are, so these are
+    not the challenge's numbers. Only classes that occur count; `ignored` as in `scores`.
+    """
+    matrix = np.array(matrix, dtype=np.float64)
+    matrix[..., list(ignored), :] = 0
+    true, given = matrix.sum(-1), matrix.sum(-2)  # (..., n)
+    correct = np.diagonal(matrix, axis1=-2, axis2=-1)
+    others = matrix.sum((-2, -1))[..., None] - true
+    with np.errstate(invalid="ignore", divide="ignore"):
+        recall = np.where(true > 0, correct / true, np.nan)
+        rejected = np.where(true > 0, 1 - (given - correct) / others, np.nan)
+        counts = (true > 0).sum(-1)
+        se, sp = (100 * np.nansum(rate, axis=-1) / counts for rate in (recall, rejected))
+    return {"sp": sp, "se": se, "score": (sp + se) / 2}
+
+
 TASK_SHARES = {"1-1": 0.2, "1-2": 0.3, "2-1": 0.2, "2-2": 0.3}
 
 

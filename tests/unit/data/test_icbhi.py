@@ -1,7 +1,6 @@
 """The ICBHI reader: facts of the database, the official layout's quirks, every kind of fault."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import soundfile
 

@@ -1,0 +1,36 @@
+"""AUROC of abnormal against normal clips, with an interval over patients."""
+
+import numpy as np
+from numpy import ndarray
+
+from lib.evaluation.bootstrap import percentile_interval, resample_counts
+
+
+def auroc(
+    abnormal: ndarray, score: ndarray, patient: ndarray, subset: ndarray | None = None
+) -> tuple[float, float, float]:
+    """AUROC (0 to 1) and its 95% patient-bootstrap interval: value, low, high.
+
+    abnormal (N,) bool; score (N,), larger is more abnormal; ties count half. The mean over the
+    subsets (N,), if there are several. nan if one class is missing.
+    """
+    subset = np.zeros(len(score)) if subset is None else np.asarray(subset)
+    index = np.unique(patient, return_inverse=True)[1]
+    counts = resample_counts(index.max() + 1).astype(np.float64)
+    by_subset = [
+        _resampled(abnormal[mask], score[mask], index[mask], counts)
+        for mask in (subset == name for name in np.unique(subset))
+    ]
+    values = np.mean(by_subset, axis=0)
+    return (float(values[0]), *percentile_interval(values[1:]))
+
+
+def _resampled(abnormal: ndarray, score: ndarray, patient: ndarray, counts: ndarray) -> ndarray:
+    """AUROC in each resample (1 + DRAWS,): the share of pairs that are in the right order."""
+    member = np.eye(counts.shape[1])[patient]  # (N, patients)
+    a, b = score[abnormal][:, None], score[~abnormal]
+    ordered = (a > b) + 0.5 * (a == b)  # (abnormal, normal) clips
+    by_patient = member[abnormal].T @ ordered @ member[~abnormal]  # (patients, patients)
+    right = ((counts @ by_patient) * counts).sum(axis=1)
+    pairs = (counts @ member[abnormal].sum(0)) * (counts @ member[~abnormal].sum(0))
+    return np.divide(right, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)

@@ -1,0 +1,49 @@
+"""The page of the leaderboard: a table that can be sorted and filtered offline."""
+
+from pathlib import Path
+
+import pandas as pd
+from markupsafe import Markup
+
+from lib import files
+from lib.reports import html
+from lib.score.leaderboard import leaderboard
+from lib.tables.format import MISSING, csv_text, format_interval, format_number
+
+FILTERS = ("Board", "Mark", "Chosen on", "Metadata", "Ensemble")
+
+
+def write_page(folder: Path) -> Path:
+    """Write leaderboard.html and leaderboard.csv into a folder; returns the page."""
+    table = leaderboard()
+    rows = [_cells(row) for row in table.to_dict("records")]
+    choices = {name: list(dict.fromkeys(row[name] for row in rows)) for name in FILTERS}
+    columns = [name for name in rows[0] if not name.startswith("_")]
+    css = Markup(html.css())
+    text = html.render_template("leaderboard", rows=rows, columns=columns, choices=choices, css=css)
+    html.check_page(text, "leaderboard", sounds=False)
+    files.write_text(folder / "leaderboard.csv", csv_text(table))
+    files.write_text(folder / "leaderboard.html", text + "\n")
+    return folder / "leaderboard.html"
+
+
+def _cells(row: dict) -> dict[str, str]:
+    """Return the cells of a row by column; names that begin with _ are shown in others."""
+    seeds = "" if pd.isna(row["seeds"]) else f" ({row['seeds']})"
+    interval = MISSING if pd.isna(row["low"]) else format_interval(row["low"], row["high"])
+    return {
+        "Board": row["board"], "Method": row["method"], "Backbone": row["backbone"],
+        "Pretraining": row["pretraining"], "Sp": _mean(row, "sp"), "Se": _mean(row, "se"),
+        "Score": _mean(row, "score") + seeds, "95% interval": interval,
+        "Chosen on": row["selection"], "Metadata": row["metadata"], "Ensemble": row["ensemble"],
+        "Year": MISSING if pd.isna(row["year"]) else str(row["year"]), "Mark": row["mark"],
+        "Source": row["source"], "_code": row["code"], "_note": row["note"],
+    }  # fmt: skip
+
+
+def _mean(row: dict, key: str) -> str:
+    """Return "mean ± std", without std if there is none, "–" without a number."""
+    if pd.isna(row[key]):
+        return MISSING
+    std = row[f"{key}_std"]
+    return format_number(row[key]) + ("" if pd.isna(std) else f" ± {format_number(std)}")
