@@ -7,7 +7,7 @@ from torch.utils._triton import has_triton
 
 
 def pick_device() -> torch.device:
-    """Return a GPU if there is one, else the CPU."""
+    """Return an NVIDIA or AMD GPU if there is one, else the CPU; Apple's (MPS) is never used."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
