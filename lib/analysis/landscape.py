@@ -21,7 +21,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy
 
 BATCH = 16
-PRODUCT_BATCH = 4  # for Hessian products: base needs some 7 GB for a clip of 1,214 tokens
+PRODUCT_BATCH = 4  # for Hessian products
+LARGE = 50_000_000  # weights from which a product takes one clip at a time: AST base needs 7 GB
 LANCZOS = 8  # vectors that ARPACK stores: 2.8 GB of host memory for AST base
 TOLERANCE = 1e-2  # of the eigenvalue
 PROJECTOR = "projector."  # of contrastive methods; cross-entropy does not see it
@@ -160,8 +161,8 @@ def _hessian_product(
     model: nn.Module, weights: list[Tensor], x: Tensor, y: Tensor, vector: Tensor
 ) -> Tensor:
     """Return the Hessian of the mean over all clips times a vector (W,)."""
-    total = 0
-    for clips, labels in _batches(x, y, PRODUCT_BATCH):
+    total, size = 0, 1 if len(vector) > LARGE else PRODUCT_BATCH
+    for clips, labels in _batches(x, y, size):
         with sdpa_kernel(SDPBackend.MATH):  # the fast kernels have no second derivative
             loss = cross_entropy(model(clips), labels, reduction="sum") / len(x)
         gradient = _differentiate(loss, weights, create_graph=True)

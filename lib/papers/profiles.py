@@ -27,6 +27,7 @@ class Profile:
     verdict: bool = False  # whether our numbers may be judged against the paper's
     synthetic: bool = False  # whether it never looks for real recordings
     needs_gpu: bool = False  # whether its runs would take months on a CPU
+    side_by_side: bool = True  # whether the memory of a machine has room for a run on each core
 
 
 ICBHI = {"dataset": "icbhi"}  # rows on third-party features keep their own settings
@@ -143,6 +144,7 @@ REHEARSAL = replace(
     seeds=(1,),
     verdict=False,
     needs_gpu=False,
+    side_by_side=False,
     rules=(
         *PAPER.rules,
         *_ONE_NUMBER,

@@ -47,7 +47,8 @@ def train_groups(profile: str, *groups: str) -> list[str]:
         for run in pending:  # all features first, so that a bad recording is named at once
             for name in ("", *run.experiment.test_sets):
                 context.cache(run.experiment, name)
-        pool = ray.RayPool() if local.executor_name() == "ray" else local.LocalPool()
+        cores = None if context.profile.side_by_side else 1
+        pool = ray.RayPool() if local.executor_name() == "ray" else local.LocalPool(cores)
         try:
             print(_announce(runs, pending, pool), flush=True)
             return _train(context, pending, pool)

@@ -18,11 +18,17 @@ class Stopped(Exception):
 def fit(experiment, seed, cache, frames, folder, test_caches, on_train_end) -> None:
     """Train like `trainer.fit`, stop before the record, go on from the checkpoint; write the cost.
 
-    costs.json holds the peak memory (GB) of the process, or on the GPU if one is used.
+    The trained model is analysed on one training clip. costs.json holds the peak memory (GB) of the
+    process, or on the GPU if one is used.
     """
+
+    def inspect_one(model, dataset, cycles, splits, experiment) -> dict:
+        one = splits | {"train": splits["train"][:1]}
+        return on_train_end(model, dataset, cycles, one, experiment)
+
     with suppress(Stopped):
         trainer.fit(experiment, seed, cache, frames, folder, test_caches, _stop)
-    trainer.fit(experiment, seed, cache, frames, folder, test_caches, on_train_end)
+    trainer.fit(experiment, seed, cache, frames, folder, test_caches, on_train_end and inspect_one)
     if torch.cuda.is_available():
         peak = torch.cuda.max_memory_allocated()
     else:  # in bytes on a Mac, else in KiB

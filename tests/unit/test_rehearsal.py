@@ -1,6 +1,7 @@
 """A rehearsal: what it runs, random weights in the published layouts, and the table of costs."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from lib.papers.profiles import PAPER, REHEARSAL, REHEARSAL_GPU, apply_rules
 from lib.papers.table_row import TableRow
 from lib.rehearsal.costs import costs
 from lib.rehearsal.weights import random_state, write_weights
+from lib.runs import execute, local
 from lib.runs.folder import RunSpec
 from lib.runs.plan import NO_RESULT, PlannedRun, initial_weights_name
 
@@ -77,6 +79,20 @@ def test_a_run_stands_for_all_experiments_that_it_is_rehearsed_for():
     names = ("ast_in_as/patchmix_cl", "ast_in_as/patchmix_cl/tau=0.2", "ast_in_as/ce")
     rows = costs([planned(name) for name in names]).to_dict("records")
     assert [(row["experiment"], row["same"]) for row in rows[:2]] == [(names[0], 1), (names[2], 0)]
+
+
+def test_runs_are_trained_one_after_another(run, monkeypatch):
+    """On sixteen cores as many AST-base would need 70 GB, and would slow each other down."""
+    context = SimpleNamespace(profile=REHEARSAL, cache=lambda *_: None)
+    for name, value in (("open_context", context), ("plan_runs", [run]), ("pending_runs", [run])):
+        monkeypatch.setattr(execute, name, lambda *_, value=value: value)
+
+    def pool(cores):
+        raise RuntimeError(f"{cores} core")
+
+    monkeypatch.setattr(local, "LocalPool", pool)
+    with pytest.raises(RuntimeError, match="^1 core"):
+        execute.train_groups("rehearsal", "table1")
 
 
 def test_a_run_that_is_not_there_says_why(run):

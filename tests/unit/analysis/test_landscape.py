@@ -186,6 +186,16 @@ def test_batches_do_not_matter(measure, monkeypatch):
         np.testing.assert_allclose(value, values[2], rtol=1e-4)
 
 
+def test_products_of_a_large_model_take_one_clip_at_a_time(monkeypatch):
+    """Four clips of AST base need 28 GB."""
+    model, x, y = network()
+    expected, sizes = landscape.largest_eigenvalue(model, x, y), []
+    monkeypatch.setattr(landscape, "LARGE", 1)
+    model.register_forward_pre_hook(lambda _, x: sizes.append(len(x[0])))
+    assert landscape.largest_eigenvalue(model, x, y) == pytest.approx(expected, rel=1e-2)
+    assert set(sizes) == {1}
+
+
 @every_measure
 @pytest.mark.parametrize("case", CASES)
 def test_the_model_stays_as_it_was(measure, case):

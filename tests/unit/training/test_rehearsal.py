@@ -16,8 +16,15 @@ def test_a_rehearsed_run_has_the_record_of_a_whole_one(small_cache, tmp_path, mo
         return loaded[-1]
 
     monkeypatch.setattr(checkpoint, "load", watched)
+    inspected = []
+
+    def inspect(model, dataset, cycles, splits, experiment):
+        inspected.append({name: len(rows) for name, rows in splits.items()})
+        return {}
+
     for name, fit in (("whole", trainer.fit), ("rehearsed", rehearsal.fit)):
-        fit(experiment, 1, small_cache, 40, tmp_path / name, {}, None)
+        fit(experiment, 1, small_cache, 40, tmp_path / name, {}, inspect)
+    assert inspected[1] == inspected[0] | {"train": 1}  # the costly analyses are of these
     assert [state is not None for state in loaded] == [False, False, True]
     for name in ("history.csv", "result.json"):
         assert (tmp_path / "whole" / name).read_bytes() == (
