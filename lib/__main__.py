@@ -282,8 +282,8 @@ def set_environment(options: argparse.Namespace) -> None:
 
 def _absolute(folder: str) -> str:
     try:
-        return str(Path(folder).expanduser().resolve())
-    except RuntimeError as error:  # ~ without a home, or a circle of links
+        return os.path.abspath(Path(folder).expanduser())  # a link keeps its own name
+    except RuntimeError as error:  # ~ without a home
         raise UserError(f"{folder}: no such folder ({error}); give its whole path") from error
 
 

@@ -1,5 +1,6 @@
-"""Atomic writes, locks, checksums and JSON: a file is written beside its place, then renamed."""
+"""Atomic writes, locks, checksums, text and JSON: written beside its place, then renamed."""
 
+import codecs
 import errno
 import hashlib
 import json
@@ -8,6 +9,7 @@ import platform
 import re
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -151,12 +153,45 @@ def write_json(path: Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
 
 
+def read_text(path: Path) -> str:
+    """Return the text of a file: UTF-8, or UTF-16 if it begins with that byte order mark.
+
+    Raises `UserError` if it is missing, cannot be read or is in another encoding.
+    """
+    with readable(path):
+        content = Path(path).read_bytes()
+    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = content.decode("utf-16" if utf16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8; save it as UTF-8") from error
+    if "\0" in text:
+        raise UserError(f"{path}: not UTF-8; save it as UTF-8")
+    return text
+
+
+def parse_json(text: str) -> object:
+    """Return the value of a JSON text; raises ValueError, also for a key that is there twice."""
+    try:
+        return json.loads(text, object_pairs_hook=_object)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict:
+    unique = dict(pairs)
+    if len(unique) < len(pairs):
+        name, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise ValueError(f"the key {name!r} is there twice")
+    return unique
+
+
 def read_json(path: Path) -> dict:
     """Return a JSON object; a missing, unreadable or damaged file is a `UserError` naming it."""
+    text = read_text(path)
     try:
-        with readable(path):
-            value = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:  # of JSON and of UTF-8
+        value = parse_json(text)
+    except ValueError as error:
         raise UserError(f"{path}: not valid JSON ({error}); delete it and start again") from error
     if not isinstance(value, dict):
         raise UserError(f"{path}: holds no JSON object; delete it and start again")

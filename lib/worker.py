@@ -41,8 +41,8 @@ def main(arguments: list[str]) -> None:
             return
         files.remove_stale(folder)
         try:
-            caches = {name: open_cache(Path(path)) for name, path in tests.items()}
-            cache = open_cache(options.cache)
+            caches = {name: open_cache(Path(path), reread=True) for name, path in tests.items()}
+            cache = open_cache(options.cache, reread=True)
             inputs = require_inputs(folder, spec, [cache, *caches.values()])
             files.write_json(folder / "machine.json", _machine() | inputs)
             fit = probe.fit if spec.experiment.method == "probe" else trainer.fit

@@ -7,6 +7,7 @@ import torch
 from lib.data import ICBHI, SPRSound, audio, icbhi, sprsound
 from lib.data.icbhi import CLASSES
 from lib.features.frontends import Fbank, fbank, noise_power
+from lib.files import read_text
 from lib.training.augment import GainNoise, apply_gain_noise
 
 ADULT_YEARS = 18
@@ -100,7 +101,7 @@ def find_quirks(dataset: ICBHI, cycles: pd.DataFrame) -> pd.DataFrame:
     """Return facts of the official files that change numbers, counted in these files."""
     sides = cycles.groupby("patient").split.nunique()
     both = ", ".join(sides[sides > 1].index) or "none"
-    listed = dataset.split_file().read_text()
+    listed = read_text(dataset.split_file())
     renamed = ", ".join(name for name in icbhi.RENAMED if name in listed) or "none"
     longest, shortest = (cycles.end - cycles.start).agg(["max", "min"])
     shares = cycles.label.ne("normal").groupby(cycles.device).mean()

@@ -21,7 +21,7 @@ from torch import nn
 from lib import files
 from lib.config import Experiment
 from lib.data import SPRSound, sprsound
-from lib.data.audio import read, resample
+from lib.data.audio import read_at
 from lib.data.sprsound import POOR
 from lib.errors import UserError, unknown
 from lib.evaluation import tasks
@@ -113,7 +113,7 @@ def measure_stream(
 
 def read_blocks(path: Path, block: int = RATE_HZ) -> Iterator[np.ndarray]:
     """Yield a sound file at the stream's rate, in blocks of one second."""
-    wave = resample(*read(path), RATE_HZ)
+    wave = read_at(path, RATE_HZ)
     yield from (wave[start : start + block] for start in range(0, len(wave), block))
 
 
@@ -261,5 +261,5 @@ def example_record(dataset: SPRSound, records: pd.DataFrame) -> tuple:
     events = dataset.load("event")
     events = events[events.recording == record.record]
     events = events.assign(label=events["1-2"])[columns]
-    wave = resample(*read(audio[record.record]), RATE_HZ)
+    wave = read_at(audio[record.record], RATE_HZ)
     return wave, RATE_HZ, pd.DataFrame(windows), events

@@ -5,6 +5,7 @@
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from lib import paths
@@ -26,15 +27,35 @@ def recordings_found() -> bool:
 def find_dataset(name: str, stand_in: Dataset | None = None) -> Dataset:
     """Return a dataset in DATA_ROOT, else in `data/`, else `stand_in`, else synthetic recordings.
 
-    Raises `UserError` if DATA_ROOT is set and holds no dataset; it may hold another one alone.
+    Synthetic ones are for those who name no folder: if DATA_ROOT holds another dataset alone, this
+    one has the kind "none". Raises `UserError` if DATA_ROOT is set and holds no dataset.
     """
-    if os.environ.get("DATA_ROOT") and not recordings_found():
-        folders = " and no ".join(dataset.folder for dataset in DATASETS.values())
+    kind, named = DATASETS[name], os.environ.get("DATA_ROOT")
+    if root := kind.locate(_data_root()):
+        return kind.open(root)
+    if named and not recordings_found():
+        titles = " and no ".join(dataset.short_title for dataset in DATASETS.values())
+        why = f"no {titles} in it or below" if _data_root().is_dir() else "no such folder"
         raise UserError(
-            f"{_data_root()}: DATA_ROOT holds no {folders}; point it to the folder that does"
+            f"{_data_root()}: {why}; give the folder of the recordings (--data, DATA_ROOT)"
         )
-    root = DATASETS[name].locate(_data_root())
-    return DATASETS[name].open(root) if root else stand_in or synthetic_dataset(name)
+    if named and not stand_in:
+        title = kind.short_title
+        return kind(_data_root(), "none", f"No {title} recordings here: its rows are not run.")
+    return stand_in or synthetic_dataset(name)
+
+
+def recordings_used(datasets: Iterable[Dataset]) -> list[str]:
+    """Return one line for each dataset: which recordings are used, how many, from which folder."""
+    return [f"{each.short_title}: {_recordings(each)} From {each.root}" for each in datasets]
+
+
+def _recordings(dataset: Dataset) -> str:
+    if dataset.banner:
+        return dataset.banner
+    if (dataset.root / "features.npy").exists():
+        return "features of all recordings."
+    return f"all {len(dataset.audio_files())} recordings."
 
 
 def synthetic_dataset(name: str) -> Dataset:
@@ -49,8 +70,8 @@ def require_official(dataset: Dataset, profile: str) -> None:
     if dataset.kind != "official":
         needed = "all are needed" if dataset.kind == "partial" else "real recordings are needed"
         raise UserError(
-            f"profile {profile}: {dataset.banner.rstrip('.')}, but {needed}; {dataset.remedy()}, "
-            "or choose the profile laptop"
+            f"profile {profile}: {dataset.banner.rstrip('.')}, but {needed} in {dataset.root}; "
+            f"{dataset.remedy(dataset.root)}, or choose the profile laptop"
         )
 
 

@@ -1,17 +1,31 @@
 """Recordings as waveforms: read, resample, fade, cut into clips of one length."""
 
+from __future__ import annotations
+
+import math
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import soundfile
 
 from lib.errors import UserError
+from lib.files import readable
+
+if TYPE_CHECKING:  # reading a file needs no torch
+    from torchaudio.transforms import Resample
 
 FADE_SAMPLES = 1000  # official code: rate / 16, at 16 kHz
-STREAMED = 0xFFFFFFFF  # length of the sound in a WAV header that was written before it was known
+OPEN_LENGTH = 0x7FFFF000  # from here on, a WAV header's length was written before it was known
+UNKNOWN_LENGTH = 2**63 - 1  # what libsndfile says of a FLAC file through a pipe
+BLOCK = 1 << 20  # samples that are read at once, whatever length the header promises
+MAX_SAMPLES = 1 << 27  # of a recording, all channels; 50 minutes at 44.1 kHz, 0.5 GB
+MAX_KERNEL = 1 << 24  # numbers in a resampling filter; 44.1 to 16 kHz has 72,480
+SINC_WIDTH, ROLLOFF = 6, 0.99  # of torchaudio's filter
+LOUDEST = 1e3  # sounds lie in [-1, 1]; floats may be a little beyond
 
 
 class ClipSettings(Protocol):
@@ -26,34 +40,125 @@ class ClipSettings(Protocol):
 def read(path: Path) -> tuple[np.ndarray, int]:
     """Return a sound file as mono float32 (samples,) in [-1, 1], and its rate in Hz.
 
-    Channels are averaged. Raises `UserError` if the file is empty, truncated, unreadable or
-    holds NaN or infinite samples.
+    Channels are averaged. Raises `UserError` as `read_channels` does.
     """
+    channels, rate = read_channels(path)
+    return channels.mean(axis=1) if channels.shape[1] > 1 else channels[:, 0], rate
+
+
+def read_channels(path: Path) -> tuple[np.ndarray, int]:
+    """Return a sound file as float32 (samples, channels), and its rate in Hz.
+
+    Raises `UserError` if the file is empty, truncated, unreadable or longer than `MAX_SAMPLES`, or
+    holds samples that are not finite or beyond `LOUDEST`.
+    """
+    _require_file(path)
     try:
-        with soundfile.SoundFile(path) as sound:
-            expected, rate, log = sound.frames, sound.samplerate, sound.extra_info
-            channels = sound.read(dtype="float32", always_2d=True)  # (samples, channels)
+        with _Forward(path) as sound:
+            promised, rate, log = sound.frames, sound.samplerate, sound.extra_info
+            channels = _read_blocks(sound)
     except (soundfile.LibsndfileError, OSError) as error:
         raise UserError(f"{path}: not a readable sound file ({error}); fetch it again") from error
     # A WAV file that ends too early is read without an error, but libsndfile notes it in its log.
     cut = re.search(r"data : (\d+) \(should be", log)
-    if len(channels) < expected or (cut and int(cut[1]) != STREAMED):
+    if channels is None:
+        raise UserError(f"{path}: longer than {MAX_SAMPLES:,} samples; cut it into pieces")
+    if len(channels) < promised < UNKNOWN_LENGTH or (cut and int(cut[1]) < OPEN_LENGTH):
         raise UserError(f"{path}: truncated; fetch it again")
     if len(channels) == 0:
         raise UserError(f"{path}: holds no sound; fetch it again")
-    if not np.isfinite(channels).all():
+    peak = np.abs(channels).max()
+    if not np.isfinite(peak):
         raise UserError(f"{path}: holds NaN or infinite samples; fetch it again")
-    return channels.mean(axis=1) if channels.shape[1] > 1 else channels[:, 0], rate
+    if peak > LOUDEST:
+        raise UserError(
+            f"{path}: holds samples up to {peak:.3g}, but sound lies in [-1, 1]; fetch it again or "
+            "divide its samples"
+        )
+    return channels, rate
+
+
+class _Forward(soundfile.SoundFile):
+    """A sound file that is read from its start to its end, so that the header may be wrong."""
+
+    def seekable(self) -> bool:
+        """Return False: after each block, soundfile would seek to where it is."""
+        return False
+
+
+def _read_blocks(sound: soundfile.SoundFile) -> np.ndarray | None:
+    """Return what a sound file holds, (samples, channels), or None if that is too much."""
+    frames, blocks, total = max(1, BLOCK // sound.channels), [], 0
+    while len(block := sound.read(frames, dtype="float32", always_2d=True)):
+        blocks.append(block)
+        total += block.size
+        if total > MAX_SAMPLES:
+            return None
+    return np.concatenate(blocks) if blocks else np.empty((0, sound.channels), np.float32)
+
+
+def _require_file(path: Path) -> None:
+    with readable(path), open(path, "rb"):
+        pass
+
+
+def length_seconds(path: Path) -> float:
+    """Return the length of a sound file, by its header if that can be; else `UserError`."""
+    _require_file(path)
+    try:
+        info = soundfile.info(path)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise UserError(f"{path}: not a readable sound file ({error}); fetch it again") from error
+    if info.frames > MAX_SAMPLES:  # not to be believed
+        return len(read(path)[0]) / info.samplerate
+    return info.frames / info.samplerate
+
+
+def describe_silence(path: Path) -> str:
+    """Return that a sound file is digital silence, or which channels are; "" if none is."""
+    channels, _ = read_channels(path)
+    silent = np.ptp(channels, axis=0) == 0
+    if silent.all():
+        return "digital silence"
+    return ", ".join(f"channel {number + 1} is silent" for number in np.flatnonzero(silent))
+
+
+def read_at(path: Path, rate_hz: int) -> np.ndarray:
+    """Return a sound file as mono float32 (samples,) at a rate; raises `UserError` naming it."""
+    wave, rate = read(path)
+    try:
+        return resample(wave, rate, rate_hz)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
 
 
 def resample(wave: np.ndarray, rate: int, target_hz: int) -> np.ndarray:
-    """Return (samples,) resampled by a windowed sinc, (ceil(samples * target_hz / rate),)."""
+    """Return (samples,) resampled by a windowed sinc, (ceil(samples * target_hz / rate),).
+
+    Raises `UserError` if the rates have so small a common divisor that the filter would fill the
+    memory, or if the result would have more than `MAX_SAMPLES`.
+    """
     if rate == target_hz:
         return wave
+    common = math.gcd(rate, target_hz)
+    old, new = rate // common, target_hz // common
+    width = math.ceil(SINC_WIDTH * old / (min(old, new) * ROLLOFF))
+    if new * (old + 2 * width) > MAX_KERNEL or len(wave) * target_hz > MAX_SAMPLES * rate:
+        raise UserError(
+            f"its rate of {rate} Hz is too odd to be resampled to {target_hz} Hz; check the header "
+            "or convert the file"
+        )
     import torch  # here: reading a file needs none
-    from torchaudio.functional import resample as windowed_sinc
 
-    return windowed_sinc(torch.from_numpy(wave), rate, target_hz).numpy()
+    return _resampler(rate, target_hz)(torch.from_numpy(wave)).numpy()
+
+
+@lru_cache(maxsize=8)
+def _resampler(rate: int, target_hz: int) -> Resample:
+    """A resampler whose filter is computed in float64, as in the official code."""
+    from torchaudio.transforms import Resample
+
+    return Resample(rate, target_hz, lowpass_filter_width=SINC_WIDTH, rolloff=ROLLOFF)
 
 
 def fade(wave: np.ndarray, fade_in: int, fade_out: int) -> np.ndarray:
@@ -81,7 +186,7 @@ def cut_or_repeat(wave: np.ndarray, samples: int, pad: str) -> np.ndarray:
 
 def recording_wave(path: Path, settings: ClipSettings) -> np.ndarray:
     """Return a recording at the rate of `settings`, faded at both ends if fade is recording."""
-    wave = resample(*read(path), settings.rate_hz)
+    wave = read_at(path, settings.rate_hz)
     return fade(wave, FADE_SAMPLES, FADE_SAMPLES) if settings.fade == "recording" else wave
 
 

@@ -10,22 +10,35 @@ from typing import ClassVar, Self
 
 import pandas as pd
 
-from lib.data import audio
+from lib.data import audio, layout
 from lib.errors import UserError
 
 AUDIO_SUFFIXES = (".wav", ".flac")
 SYNTHETIC_FILE = "SYNTHETIC.json"  # lib.data.synthetic writes it into the folders that it makes
-PAST_END_SECONDS = 0.01  # rounding of the annotated times
+PAST_END_SECONDS = 0.5  # an annotated end that is up to this later than the recording's is cut
+SHOWN = 3  # problems that a message lists
+CAUSES = {  # what most problems say -> what may be behind them
+    "restore it or move this file away": "the annotations were not copied with the sounds",
+    "is not there; restore it": "only a part of the files was copied",
+    "not in ": "the list is that of other recordings",
+    "truncated": "the copy or download was interrupted; do it again",
+    "is there too": "the recordings are here twice",
+    "is not 'start end": "the files were saved by another program; copy the official ones",
+    "is not 'recording": "the file was saved by another program; copy the official one",
+    "cannot be read": "they belong to another user, or the disk is damaged",
+    "not valid JSON": "the files were saved by another program; copy the official ones",
+    "the name is not": "these are other recordings, or they were renamed",
+}
 
 Annotated = tuple[dict, list[dict]]  # columns of a recording, columns of each of its events
 
 
 @dataclass(frozen=True)
 class Dataset(ABC):
-    """A dataset in its official layout in the folder `root`; recordings are .wav or .flac files.
+    """A dataset below the folder `root`; recordings are .wav or .flac files.
 
-    kind: official (all recordings with audio), partial, synthetic, or none (only features are
-    here: `root` is the folder of their cache). banner: a sentence for every page, "" if official.
+    kind: official (all recordings with audio), partial, synthetic, or none (no recordings are here;
+    `root` may be a feature cache). banner: a sentence for every page, "" if official.
     """
 
     root: Path
@@ -40,32 +53,51 @@ class Dataset(ABC):
     url: ClassVar[str]
     download_url: ClassVar[str]
     checksum: ClassVar[str] = "none published"  # sha256 of the download
-    folder: ClassVar[str]  # a folder of `root` by which the dataset is found
-    bases: ClassVar[tuple[str, ...]] = ("",)  # folders of `root` in which `folder` may lie
+    folder: ClassVar[str]  # the official folder of `root`
+    inner_folders: ClassVar[tuple[str, ...]]  # official names of folders below `root`
     annotation_suffix: ClassVar[str]
     recordings: ClassVar[dict[str, int]]  # subset -> how many recordings an official copy has
     optional: ClassVar[tuple[str, ...]] = ()  # subsets that an official copy may lack
+    nested: ClassVar[bool] = False  # whether files may lie in folders below those named
     tables: ClassVar[dict[str, tuple[str, ...]]]  # unit of a clip -> columns of its table
 
     @classmethod
     def locate(cls, folder: Path) -> Path | None:
-        """Return the root: `folder`, the folder of the dataset's name in it, or its parent."""
+        """Return the root of the dataset that lies in `folder`, some folders below or just above.
+
+        It is known by its official folders, else by the names of files. Synthetic recordings are
+        taken only from `folder` or a folder directly in it.
+        """
         folder = Path(folder)
-        above = folder.parent if folder.name == cls.folder else folder
-        for root in (above / cls.name, above):
-            if any((root / base / cls.folder).is_dir() for base in cls.bases):
+        above = folder
+        while above.name in cls.inner_folders:
+            above = above.parent
+        named = () if above == folder else (above,)
+        for root in (*named, above / cls.name, *layout.walk(above)):
+            made_up = any((each / SYNTHETIC_FILE).exists() for each in (root, root.parent))
+            if cls.lies_in(root) and not (made_up and above not in (root, root.parent)):
                 return root
         return None
+
+    @classmethod
+    @abstractmethod
+    def lies_in(cls, root: Path) -> bool:
+        """Return whether `root` is the root of files of this dataset."""
 
     @classmethod
     def open(cls, root: Path) -> Self:
         """Return the dataset in `root` with its kind; raises `UserError` if it has no audio."""
         root = Path(root)
-        files = cls(root).audio_files()
-        here = Counter(key for key, path in cls(root)._annotation_paths() if path.stem in files)
+        dataset = cls(root)
+        files, annotated = dataset.audio_files(), dataset._annotation_paths()
+        here = Counter(key for key, path in annotated if cls.recording_name(path.stem) in files)
+        unreadable = dataset.unreadable_files()
+        note = f" Not readable: {layout.first_names(unreadable)}." if unreadable else ""
         if not here:
-            where = root / cls.folder
-            raise UserError(f"{where}: no annotated .wav or .flac recordings there; {cls.remedy()}")
+            raise UserError(
+                f"{root}: no annotated .wav or .flac recordings ({len(annotated)} annotations, no "
+                f"sounds); {cls.remedy(root)}{note and '.' + note.rstrip('.')}"
+            )
         if (root / SYNTHETIC_FILE).exists():
             made_up = f"no patient was recorded, {here.total()} recordings are made up"
             return cls(root, "synthetic", f"SYNTHETIC sounds: {made_up}.")
@@ -76,12 +108,17 @@ class Dataset(ABC):
             return cls(root)
         counts = ", ".join(f"{here[key]} of {n} {key}".strip() for key, n in expected.items())
         banner = f"partial {cls.short_title}: {counts} recordings have annotation and audio."
-        return cls(root, "partial", banner)
+        return cls(root, "partial", banner + note)
 
     @classmethod
-    def remedy(cls) -> str:
-        """Return how to get all recordings, for messages."""
-        return f"fetch them all with ./run_all.sh download {cls.name}"
+    def remedy(cls, root: Path) -> str:
+        """Return how to get all recordings into `root`, for messages."""
+        return f"put them there, or fetch them all with ./run_all.sh download {cls.name}"
+
+    @classmethod
+    def recording_name(cls, stem: str) -> str:
+        """Return the official name of the recording whose file has this name, without suffix."""
+        return stem
 
     @property
     def label(self) -> str:
@@ -125,7 +162,8 @@ class Dataset(ABC):
     def audio_files(self) -> dict[str, Path]:
         """Return recording -> its audio file.
 
-        Raises `UserError` if a recording has two files, or no annotation.
+        What cannot be read is left out (`unreadable_files`). Raises `UserError` if a recording has
+        two files, or no annotation.
         """
         files, problems = self._audio()
         raise_problems(problems)
@@ -133,15 +171,25 @@ class Dataset(ABC):
 
     def annotation_files(self) -> dict[str, Path]:
         """Return recording -> its annotation file."""
-        return {path.stem: path for _, path in self._annotation_paths()}
+        return {self.recording_name(path.stem): path for _, path in self._annotation_paths()}
+
+    def unreadable_files(self) -> list[Path]:
+        """Return what is named like a file of this dataset but cannot be read: a broken link."""
+        suffixes = (self.annotation_suffix, *AUDIO_SUFFIXES)
+        return [
+            path
+            for folder in self._folders()
+            for path in layout.unreadable_files(folder, suffixes, self.nested)
+        ]
 
     def input_files(self) -> dict[str, Path]:
         """Return name -> file, for all files on which features depend; a name has its subset."""
         audio_paths = self.audio_files()
         files = {path.name: path for path in self._list_paths()}
         for subset, path in self._annotation_paths():
-            if path.stem in audio_paths:
-                for file in (path, audio_paths[path.stem]):
+            name = self.recording_name(path.stem)
+            if name in audio_paths:
+                for file in (path, audio_paths[name]):
                     files[f"{subset}/{file.name}".lstrip("/")] = file
         return files
 
@@ -162,13 +210,22 @@ class Dataset(ABC):
         files: dict[str, Path] = {}
         problems = []
         for path in self._audio_paths():
-            if path.stem in files:
-                problems.append(f"{path}: {files[path.stem]} is there too; remove one of them")
-            elif path.stem not in annotated:
-                missing = f"{path.stem}{self.annotation_suffix}"
+            name = self.recording_name(path.stem)
+            if name in files:
+                problems.append(f"{path}: {files[name]} is there too; remove one of them")
+            elif name not in annotated:
+                missing = f"{name}{self.annotation_suffix}"
                 problems.append(f"{path}: no {missing}; restore it or move this file away")
-            files[path.stem] = path
+            files[name] = path
         return files, problems
+
+    def _audio_paths(self) -> list[Path]:
+        """Return all audio files."""
+        return [
+            path
+            for folder in self._folders()
+            for path in layout.files(folder, AUDIO_SUFFIXES, self.nested)
+        ]
 
     def _rows(self, unit: str, record: dict, events: list[dict]) -> list[dict]:
         """Return the rows of a recording in the table of `unit`."""
@@ -187,16 +244,26 @@ class Dataset(ABC):
         """Return (subset, annotation file) of every recording; subset is a key of `recordings`."""
 
     @abstractmethod
-    def _audio_paths(self) -> list[Path]:
-        """Return all audio files."""
+    def _folders(self) -> list[Path]:
+        """Return the folders that hold annotations and audio."""
 
 
 def raise_problems(problems: list[str]) -> None:
-    """Raise one `UserError` that lists all problems, if there are any."""
+    """Raise one `UserError` with the first problems, their number and a guess at the cause."""
     if len(problems) == 1:
         raise UserError(problems[0])
     if problems:
-        raise UserError(f"{len(problems)} problems in the recordings:\n  " + "\n  ".join(problems))
+        lines = [f"{len(problems)} problems in the recordings:", *problems[:SHOWN]]
+        lines += [f"and {len(problems) - SHOWN} more"] * (len(problems) > SHOWN)
+        lines += [f"perhaps {cause}"] if (cause := _likely_cause(problems)) else []
+        raise UserError("\n  ".join(lines))
+
+
+def _likely_cause(problems: list[str]) -> str:
+    """Return what may be behind most of the problems, or ""."""
+    counts = {text: sum(text in each for each in problems) for text in CAUSES}
+    text = max(counts, key=counts.get)
+    return CAUSES[text] if len(problems) > SHOWN and 2 * counts[text] > len(problems) else ""
 
 
 def _sound_problems(path: Path, end: float) -> list[str]:

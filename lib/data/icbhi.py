@@ -1,12 +1,15 @@
 """The ICBHI 2017 Respiratory Sound Database in its official layout, as one tidy table of cycles."""
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from lib.data import layout
 from lib.data.dataset import AUDIO_SUFFIXES, Annotated, Dataset
+from lib.data.text import parse_number, read_lines, split_fields
 from lib.errors import UserError
 
 CLASSES = ("normal", "crackle", "wheeze", "both")
@@ -19,7 +22,15 @@ RENAMED = {"226_1b1_Pl_sc_Meditron": "226_1b1_Pl_sc_LittC2SE"}
 SPLIT_FILE = "ICBHI_challenge_train_test.txt"
 DIAGNOSES = "ICBHI_Challenge_diagnosis.txt"
 DEMOGRAPHICS = "ICBHI_Challenge_demographic_information.txt"
-NAME = re.compile(r"\d{3}_\w+")  # the folder also holds notes such as filename_format.txt
+OTHER_NAMES = {  # of these lists: in the official code, and in the copy on Kaggle
+    SPLIT_FILE: ("official_split.txt",),
+    DEMOGRAPHICS: ("demographic_info.txt", "metadata.txt"),
+}
+NAME = re.compile(r"[0-9]{3}_\w+")  # the folder also holds notes such as filename_format.txt
+FULL_NAME = re.compile(r"[0-9]{3}_[^_]+_[a-z]{2}_[sm]c_[^_]+", re.IGNORECASE)
+INDEX = re.compile(r"[0-9]+[a-z][0-9]+", re.IGNORECASE)  # of a recording, such as 1b1
+SUFFIX = re.compile(r"\.(wav|flac|txt)$", re.IGNORECASE)
+ABOVE = 3  # folders above the recordings in which lists may lie, if none has the official name
 
 
 @dataclass(frozen=True)
@@ -40,6 +51,7 @@ class ICBHI(Dataset):
     url = "https://bhichallenge.med.auth.gr/ICBHI_2017_Challenge"
     download_url = "https://bhichallenge.med.auth.gr/sites/default/files/ICBHI_final_database"
     folder = "ICBHI_final_database"
+    inner_folders = (folder,)
     annotation_suffix = ".txt"
     recordings = {"": 920}
     tables = {
@@ -47,11 +59,35 @@ class ICBHI(Dataset):
                   "cycle", "start", "end", "label", "split")
     }  # fmt: skip
 
+    @classmethod
+    def lies_in(cls, root: Path) -> bool:
+        """Return whether `root` holds the official folder, or itself files of its naming."""
+        if (root / cls.folder).is_dir():
+            return True
+        named = layout.files(root, (cls.annotation_suffix, *AUDIO_SUFFIXES))
+        return any(FULL_NAME.fullmatch(path.stem) for path in named)
+
+    @classmethod
+    def recording_name(cls, stem: str) -> str:
+        """Return a recording's name in its official spelling: letter case may differ in files."""
+        usual = {part.lower(): part for part in (*DEVICES, *LOCATIONS, "sc", "mc")}
+        parts = (usual.get(part.lower(), part) for part in stem.split("_"))
+        return "_".join(part.lower() if INDEX.fullmatch(part) else part for part in parts)
+
+    @property
+    def sounds_folder(self) -> Path:
+        """The folder with recordings and annotations: the official one, else the root itself."""
+        official = self.root / self.folder
+        return official if official.is_dir() else self.root
+
     def split_file(self) -> Path:
         """Return the challenge's train/test list, beside the database folder or in it."""
-        path = self._beside_or_inside(SPLIT_FILE)
+        path = self.find_list(SPLIT_FILE)
         if path is None:
-            raise UserError(f"{self.root / SPLIT_FILE}: not found; {self.remedy()}")
+            raise UserError(
+                f"{self.root / SPLIT_FILE}: not found; put it there, or fetch this list alone with "
+                f"./run_all.sh download icbhi --data {self.root}"
+            )
         return path
 
     def demographics(self) -> pd.DataFrame:
@@ -60,38 +96,52 @@ class ICBHI(Dataset):
         Empty if the list is not here. Raises `UserError` if a line does not begin with a patient,
         an age and a sex.
         """
-        path = self._beside_or_inside(DEMOGRAPHICS)
-        try:
-            rows = [line.split()[:3] for _, line in _lines(path)] if path else []
-            known = {patient: (float(age.replace("NA", "nan")), sex) for patient, age, sex in rows}
-        except ValueError as error:
-            raise UserError(f"{path}: not patients and ages ({error}); restore it") from error
+        path = self.find_list(DEMOGRAPHICS)
+        known: dict[str, tuple[float, str]] = {}
+        for number, line in read_lines(path) if path else []:
+            try:
+                patient, age, sex = re.split(r"[,;\s]+", line.strip())[:3]
+                known[patient] = (math.nan if age == "NA" else parse_number(age), sex)
+            except ValueError as error:
+                raise UserError(
+                    f"{path}: line {number}: {line!r} is not a patient, an age and a sex; restore "
+                    "it"
+                ) from error
         return pd.DataFrame.from_dict(known, orient="index", columns=["age", "sex"])
 
     def ages(self) -> pd.Series:
         """Return patient (str) -> age in years, as `demographics`."""
         return self.demographics().age
 
-    def _annotation_paths(self) -> list[tuple[str, Path]]:
-        files = sorted((self.root / self.folder).glob("*.txt"))
-        return [("", path) for path in files if NAME.match(path.stem)]
+    def find_list(self, name: str) -> Path | None:
+        """Return the file of one of the challenge's lists, which other copies call otherwise."""
+        places = [self.root, self.root / self.folder]
+        if not places[1].is_dir() and self.lies_in(self.root):
+            places += list(self.root.absolute().parents)[:ABOVE]
+        names = (name, *OTHER_NAMES.get(name, ()))
+        paths = (place / each for each in names for place in places)
+        return next((path for path in paths if path.is_file()), None)
 
-    def _audio_paths(self) -> list[Path]:
-        files = sorted((self.root / self.folder).iterdir())
-        return [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES]
+    def _folders(self) -> list[Path]:
+        return [self.sounds_folder]
+
+    def _annotation_paths(self) -> list[tuple[str, Path]]:
+        files = layout.files(self.sounds_folder, (self.annotation_suffix,))
+        return [("", path) for path in files if NAME.match(path.stem)]
 
     def _list_paths(self) -> list[Path]:
         return [self.split_file()]
 
-    def _beside_or_inside(self, name: str) -> Path | None:
-        paths = (self.root / name, self.root / self.folder / name)
-        return next((path for path in paths if path.is_file()), None)
-
     def _annotations(self) -> tuple[list[Annotated], list[str]]:
         split, problems = self._split()
-        files = self.annotation_files()
+        files: dict[str, Path] = {}
         recordings = []
-        for recording, path in files.items():
+        for _, path in self._annotation_paths():
+            recording = self.recording_name(path.stem)
+            if recording in files:
+                problems.append(f"{path}: {files[recording]} is there too; remove one of them")
+                continue
+            files[recording] = path
             if problem := _name_problem(recording):
                 problems.append(f"{path}: {problem}")
             elif recording not in split:
@@ -108,7 +158,7 @@ class ICBHI(Dataset):
                 recordings.append((record, cycles))
                 problems += cycle_problems
         problems += [
-            f"{self.split_file()}: names {name}, but {self.folder}/{name}.txt is not there; "
+            f"{self.split_file()}: names {name}, but {self.sounds_folder / name}.txt is not there; "
             "restore it or delete the line"
             for name in sorted(set(split) - set(files))
         ]
@@ -119,9 +169,10 @@ class ICBHI(Dataset):
         path, annotated = self.split_file(), self.annotation_files()
         split: dict[str, str] = {}
         problems = []
-        for number, line in _lines(path):
-            name, *side = line.split()
-            if side not in (["train"], ["test"]):
+        for number, line in read_lines(path):
+            name, *side = re.split(r"[,;\s]+", line.strip())
+            name, side = self.recording_name(SUFFIX.sub("", name)), " ".join(side).lower()
+            if side not in ("train", "test"):
                 problems.append(
                     f"{path}: line {number}: {line!r} is not 'recording<tab>train|test'"
                 )
@@ -130,19 +181,13 @@ class ICBHI(Dataset):
                 name = RENAMED.get(name, name)
             if name in split:
                 problems.append(f"{path}: line {number}: {name} is there twice; delete one line")
-            split[name] = side[0]
+            split[name] = side
         return split, problems
 
 
 def single_channel(recordings: pd.Series) -> pd.Series:
     """Return whether each recording has one channel, as all that have no "mc" in the name."""
     return recordings.str.split("_").str[3] != "mc"
-
-
-def _lines(path: Path) -> list[tuple[int, str]]:
-    """Return the lines of a text file that are not blank, with their numbers from 1."""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    return [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
 
 
 def _name_problem(recording: str) -> str:
@@ -160,18 +205,22 @@ def _cycles(path: Path) -> tuple[list[dict], list[str]]:
     """Return the cycles of one annotation file, and its problems."""
     cycles: list[dict] = []
     problems = []
-    for cycle, (number, line) in enumerate(_lines(path)):
+    try:
+        lines = read_lines(path)
+    except UserError as error:
+        return [], [str(error)]
+    for cycle, (number, line) in enumerate(lines):
         where = f"{path}: line {number}"
         try:
-            start, end, crackle, wheeze = map(float, line.split())
+            start, end, crackle, wheeze = map(parse_number, split_fields(line, 4))
             label = CLASSES[(0, 1).index(crackle) + 2 * (0, 1).index(wheeze)]
         except ValueError:
             problems.append(
-                f"{where}: {line.strip()!r} is not 'start end crackle wheeze' with tabs and "
-                "flags 0 or 1; fix the line (no header, no commas)"
+                f"{where}: {line.strip()!r} is not 'start end crackle wheeze' in seconds and "
+                "flags 0 or 1; fix the line (no header)"
             )
             continue
-        if not 0 <= start < end < float("inf"):
+        if not 0 <= start < end:
             problems.append(f"{where}: empty or reversed cycle {start} to {end} s; fix the times")
         elif cycles and start < cycles[-1]["end"]:
             problems.append(

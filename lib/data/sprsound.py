@@ -1,6 +1,5 @@
 """SPRSound, the SJTU paediatric respiratory sounds, in its official layout: events and records."""
 
-import json
 import math
 import re
 from collections.abc import Iterable
@@ -9,9 +8,12 @@ from itertools import accumulate
 from pathlib import Path
 
 import pandas as pd
-import soundfile
 
-from lib.data.dataset import AUDIO_SUFFIXES, PAST_END_SECONDS, Annotated, Dataset
+from lib.data import audio, layout
+from lib.data.dataset import PAST_END_SECONDS, Annotated, Dataset
+from lib.data.text import parse_number
+from lib.errors import UserError
+from lib.files import parse_json, read_text
 
 POOR = "Poor Quality"  # counts neither as normal nor as adventitious
 TASKS = {  # task -> its classes, in the challenge's order
@@ -35,11 +37,12 @@ SUBSETS = {  # subset -> split, folder of annotations, folder of recordings
     "intra": ("test", "BioCAS2022/test2022_json/intra_test_json", "BioCAS2022/test2022_wav"),
     "test2023": ("test", "BioCAS2023/test2023_json", "BioCAS2023/test2023_wav"),
 }
+BASES = ("", "releases")  # folders of the root in which those of the releases may lie
 DEVICE = "Yunting II"  # all recordings
 GENDERS = {"0": "male", "1": "female"}
 # Locations p1 to p4: left posterior, left lateral, right posterior, right lateral.
 NAME = re.compile(
-    r"(?P<patient>[^_]*)_(?P<age>\d+(\.\d+)?)_(?P<gender>[01])_(?P<location>p[1-4])_[^_]+"
+    r"(?P<patient>[^_]*)_(?P<age>[0-9]+(\.[0-9]+)?)_(?P<gender>[01])_(?P<location>p[1-4])_[^_]+"
 )
 FIX = "fix the file or fetch it again"
 _COLUMNS = ("dataset", "recording", "patient", "age", "gender", "location", "device", "split",
@@ -71,7 +74,13 @@ class SPRSound(Dataset):
         "174500e401f4ebf54061414c2fe082c7dccfb9d2"
     )
     folder = "BioCAS2022"
-    bases = ("", "releases")
+    inner_folders = (folder, "BioCAS2023", *(  # and those in them, by their first names too
+        name
+        for _, *paths in SUBSETS.values()
+        for part in "/".join(paths).split("/")
+        for name in (part, part.replace("2022", ""))
+    ))  # fmt: skip
+    nested = True
     annotation_suffix = ".json"
     recordings = {"train": 1949, "inter": 355, "intra": 379, "test2023": 871}
     optional = ("test2023",)
@@ -83,14 +92,17 @@ class SPRSound(Dataset):
 
     def remarks(self) -> pd.DataFrame:
         """Return what is odd yet no error, as rows of recording, subset, what and count."""
-        audio, rows = self.audio_files(), []
+        files, rows = self.audio_files(), []
         for record, events in self.read():
             name, label = record["recording"], record["2-2"]
             times = [(event["start"], event["end"]) for event in events]
             implied = record_label(event["1-2"] for event in events)
             odd = {
-                "no audio: in no feature cache": name not in audio,
+                "no audio: in no feature cache": name not in files,
                 "no patient in the name: its own patient": record["patient"] == name,
+                "events that end after the recording: cut there": sum(
+                    event["cut"] for event in events
+                ),
                 "events that overlap an earlier one: kept": _overlaps(times),
                 "events out of order: numbered as in the file": times != sorted(times),
                 "no events, yet not Poor Quality: a record without events": (
@@ -109,36 +121,53 @@ class SPRSound(Dataset):
             return _windows(record, events)
         return super()._rows(unit, record, events)
 
+    @classmethod
+    def lies_in(cls, root: Path) -> bool:
+        """Return whether `root` holds a release's folder, or those that are official in it."""
+        return any((root / base / cls.folder).is_dir() for base in BASES) or any(
+            cls(root)._place(notes).is_dir() for _, notes, _ in SUBSETS.values()
+        )
+
+    @classmethod
+    def recording_name(cls, stem: str) -> str:
+        """Return a recording's name in its official spelling: letter case may differ in files."""
+        return stem.lower()
+
+    def _place(self, folder: str) -> Path:
+        """Return the path of an official folder, which may lie elsewhere in a copy."""
+        inside = folder.split("/", 1)[1]  # without the release; at first without its year too
+        places = [*(self.root / base / folder for base in BASES), self.root / inside]
+        places.append(self.root / inside.replace("2022", ""))
+        return next((place for place in places if place.is_dir()), places[0])
+
+    def _folders(self) -> list[Path]:
+        folders = (folder for _, *paths in SUBSETS.values() for folder in paths)
+        return list(dict.fromkeys(map(self._place, folders)))
+
     def _annotation_paths(self) -> list[tuple[str, Path]]:
         return [
             (subset, path)
             for subset, (_, folder, _) in SUBSETS.items()
-            for path in self._files(folder, (self.annotation_suffix,))
+            for path in layout.files(self._place(folder), (self.annotation_suffix,), below=True)
         ]
 
-    def _audio_paths(self) -> list[Path]:
-        folders = dict.fromkeys(folder for _, _, folder in SUBSETS.values())
-        return [path for folder in folders for path in self._files(folder, AUDIO_SUFFIXES)]
-
-    def _files(self, folder: str, suffixes: tuple[str, ...]) -> list[Path]:
-        """Return the files of a folder and below, in the first layout that has it."""
-        base = next((base for base in self.bases if (self.root / base / folder).is_dir()), "")
-        paths = (path for path in (self.root / base / folder).rglob("*") if path.name[0] != ".")
-        return sorted(path for path in paths if path.suffix.lower() in suffixes)
-
     def _annotations(self) -> tuple[list[Annotated], list[str]]:
-        audio, _ = self._audio()
+        files, _ = self._audio()
         recordings: list[Annotated] = []
         problems, seen = [], {}
         for subset, path in self._annotation_paths():
-            if path.stem in seen:
-                problems.append(f"{path}: in subset {seen[path.stem]} too; remove one of them")
+            name = self.recording_name(path.stem)
+            if name in seen:
+                problems.append(f"{path}: in subset {seen[name]} too; remove one of them")
                 continue
-            seen[path.stem] = subset
+            seen[name] = subset
             try:
-                record = _parse_name(path.stem) | {"split": SUBSETS[subset][0], "subset": subset}
-                record["end"] = _seconds(audio[path.stem]) if path.stem in audio else math.nan
+                record = _parse_name(name) | {"split": SUBSETS[subset][0], "subset": subset}
+                record["end"] = audio.length_seconds(files[name]) if name in files else math.nan
                 events, event_problems = _read_annotation(path, record)
+            except UserError as error:
+                problems.append(str(error))
+                continue
             except ValueError as error:
                 problems.append(f"{path}: {error}; {FIX}")
                 continue
@@ -204,8 +233,9 @@ def _parse_name(recording: str) -> dict:
 
 def _read_annotation(path: Path, record: dict) -> tuple[list[dict], list[str]]:
     """Return the events of one file and their problems; puts the labels into `record`."""
+    text = read_text(path)
     try:
-        text = json.loads(path.read_text(encoding="utf-8"))
+        text = parse_json(text)
     except ValueError as error:
         raise ValueError(f"not valid JSON ({error})") from error
     if not isinstance(text, dict) or not isinstance(text.get("event_annotation"), list):
@@ -227,15 +257,16 @@ def _event(event: object, number: int, length: float) -> dict:
         raise ValueError(f"{event!r} is not start, end and type")
     label = _label(event["type"], "1-2")
     try:
-        start, end = (float(event[key]) / 1000 for key in ("start", "end"))
-    except (TypeError, ValueError) as error:
+        start, end = (parse_number(event[key]) / 1000 for key in ("start", "end"))
+    except ValueError as error:
         raise ValueError(f"a time is not a number ({error})") from error
-    if not 0 <= start < end < math.inf:
+    if not 0 <= start < end:
         raise ValueError(f"empty or reversed, {start} to {end} s")
-    if end > length + PAST_END_SECONDS:
+    if start >= length or end > length + PAST_END_SECONDS:
         raise ValueError(f"annotated to {end} s, but the recording ends at {length:.3f} s")
     kind = "Normal" if label == "Normal" else "Adventitious"
     return {"cycle": number, "start": start, "end": min(end, length) if length > 0 else end,
+            "cut": end > length,
             "1-1": kind, "1-2": label, "label": ICBHI_LABELS[label]}  # fmt: skip
 
 
@@ -245,16 +276,7 @@ def _label(value: object, task: str) -> str:
     def letters(text: str) -> str:
         return re.sub(r"\band\b|[^a-z]", "", text.lower())
 
-    for name in TASKS[task]:
-        if letters(name) == letters(str(value)):
+    for name in TASKS[task] if isinstance(value, str) else ():
+        if letters(name) == letters(value):
             return name
     raise ValueError(f"unknown label {value!r} (known: {', '.join(TASKS[task])})")
-
-
-def _seconds(path: Path) -> float:
-    """Return the length of a recording by its header."""
-    try:
-        info = soundfile.info(path)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise ValueError(f"its recording {path} is not readable ({error})") from error
-    return info.frames / info.samplerate

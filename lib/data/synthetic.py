@@ -6,6 +6,7 @@ high one); patients and devices differ. No patient was recorded: numbers from th
 nothing about the real task.
 """
 
+import io
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ from scipy.signal import butter, sosfilt
 from lib.data.dataset import SYNTHETIC_FILE
 from lib.data.icbhi import CLASSES, DEMOGRAPHICS, DIAGNOSES, ICBHI, LOCATIONS, SPLIT_FILE
 from lib.data.sprsound import POOR, SUBSETS, record_label
-from lib.files import temp_path, write_json, write_text
+from lib.files import disk_errors, temp_path, write_json, write_text
 from lib.paths import features_root
 
 VERSION = 1  # raise it if the same seed gives other sounds
@@ -41,11 +42,15 @@ def default_root(dataset: str) -> Path:
     root = features_root() / f"synthetic-{dataset}-v{VERSION}"
     if not root.exists():
         temporary = temp_path(root)
-        write_icbhi(temporary) if dataset == "icbhi" else write_sprsound(temporary)
         try:
-            os.replace(temporary, root)
-        except OSError:  # another process was first, with the same bytes
-            shutil.rmtree(temporary)
+            with disk_errors(root):
+                write_icbhi(temporary) if dataset == "icbhi" else write_sprsound(temporary)
+                os.replace(temporary, root)
+        except OSError:
+            if not root.exists():  # else another process was first, with the same bytes
+                raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
     return root
 
 
@@ -112,8 +117,15 @@ def _write_recording(
     wave += _heart(rng, len(wave), rate, traits) + 0.02 * rng.standard_normal(len(wave))
     wave = sosfilt(butter(1, (low, min(high, 0.45 * rate)), "band", fs=rate, output="sos"), wave)
     wave *= rng.uniform(0.3, 0.8) / np.abs(wave).max()
-    soundfile.write(path.with_suffix(".wav"), wave, rate, subtype=subtype)
+    _write_wav(path.with_suffix(".wav"), wave, rate, subtype)
     write_text(path.with_suffix(".txt"), "".join(lines))
+
+
+def _write_wav(path: Path, wave: np.ndarray, rate: int, subtype: str) -> None:
+    """Write a wave (samples,); a full disk is an OSError, which libsndfile would not tell."""
+    box = io.BytesIO()
+    soundfile.write(box, wave, rate, subtype=subtype, format="WAV")
+    path.write_bytes(box.getvalue())
 
 
 def cycle_sound(
@@ -227,7 +239,7 @@ def _write_record(
     sound, events = _poor(rng) if poor else _breaths(rng, _event_labels(rng, kind, turn), traits)
     wave = rng.uniform(0.3, 0.8) * sound / np.abs(sound).max()
     _, notes, sounds = SUBSETS[subset]
-    soundfile.write(root / sounds / f"{name}.wav", wave, RATE, subtype="PCM_16")
+    _write_wav(root / sounds / f"{name}.wav", wave, RATE, "PCM_16")
     label = record_label(event["type"] for event in events)
     text = {"record_annotation": label, "event_annotation": events}
     write_text(root / notes / f"{name}.json", json.dumps(text))

@@ -7,8 +7,10 @@ to, and normalised only when a batch is read (`lib.training.dataset`).
 
 from __future__ import annotations
 
+import io
 import math
 import shutil
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -19,7 +21,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lib.data.audio import (
+    cycle_clip,
+    describe_silence,
+    excerpt,
+    length_seconds,
+    read_at,
+    recording_wave,
+)
 from lib.data.dataset import PAST_END_SECONDS, Dataset, raise_problems
+from lib.data.icbhi import CLASSES
+from lib.data.sprsound import TASKS, WINDOWS
 from lib.errors import UserError
 from lib.features.frontends import Fbank, Frontend, Mfcc, frontend_settings
 from lib.files import (
@@ -29,17 +41,21 @@ from lib.files import (
     disk_errors,
     file_lock,
     read_json,
+    read_text,
     remove_stale,
+    sha256_of,
     write_json,
     write_text,
 )
 from lib.paths import available_cores, features_root
 from lib.progress import progress_bar
 
-VERSION = 4  # raise it if the same input gives other features: another folder then
+VERSION = 5  # raise it if the same input gives other features: another folder then
 AUDIOSET = (-4.2677393, 4.5689974)  # mean and std of AudioSet's fbank, as published with AST
 REQUIRED = ("recording", "cycle", "start", "end", "split")
-LABEL_COLUMNS = ("label", "1-1", "1-2", "2-1", "2-2", "1-1-windows", "1-2-windows")  # at least one
+LABELS = {"label": CLASSES} | TASKS | WINDOWS  # column, of which there is at least one -> labels
+CHUNK = 512  # clips, or frames, that are looked at together
+FILES = ("cycles.csv", "features.npy", "meta.json")
 WORK = "recordings"  # one finished .npy a recording, until all are joined
 
 
@@ -60,11 +76,13 @@ class FeatureCache:
         return self.features[int(first) : int(first) + int(frames)]
 
 
-def open_cache(path: Path) -> FeatureCache:
+def open_cache(path: Path, reread: bool = False) -> FeatureCache:
     """Open a cache that was computed here or elsewhere; well under a second.
 
-    If its meta.json has no fingerprint, it is that of the three files. Raises `UserError` if a
-    file, column or shape is not as it should be.
+    Its files must have the sha256 that meta.json names, if it does. An unchanged file's is
+    remembered, unless `reread`: 1 to 4 s for 1.4 GB. Without a fingerprint in meta.json, it is that
+    of the three files. Raises `UserError` if a file, column, shape or number is not as it should
+    be.
     """
     path = Path(path)
     if not (path / "meta.json").is_file():
@@ -75,36 +93,94 @@ def open_cache(path: Path) -> FeatureCache:
         features = np.load(path / "features.npy", mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
         raise UserError(f"{path}: features.npy not readable ({error}); build it again") from error
-    if problem := _problem(cycles, features, meta):
+    problem = _meta_problem(meta) or _table_problem(cycles)
+    if problem := problem or _shape_problem(cycles, features, meta):
         raise UserError(f"{path}: {problem}; build it again")
-    if "fingerprint" not in meta:
-        names = ("cycles.csv", "features.npy", "meta.json")
-        meta["fingerprint"] = digest(checksums({name: path / name for name in names}))
+    paths = {name: path / name for name in FILES}
+    sums = {name: sha256_of(paths[name]) for name in FILES} if reread else checksums(paths)
+    for name, expected in meta.get("sha256", {}).items():
+        if sums.get(name) != expected:
+            raise UserError(f"{path}: {name} has changed since it was written; build it again")
+    if not _is_finite(features, sums["features.npy"]):
+        raise UserError(f"{path}: features.npy holds NaN or infinite numbers; build it again")
+    meta.setdefault("fingerprint", digest(sums))
     return FeatureCache(path, cycles, features, meta)
 
 
 def _read_cycles(path: Path) -> pd.DataFrame:
+    text = io.StringIO(read_text(path))
     try:
-        return pd.read_csv(path, dtype={"patient": str, "subset": str}, keep_default_na=False)
-    except (OSError, ValueError) as error:
+        return pd.read_csv(text, dtype={"patient": str, "subset": str}, keep_default_na=False)
+    except ValueError as error:
         raise UserError(f"{path}: not a readable table ({error}); build the cache again") from error
 
 
-def _problem(cycles: pd.DataFrame, features: np.ndarray, meta: dict) -> str:
+def _meta_problem(meta: dict) -> str:
+    numbers = [meta.get(key) for key in ("mean", "std")]
+    if any(isinstance(each, bool) or not isinstance(each, int | float) for each in numbers):
+        return "meta.json lacks the numbers mean and std"
+    if not all(map(math.isfinite, numbers)) or numbers[1] <= 0:
+        return f"meta.json has the mean {numbers[0]} and the std {numbers[1]}, which cannot be"
+    kinds = {"frontend": dict, "sha256": dict, "fingerprint": str, "name": str}
+    wrong = [key for key, kind in kinds.items() if not isinstance(meta.get(key, kind()), kind)]
+    return f"meta.json has another kind of value than expected for {wrong[0]}" if wrong else ""
+
+
+def _table_problem(cycles: pd.DataFrame) -> str:
     if missing := [name for name in REQUIRED if name not in cycles]:
         return f"cycles.csv lacks the columns {', '.join(missing)}"
-    if not set(LABEL_COLUMNS) & set(cycles):
-        return f"cycles.csv lacks a column of labels ({', '.join(LABEL_COLUMNS)})"
-    if not all(isinstance(meta.get(key), int | float) for key in ("mean", "std")):
-        return "meta.json lacks the numbers mean and std"
+    if not set(LABELS) & set(cycles):
+        return f"cycles.csv lacks a column of labels ({', '.join(LABELS)})"
+    if cycles.empty:
+        return "cycles.csv has no cycles"
+    for name, known in {"split": ("train", "test"), **LABELS}.items():
+        if name in cycles and (odd := set(cycles[name].astype(str)) - set(known)):
+            return f"cycles.csv has the {name} {min(odd)!r}, not one of {', '.join(known)}"
+    repeated = cycles.duplicated(["recording", "cycle"])
+    if repeated.any():
+        recording, cycle = cycles.loc[repeated, ["recording", "cycle"]].iloc[0]
+        return f"cycles.csv has cycle {cycle} of {recording} twice"
+    numeric = all(pd.api.types.is_numeric_dtype(cycles[name]) for name in ("start", "end"))
+    if not numeric or not (cycles.start < cycles.end).all():
+        return "cycles.csv has a start that is not a number before its end"
+    return ""
+
+
+def _shape_problem(cycles: pd.DataFrame, features: np.ndarray, meta: dict) -> str:
+    if features.dtype != np.float16:
+        return f"features.npy has {features.dtype} numbers, not float16"
     if features.ndim == 3:
         fits = len(features) == len(cycles)
     elif features.ndim == 2 and {"offset", "frames"} <= set(cycles):
         ends = cycles.offset + cycles.frames
         fits = bool(cycles.offset.min() >= 0 and ends.max() <= len(features))
+        fits = fits and bool(cycles.frames.min() > 0)
     else:
         return f"features.npy of shape {features.shape} is neither of fixed nor of variable length"
-    return "" if fits else f"features.npy {features.shape} does not fit {len(cycles)} cycles"
+    if not fits:
+        return f"features.npy {features.shape} does not fit {len(cycles)} cycles"
+    named = meta | meta.get("frontend", {})
+    bins = "n_mfcc" if "n_mfcc" in named else "mels"
+    sizes = {bins: features.shape[-1]}
+    sizes |= {"frames": features.shape[1]} if features.ndim == 3 else {}
+    differs = [f"{size} {key}, but meta.json names {named[key]}"
+               for key, size in sizes.items() if named.get(key, size) != size]  # fmt: skip
+    return f"features.npy has {differs[0]}" if differs else ""
+
+
+def _is_finite(features: np.ndarray, sha256: str) -> bool:
+    """Whether all features are finite, remembered by the sha256 of their file."""
+    memory_path = features_root() / "finite.json"
+    try:
+        memory = read_json(memory_path)
+    except UserError:  # without the memory all are looked at again
+        memory = {}
+    if sha256 not in memory:
+        chunks = range(0, len(features), CHUNK)
+        finite = all(np.isfinite(features[at : at + CHUNK]).all() for at in chunks)
+        memory[sha256] = finite
+        write_json(memory_path, memory)
+    return memory[sha256] is True
 
 
 def require_frontend(cache: FeatureCache, frontend: Frontend) -> None:
@@ -139,8 +215,13 @@ def cache_for(dataset: Dataset, frontend: Frontend, progress: bool = True) -> Fe
     fingerprint = data_fingerprint(dataset, frontend)
     path = features_root() / f"{dataset.name}-{digest([VERSION, fingerprint])[:8]}"
     with file_lock(features_root() / f".{path.name}.lock", wait=True):  # one builder at a time
-        if not (path / "meta.json").exists():
-            _build(path, dataset, frontend, fingerprint, progress)
+        if (path / "meta.json").exists():
+            try:
+                return open_cache(path)
+            except UserError as error:
+                print(f"{error}: that is done now", file=sys.stderr)
+                shutil.rmtree(path)
+        _build(path, dataset, frontend, fingerprint, progress)
     return open_cache(path)
 
 
@@ -154,8 +235,37 @@ def _build(
     work = path / WORK
     remove_stale(path)
     audio = dataset.audio_files()
-    cycles = _placed(dataset.clips(getattr(frontend, "unit", "event")), frontend)
+    cycles, cut = _cut_at_end(dataset.clips(getattr(frontend, "unit", "event")), audio)
+    cycles = _placed(cycles, frontend)
     groups = dict(list(cycles.groupby("recording")))
+    _compute_all(work, groups, audio, frontend, progress)
+    statistics = _join(path / "features.npy", [_part(work, name) for name in groups])
+    write_text(path / "cycles.csv", cycles.to_csv(index=False, lineterminator="\n"))
+    remarks = {
+        name: "; ".join(filter(None, (cut.get(name), _remark(work, name)))) for name in groups
+    }
+    about = {"name": dataset.label, "dataset": dataset.name, "kind": dataset.kind}
+    about |= {
+        "note": dataset.banner,
+        "frontend": frontend_settings(frontend),
+        **frontend.description,
+    }
+    about |= statistics | {"fingerprint": fingerprint}
+    about |= {"remarks": {name: text for name, text in remarks.items() if text}}
+    about |= {"sha256": {name: sha256_of(path / name) for name in FILES[:2]}}
+    write_json(path / "meta.json", about)
+    shutil.rmtree(work, ignore_errors=True)
+    _say_remarks(about["remarks"], len(groups), path)
+
+
+def _compute_all(
+    work: Path,
+    groups: dict[str, pd.DataFrame],
+    audio: dict[str, Path],
+    frontend: Frontend,
+    progress: bool,
+) -> None:
+    """Compute the recordings (name -> its cycles) that are not done; `UserError` with problems."""
     missing = {name: group for name, group in groups.items() if not _part(work, name).exists()}
     bar = progress_bar(total=len(groups), initial=len(groups) - len(missing), desc="features",
                        unit="recording", disable=not progress)  # fmt: skip
@@ -169,16 +279,46 @@ def _build(
             problems += future.result()
             bar.update()
     raise_problems(sorted(problems))
-    statistics = _join(path / "features.npy", [_part(work, name) for name in groups])
-    write_text(path / "cycles.csv", cycles.to_csv(index=False, lineterminator="\n"))
-    about = {"name": dataset.label, "dataset": dataset.name, "kind": dataset.kind}
-    about |= {
-        "note": dataset.banner,
-        "frontend": frontend_settings(frontend),
-        **frontend.description,
+
+
+def _cut_at_end(
+    cycles: pd.DataFrame, audio: dict[str, Path]
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Cut the cycles that end up to `PAST_END_SECONDS` after their recording.
+
+    Returns the cycles and recording -> what was done. Worse ones stay: they are an error later.
+    """
+    lengths = {name: _length(audio[name]) for name in cycles.recording.unique()}
+    length = cycles.recording.map(lengths)
+    late = (cycles.end - length).where(cycles.start < length, math.inf)
+    cut = (late > 0) & (late <= PAST_END_SECONDS)
+    remarks = {
+        name: f"cycles cut at the end of the recording: {len(times)} (by {times.max():.3f} s)"
+        for name, times in late[cut].groupby(cycles.recording[cut])
     }
-    write_json(path / "meta.json", about | statistics | {"fingerprint": fingerprint})
-    shutil.rmtree(work, ignore_errors=True)
+    return cycles.assign(end=cycles.end.where(~cut, length)), remarks
+
+
+def _length(audio: Path) -> float:
+    try:
+        return length_seconds(audio)
+    except UserError:  # named when it is read
+        return math.inf
+
+
+def _remark(work: Path, recording: str) -> str:
+    path = _part(work, recording).with_suffix(".txt")
+    return read_text(path) if path.exists() else ""
+
+
+def _say_remarks(remarks: dict[str, str], count: int, path: Path) -> None:
+    if remarks:
+        first = "; ".join(f"{name}: {text}" for name, text in list(remarks.items())[:3])
+        print(
+            f"{len(remarks)} of {count} recordings are odd, and used as they are ({first}); all "
+            f"are in {path / 'meta.json'}",
+            file=sys.stderr,
+        )
 
 
 def _part(work: Path, recording: str) -> Path:
@@ -212,6 +352,10 @@ def _compute(part: Path, audio: Path, cycles: pd.DataFrame, frontend: Frontend) 
     """Write the features of one recording's clips; returns what is wrong with it, if anything."""
     try:
         features = recording_features(audio, cycles, frontend)
+        if not np.isfinite(features).all():
+            raise UserError(f"{audio}: its features are not finite; fetch it again")
+        if remark := describe_silence(audio):
+            write_text(part.with_suffix(".txt"), remark)
         with atomic_write(part) as temporary, open(temporary, "wb") as handle:
             np.save(handle, features)
     except UserError as error:
@@ -229,12 +373,11 @@ def recording_features(audio: Path, cycles: pd.DataFrame, frontend: Frontend) ->
     """
     import torch
 
-    from lib.data.audio import cycle_clip, excerpt, read, recording_wave, resample
     from lib.features.frontends import fbank, mfcc
 
     fixed = isinstance(frontend, Fbank)
     rate = frontend.rate_hz
-    wave = recording_wave(audio, frontend) if fixed else resample(*read(audio), rate)
+    wave = recording_wave(audio, frontend) if fixed else read_at(audio, rate)
     seconds, last = len(wave) / rate, cycles.end.max()
     if last > seconds + PAST_END_SECONDS:
         raise UserError(

@@ -120,7 +120,11 @@ TRANSFORMERS_NAMES = {
 
 
 def rename(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Rename timm's DeiT or the hub's AST state dict to this model's keys; others keep theirs."""
+    """Rename timm's DeiT, the authors' or the hub's AST state dict to this model's keys.
+
+    Other keys keep their names.
+    """
+    state = {key.removeprefix("module.v."): value for key, value in state.items()}
     if "pos_embed" in state:
         return {f"vit.{key}": value for key, value in state.items()}
     renamed: dict[str, Tensor] = {}

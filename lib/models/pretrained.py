@@ -121,7 +121,10 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # every reader has its own errors for a damaged file
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path}: not readable as weights ({line}); fetch it again") from error
-    state = state.get("model", state)  # PANNs wraps its state dict
+    if isinstance(state, dict):
+        state = state.get("model", state)  # PANNs wraps its state dict
+    if not isinstance(state, dict):
+        raise UserError(f"{path}: holds no weights with names; fetch it again")
     return {key: value for key, value in state.items() if isinstance(value, Tensor)}
 
 

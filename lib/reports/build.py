@@ -9,7 +9,7 @@ import shutil
 import time
 from pathlib import Path
 
-from lib import files, papers, paths
+from lib import data, files, papers, paths
 from lib.errors import UserError, unknown
 from lib.reports import html, notebook, page
 from lib.runs import execute, results, tune
@@ -36,21 +36,20 @@ def select_notebooks(names: list[str], folder: Path | None = None) -> list[Path]
 
 
 def describe_recordings(profile: str, numbers: list[str]) -> list[str]:
-    """Return one line for each dataset that these notebooks show: which recordings are used."""
-    context = open_context(profile)
+    """Return one line for each dataset that these notebooks show: which recordings are used.
+
+    A profile of synthetic sounds has a line only if recordings were named, which it does not read.
+    """
+    context, named = open_context(profile), os.environ.get("DATA_ROOT")
+    if context.profile.synthetic:
+        return [f"profile {profile} reads no recordings: {named} is not used"] if named else []
     groups = [row for name in papers.groups_of(numbers) for row in papers.GROUPS[name]]
     used = [row.experiment for row in groups if row.experiment]
     names = {name for each in used for name in (each.dataset, *each.test_sets)}
     sources = [context.sprsound] if "sprsound" in names else []
     if names != {"sprsound"}:
         sources.insert(0, context.source)
-    named = os.environ.get("DATA_ROOT")
-    ignored = f" (profile {profile} reads no recordings: {named} is not used)" if named else ""
-    return [
-        f"{each.short_title}: {each.banner or 'all recordings.'} From {each.root}"
-        + ignored * context.profile.synthetic
-        for each in sources
-    ]
+    return data.recordings_used(sources)
 
 
 def build(profile: str, numbers: list[str]) -> None:

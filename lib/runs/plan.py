@@ -107,7 +107,7 @@ class Context:
         if dataset == "icbhi_mel":
             return next((each for each in self.given if _is_mel(each, frontend.frames)), None)
         if dataset == "sprsound":
-            return self.sprsound, frontend
+            return None if self.sprsound.kind == "none" else (self.sprsound, frontend)
         self.check_icbhi()
         given = [each for each in self.given if "frontend" in each.meta]
         for each in given:
@@ -258,8 +258,7 @@ def _plan_run(
         initial = weights_fingerprint(read_spec(first.record) if first.record else first.spec)
         missing = first.reason
     else:
-        missing = weights.missing_reason(experiment)
-        initial = None if missing else weights.fingerprint(experiment)
+        initial, missing = weights.find_fingerprint(experiment)
     if features is None:
         missing = "its features were not given (--features)"
     spec = RunSpec(experiment, seed, features, initial)

@@ -167,7 +167,7 @@ def test_status_lists_the_runs_of_a_notebook():
     done = shell("status", "07", "--json")
     rows = json.loads(done.stdout)
     assert {(row["experiment"], row["status"]) for row in rows} >= {("ast_in_as/ce", "to train")}
-    assert "ICBHI: SYNTHETIC sounds" in done.stderr
+    assert "profile smoke, synthetic sounds" in done.stderr
     lines = shell("status", "smoke", "07").stdout.splitlines()
     assert lines[0].split() == ["experiment", "seed", "status"]  # no column is empty
     assert "ast_in_as/ce" in {line.split()[0] for line in lines}

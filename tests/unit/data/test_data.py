@@ -1,13 +1,15 @@
-"""Where SPRSound's recordings are, and how complete (ICBHI's: tests/test_icbhi.py)."""
+"""Where SPRSound's recordings are, and how complete (ICBHI's: test_icbhi); what is said of it."""
 
 import numpy as np
 import pytest
 import soundfile
 
-from lib import data
+from lib import data, papers
 from lib.data import sprsound
 from lib.data.sprsound import SPRSound
 from lib.errors import UserError
+from lib.reports import build
+from lib.runs import plan
 
 NAMES = {"train": "1_2.0_0_p1_1", "inter": "2_2.0_0_p1_2", "intra": "1_2.0_0_p1_3"}
 
@@ -68,3 +70,47 @@ def test_annotations_alone_are_refused(root):
 @pytest.mark.real
 def test_the_real_recordings_are_complete(sprsound_root):
     assert SPRSound.open(sprsound_root).kind == "official"
+
+
+# Which recordings are used
+
+
+def test_one_line_says_which_recordings_are_used(root, monkeypatch, tmp_path):
+    partial = SPRSound.open(root)
+    line = f"SPRSound: {partial.banner} From {root}"
+    assert data.recordings_used([partial]) == [line] and "1 of 1949 train" in line
+    monkeypatch.setattr(SPRSound, "recordings", dict.fromkeys(NAMES, 1))
+    official = SPRSound.open(root)
+    assert data.recordings_used([official]) == [f"SPRSound: all 3 recordings. From {root}"]
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache/features.npy").write_bytes(b"")
+    given = [data.ICBHI(tmp_path / "cache"), data.ICBHI(tmp_path / "cache", "none", "No ICBHI.")]
+    assert data.recordings_used(given) == [
+        f"ICBHI: features of all recordings. From {tmp_path / 'cache'}",
+        f"ICBHI: No ICBHI. From {tmp_path / 'cache'}",
+    ]
+
+
+def test_the_front_door_says_it_before_anything_runs(root, monkeypatch):
+    monkeypatch.setenv("DATA_ROOT", str(root))
+    lines = build.describe_recordings("laptop", ["08"])
+    assert lines == data.recordings_used([SPRSound.open(root)])
+    assert build.describe_recordings("smoke", ["08"]) == [
+        f"profile smoke reads no recordings: {root} is not used"
+    ]
+    monkeypatch.delenv("DATA_ROOT")
+    assert build.describe_recordings("smoke", ["08"]) == []
+
+
+def test_nothing_is_made_up_if_a_folder_was_named(root, monkeypatch):
+    monkeypatch.setenv("DATA_ROOT", str(root))
+    context = plan.open_context("laptop")
+    assert context.source.kind == "none" and "No ICBHI recordings here" in context.source.banner
+    experiment = papers.get_experiment("ast/ce")
+    assert context.fingerprint(experiment) is None
+    monkeypatch.setenv("DATA_ROOT", str(root.parent))
+    (root / "BioCAS2022").rename(root.parent / "something else")
+    (root.parent / "something else/train2022_json").rename(root.parent / "something else/notes")
+    (root.parent / "something else/test2022_json").rename(root.parent / "something else/more")
+    with pytest.raises(UserError, match="no ICBHI and no SPRSound in it or below"):
+        data.find_dataset("icbhi")

@@ -1,5 +1,7 @@
 """The ICBHI reader: facts of the database, the official layout's quirks, every kind of fault."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
@@ -73,7 +75,7 @@ def test_the_split_file_may_lie_in_the_folder(root):
     assert len(ICBHI(root).load()) == 8
     (root / ICBHI.folder / icbhi.SPLIT_FILE).unlink()
     with pytest.raises(
-        UserError, match="ICBHI_challenge_train_test.txt: not found; fetch them all"
+        UserError, match=f"test.txt: not found; put it there, .*download icbhi --data {root}"
     ):
         ICBHI(root).load()
 
@@ -93,14 +95,16 @@ def test_the_recording_with_two_device_names_is_kept(root, named):
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("0.5,1.5,0,0\n", "line 1: '0.5,1.5,0,0' is not 'start end crackle wheeze'"),
+        ("0.5,1.5,0\n", "line 1: '0.5,1.5,0' is not 'start end crackle wheeze'"),
+        ("1_0\t20\t0\t0\n", "line 1: '1_0"),
+        ("0\t1e999\t0\t0\n", "line 1: "),
         ("start\tend\tcrackle\twheeze\n0\t1\t0\t0\n", "line 1: 'start.*no header"),
         ("0\t1\t0\n", "line 1"),
         ("0\t1\t0\t0\t0\n", "line 1"),
         ("0\t1\t0\t0\n1\t2\t0\t2\n", "line 2.*flags 0 or 1"),
         ("0\t1\t0\t0\n1\t1\t0\t0\n", "line 2: empty or reversed cycle 1.0 to 1.0 s"),
         ("2\t1\t0\t0\n", "line 1: empty or reversed"),
-        ("0\tnan\t0\t0\n", "line 1: empty or reversed"),
+        ("0\tnan\t0\t0\n", "line 1: .*nan.* is not 'start end"),
         ("0\t1\t0\t0\n0.9\t2\t0\t0\n", "line 2: cycle from 0.9 s overlaps.*1.0 s"),
         ("", "no cycles; restore the annotation"),
     ],
@@ -154,10 +158,10 @@ def test_duplicate_recording_and_sound_without_annotation(root):
 def test_check_lists_every_fault_at_once(root):
     folder = root / ICBHI.folder
     annotate(root, "0\t1\t0\t0\nx\n2\t2\t0\t0\n")
-    annotate(root, "0\t5.5\t0\t0\n", TEST)
+    annotate(root, "0\t5.75\t0\t0\n", TEST)
     soundfile.write(folder / f"{TRAIN}.wav", np.full(9, np.nan), 4000, subtype="FLOAT")
     faults = ICBHI(root).validate()
-    expected = ["line 2", "line 3", "NaN", "annotated to 5.5 s, but the recording ends at 5.000 s"]
+    expected = ["line 2", "line 3", "NaN", "annotated to 5.75 s, but the recording ends at 5.000 s"]
     assert len(faults) == 4
     assert all(want in got for want, got in zip(expected, faults, strict=True))
     with pytest.raises(UserError, match="(?s)2 problems in the recordings.*line 2.*line 3"):
@@ -176,7 +180,7 @@ def test_find_takes_the_folder_or_the_one_above_or_below(root, monkeypatch, belo
     assert (found.name, found.kind) == ("icbhi", "partial")
     assert found.banner == "partial ICBHI: 2 of 920 recordings have annotation and audio."
     assert len(ICBHI(found.root).load()) == 8
-    with pytest.raises(UserError, match="2 of 920 .*all are needed; .*download icbhi"):
+    with pytest.raises(UserError, match="2 of 920 .*all are needed in .*download icbhi"):
         data.require_official(found, "paper")
 
 
@@ -190,22 +194,21 @@ def test_all_recordings_with_audio_are_official(root, monkeypatch):
 
 def test_find_refuses_a_folder_without_recordings(root, tmp_path, monkeypatch):
     monkeypatch.setenv("DATA_ROOT", str(tmp_path / "nowhere"))
-    with pytest.raises(
-        UserError, match="DATA_ROOT holds no ICBHI_final_database and no BioCAS2022"
-    ):
+    with pytest.raises(UserError, match="nowhere: no such folder; give the folder of the rec"):
         data.find_dataset("icbhi")
     for path in ICBHI(root).audio_files().values():
         path.unlink()
     monkeypatch.setenv("DATA_ROOT", str(root))
-    with pytest.raises(UserError, match="no annotated .wav or .flac recordings there"):
+    with pytest.raises(UserError, match="no annotated .* recordings .2 annotations, no sounds"):
         data.find_dataset("icbhi")
 
 
 @pytest.mark.parametrize("below", ["", "sprsound", "sprsound/BioCAS2022"])
-def test_a_folder_of_sprsound_alone_leaves_icbhi_synthetic(tmp_path, monkeypatch, below):
+def test_nothing_is_made_up_for_a_named_folder_of_another_dataset(tmp_path, monkeypatch, below):
     (tmp_path / "sprsound/BioCAS2022").mkdir(parents=True)
     monkeypatch.setenv("DATA_ROOT", str(tmp_path / below))
-    assert data.find_dataset("icbhi").kind == "synthetic"
+    found = data.find_dataset("icbhi")
+    assert (found.kind, found.banner) == ("none", "No ICBHI recordings here: its rows are not run.")
 
 
 @pytest.mark.real
@@ -222,5 +225,63 @@ def test_the_list_of_patients_is_read(root):
     assert table.sex.to_dict() == {"101": "F", "102": "NA"}
     assert table.age["101"] == 3 and np.isnan(table.age["102"])
     (root / icbhi.DEMOGRAPHICS).write_text("101 three F\n")
-    with pytest.raises(UserError, match="demographic_information.txt: not patients and ages"):
+    with pytest.raises(
+        UserError, match="line 1: .*is not a patient, an age and a sex"
+    ):
         ICBHI(root).demographics()
+
+
+# Files as people have them
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_lists_and_annotations_that_another_program_saved(root, encoding):
+    expected = ICBHI(root).load()
+    lines = (root / icbhi.SPLIT_FILE).read_text().replace("\t", ";").replace("train", "Train")
+    (root / icbhi.SPLIT_FILE).write_bytes(lines.replace(";", ".wav;").encode(encoding))
+    path = root / ICBHI.folder / f"{TRAIN}.txt"
+    path.write_bytes(LINES.replace("\t", ";").replace(".", ",").encode(encoding))
+    assert ICBHI(root).load().equals(expected)
+
+
+def test_text_in_another_encoding_is_one_sentence_for_each_file(root):
+    for name in (TRAIN, TEST):
+        (root / ICBHI.folder / f"{name}.txt").write_bytes(b"\xe9\n")
+    with pytest.raises(UserError, match=f"(?s)^2 problems.*{TRAIN}.txt: not UTF-8.*{TEST}.txt: no"):
+        ICBHI(root).load()
+    (root / icbhi.SPLIT_FILE).write_bytes(b"\xe9\n")
+    with pytest.raises(UserError, match=f"{icbhi.SPLIT_FILE}: not UTF-8; save it as UTF-8"):
+        ICBHI(root).load()
+
+
+def test_a_list_that_may_not_be_read_is_told(root, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(UserError, match=f"{icbhi.SPLIT_FILE}: cannot be read .Permission denied"):
+        ICBHI(root).load()
+
+
+def test_one_annotation_in_two_spellings_is_told(root):
+    annotate(root, LINES, TRAIN.upper())
+    with pytest.raises(UserError, match="(?i)is there too; remove one of them"):
+        ICBHI(root).load()
+
+
+def test_a_list_of_other_recordings_is_guessed_at(root):
+    for at in range(4):
+        annotate(root, LINES, f"11{at}_1b1_Al_sc_Meditron")
+    with pytest.raises(UserError, match="(?s)^4 problems.*and 1 more\n  perhaps the list is that"):
+        ICBHI(root).load()
+
+
+@pytest.mark.parametrize("name", [icbhi.DEMOGRAPHICS, "demographic_info.txt", "metadata.txt"])
+def test_ages_are_read_strictly(root, name):
+    (root / name).write_text("101\t3.0\tF\n102 NA NA\n103,0.75,M\n")
+    ages = ICBHI(root).ages()
+    assert ages["101"] == 3 and np.isnan(ages["102"]) and ages["103"] == 0.75
+    for bad in ("101 1_0 F\n", "101 inf F\n", "101 3\n"):
+        (root / name).write_text(bad)
+        with pytest.raises(UserError, match=f"{name}: line 1: .* is not a patient, an age"):
+            ICBHI(root).ages()

@@ -180,11 +180,15 @@ def test_the_label_of_a_record(labels, want):
     ("found", "fault"),
     [
         ([event(0, 9, "Hum")], "event 0: unknown label 'Hum' .known: Normal, "),
-        ([event(0, 9), event(9, 5020)], "event 1: annotated to 5.02 s, but .* ends at 5.000 s"),
+        ([event(0, 9), event(9, 5520)], "event 1: annotated to 5.52 s, but .* ends at 5.000 s"),
         ([event(9, 9)], "empty or reversed"),
         ([event(-5, 9)], "empty or reversed"),
         ([event("soon", 9)], "a time is not a number"),
-        ([event(0, "nan")], "empty or reversed"),
+        ([event(0, "nan")], "a time is not a number"),
+        ([event(5000, 5020)], "annotated to 5.02 s, but .* ends at 5.000 s"),
+        ([{"start": 0, "end": True, "type": "Normal"}], "a time is not a number"),
+        ([event("1_0", 90)], "a time is not a number"),
+        ([event(0, 9, ["Normal"])], "unknown label .'Normal'."),
         ([{"start": 1, "end": 2}], "is not start, end and type"),
         ([7], "7 is not start, end and type"),
     ],
@@ -196,15 +200,24 @@ def test_a_bad_event_is_told(root, found, fault):
     assert len(SPRSound(root).validate()) == 1
 
 
-def test_times_a_little_past_the_end_are_cut(root):
-    rewrite(note(root), event_annotation=[event(4000, 5009)])
+@pytest.mark.parametrize("end", [5009, 5500])
+def test_times_a_little_past_the_end_are_cut_and_counted(root, end):
+    rewrite(note(root), event_annotation=[event(4000, end, "Wheeze")])
     assert SPRSound(root).load("event").end[0] == 5.0
+    odd = SPRSound(root).remarks()
+    what = "events that end after the recording: cut there"
+    assert odd.values.tolist() == [[TRAIN, "train", what, 1]]
 
 
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
         ("{", "not valid JSON"),
+        ("[" * 10**5, "not valid JSON .nested too deeply"),
+        (
+            '{"record_annotation": "CAS", "event_annotation": [], "event_annotation": []}',
+            "not valid JSON .the key 'event_annotation' is there twice",
+        ),
         ("[]", "no list event_annotation"),
         ('{"record_annotation": "CAS"}', "no list event_annotation"),
         ('{"event_annotation": []}', "unknown label None"),
@@ -218,8 +231,8 @@ def test_a_bad_file_is_told(root, text, fault):
 
 
 def test_bytes_that_are_no_text_are_told(root):
-    note(root).write_bytes(b'\xff\xfe{"')
-    with pytest.raises(UserError, match=f"{TRAIN}.json: not valid JSON"):
+    note(root).write_bytes(b'{"\xe9"')
+    with pytest.raises(UserError, match=f"{TRAIN}.json: not UTF-8; save it as UTF-8"):
         SPRSound(root).load("record")
 
 
@@ -281,9 +294,9 @@ def test_annotation_without_sound_is_kept_and_counted(root):
 
 def test_unreadable_sound_is_told(root):
     SPRSound(root).audio_files()[TRAIN].write_bytes(b"hum")
-    with pytest.raises(UserError, match=f"its recording .*{TRAIN}.wav is not readable"):
+    with pytest.raises(UserError, match=f"{TRAIN}.wav: not a readable sound file"):
         SPRSound(root).load("event")
-    assert len(SPRSound(root).validate()) == 2  # the header, and the sound
+    assert len(SPRSound(root).validate()) == 1
 
 
 @pytest.mark.parametrize(
@@ -318,7 +331,7 @@ def test_the_official_header_with_a_wrong_block_align(tmp_path):
     wave, rate = audio.read(tmp_path / "a.wav")
     assert rate == 8000
     np.testing.assert_allclose(wave, samples / 2**15, atol=1e-7)
-    assert sprsound._seconds(tmp_path / "a.wav") == 0.5
+    assert audio.length_seconds(tmp_path / "a.wav") == 0.5
 
 
 def test_windows_are_events_and_poor_records(root):

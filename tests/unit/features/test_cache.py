@@ -1,10 +1,12 @@
 """Feature caches: the same bytes on any number of cores, interrupted builds, damaged files."""
 
 import json
+import os
 
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 import torch
 
 from lib.data import audio, synthetic
@@ -123,7 +125,7 @@ def damaged(path, name, change):
         ("features.npy", lambda text: text[:100], "features.npy"),
         ("cycles.csv", lambda text: text.replace(b"split", b"spilt", 1), "lacks the columns split"),
         ("cycles.csv", lambda text: text.replace(b"label", b"table", 1), "column of labels"),
-        ("cycles.csv", lambda text: text[: len(text) // 2], "does not fit|not a readable table"),
+        ("cycles.csv", lambda text: text[: len(text) // 2], "not a readable|has the split"),
         ("meta.json", lambda text: text.replace(b'"mean"', b'"men"'), "mean and std"),
         ("meta.json", lambda text: text[:20], "not valid JSON"),
     ],
@@ -147,3 +149,161 @@ def test_a_cache_from_elsewhere(tmp_path):
     assert len(given.meta["fingerprint"]) == 64
     with pytest.raises(UserError, match=f"frames is 40, needed {FRONT.frames}"):
         cache.require_frontend(given, FRONT)
+
+
+# What is checked when a cache is opened
+
+
+@pytest.fixture
+def given(tmp_path):
+    """A function that writes a good cache of 4 clips, changed by keywords; returns its folder."""
+
+    def write(features=None, meta=None, **columns):
+        table = {"recording": ["a", "a", "b", "b"], "cycle": [0, 1, 0, 1], "start": 0.0, "end": 1.0,
+                 "label": ["normal", "crackle", "wheeze", "both"],
+                 "split": ["train", "train", "test", "test"]}  # fmt: skip
+        folder = tmp_path / "given"
+        folder.mkdir(exist_ok=True)
+        pd.DataFrame(table | columns).to_csv(folder / "cycles.csv", index=False)
+        clips = np.random.default_rng(0).normal(size=(4, 40, 128)).astype(np.float16)
+        np.save(folder / "features.npy", clips if features is None else features(clips))
+        (folder / "meta.json").write_text(json.dumps({"mean": 0.0, "std": 1.0} | (meta or {})))
+        return folder
+
+    assert len(cache.open_cache(write()).cycles) == 4
+    return write
+
+
+def with_value(value):
+    def change(clips):
+        clips[2, 3, 4] = value
+        return clips
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"features": lambda x: x.astype(np.int16)}, "int16 numbers, not float16"),
+        ({"features": lambda x: x > 0}, "bool numbers, not float16"),
+        ({"features": lambda x: x.astype(np.float32)}, "float32 numbers, not float16"),
+        ({"features": with_value(np.nan)}, "NaN or infinite"),
+        ({"features": with_value(-np.inf)}, "NaN or infinite"),
+        ({"features": lambda x: x[:, :, :64], "meta": {"mels": 128}}, "64 mels, but .* names 128"),
+        ({"features": lambda x: x[:, :, :64], "meta": {"frontend": {"mels": 128}}}, "64 mels"),
+        ({"features": lambda x: x[:, :39], "meta": {"frames": 40}}, "39 frames, but .* names 40"),
+        ({"features": lambda x: x[:3]}, "does not fit 4 cycles"),
+        ({"split": ["Train", "train", "test", "test"]}, "the split 'Train', not one of"),
+        ({"label": ["normal", "Crackle", "wheeze", "both"]}, "the label 'Crackle', not one of"),
+        ({"label": ["normal", "", "wheeze", "both"]}, "the label '', not one of"),
+        ({"1-1": ["Normal", "Normal", "Normal", "Rhonchi"]}, "the 1-1 'Rhonchi', not one of"),
+        ({"cycle": [0, 0, 0, 1]}, "cycle 0 of a twice"),
+        ({"end": [1.0, 0.0, 1.0, 1.0]}, "a start that is not a number before its end"),
+        ({"end": ["1.0", "1_0", "1.0", "1.0"]}, "a start that is not a number before its end"),
+        ({"meta": {"std": 0}}, "the std 0, which cannot be"),
+        ({"meta": {"std": float("nan")}}, "the std nan, which cannot be"),
+        ({"meta": {"mean": float("inf")}}, "the mean inf"),
+        ({"meta": {"std": True}}, "lacks the numbers mean and std"),
+        ({"meta": {"frontend": "fbank"}}, "another kind of value than expected for frontend"),
+        ({"meta": {"fingerprint": 7}}, "another kind of value than expected for fingerprint"),
+    ],
+)  # fmt: skip
+def test_a_given_cache_is_checked(given, change, problem):
+    folder = given(**change)
+    with pytest.raises(UserError, match=f"{folder}: .*{problem}.*; build it again"):
+        cache.open_cache(folder)
+
+
+def test_a_given_table_that_another_program_saved(given):
+    folder = given()
+    fingerprint = cache.open_cache(folder).meta["fingerprint"]
+    text = (folder / "cycles.csv").read_text()
+    (folder / "cycles.csv").write_bytes(text.encode("utf-16"))
+    opened = cache.open_cache(folder)
+    assert len(opened.cycles) == 4 and opened.meta["fingerprint"] != fingerprint
+
+
+@pytest.mark.parametrize("name", ["features.npy", "cycles.csv"])
+def test_a_flipped_bit_is_noticed(icbhi, name):
+    """At once if the file's time has changed too, else where all of it is read again."""
+    path = cache.cache_for(icbhi, FRONT, progress=False).path
+    before, content = (path / name).stat(), bytearray((path / name).read_bytes())
+    content[-3] ^= 1 if name == "features.npy" else 0
+    content = content if name == "features.npy" else content.replace(b"101_", b"102_", 1)
+    (path / name).write_bytes(content)
+    problem = f"{path}: {name} has changed since it was written"
+    with pytest.raises(UserError, match=problem):
+        cache.open_cache(path)
+    os.utime(path / name, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(UserError, match=problem):
+        cache.open_cache(path, reread=True)
+
+
+def test_a_damaged_cache_is_computed_again(icbhi, capsys):
+    whole = files(cache.cache_for(icbhi, FRONT, progress=False).path)
+    path = cache.cache_for(icbhi, FRONT, progress=False).path
+    assert capsys.readouterr().err == ""
+    damaged(path, "features.npy", lambda text: text[:-2] + b"\0\x7e")  # a NaN
+    assert files(cache.cache_for(icbhi, FRONT, progress=False).path) == whole
+    assert "features.npy has changed since it was written" in capsys.readouterr().err
+
+
+# Recordings that are odd
+
+
+def test_odd_recordings_are_used_and_named(tmp_path, capsys):
+    """Silence, a dead channel, and a cycle that ends after its recording."""
+    synthetic.write_icbhi(tmp_path, patients=4, cycles=4)
+    dataset = ICBHI.open(tmp_path)
+    silent, half, short, *_ = dataset.audio_files().values()
+    for path, channels in ((silent, [0]), (half, [1, 0]), (short, [1])):
+        wave, rate = soundfile.read(path)
+        cut = len(wave) - int(0.45 * rate) if path == short else len(wave)
+        soundfile.write(path, np.outer(wave[:cut], channels), rate)
+    built = cache.cache_for(dataset, FRONT, progress=False)
+    remarks = built.meta["remarks"]
+    assert remarks[silent.stem] == "digital silence" and remarks[half.stem] == "channel 2 is silent"
+    # a synthetic recording ends 0.1 s after its last cycle
+    assert remarks[short.stem] == "cycles cut at the end of the recording: 1 (by 0.350 s)"
+    said = capsys.readouterr().err
+    assert said.startswith("3 of ") and f"{silent.stem}: digital silence" in said
+    last = built.cycles[built.cycles.recording == short.stem].end.max()
+    assert last == pytest.approx(audio.length_seconds(short))
+    assert np.isfinite(built.features).all()
+    cache.cache_for(dataset, FRONT, progress=False)
+    assert capsys.readouterr().err == ""  # said once
+
+
+def test_clips_of_variable_length_fit_a_recording_that_is_cut(tmp_path):
+    synthetic.write_icbhi(tmp_path, patients=2, cycles=4)
+    dataset, front = ICBHI.open(tmp_path), Mfcc(n_mfcc=8)
+    short = next(iter(dataset.audio_files().values()))
+    wave, rate = soundfile.read(short)
+    soundfile.write(short, wave[: len(wave) - int(0.45 * rate)], rate)
+    built = cache.cache_for(dataset, front, progress=False)
+    assert len(built.features) == built.cycles.frames.sum()
+
+
+@pytest.mark.parametrize("late", [0.7, 20])
+def test_a_cycle_too_far_past_the_end_is_an_error(tmp_path, late):
+    synthetic.write_icbhi(tmp_path, patients=1, cycles=4)
+    dataset = ICBHI.open(tmp_path)
+    path = next(iter(dataset.audio_files().values()))
+    wave, rate = soundfile.read(path)
+    soundfile.write(path, wave[: max(rate, len(wave) - int(late * rate))], rate)
+    with pytest.raises(UserError, match=f"{path}: annotated to .* but it ends at"):
+        cache.cache_for(dataset, FRONT, progress=False)
+
+
+def test_features_that_are_not_finite_are_not_stored(icbhi, monkeypatch):
+    real = cache.recording_features
+
+    def overflow(audio, cycles, frontend):
+        features = real(audio, cycles, frontend)
+        features[0, 0, 0] = np.inf
+        return features
+
+    monkeypatch.setattr(cache, "recording_features", overflow)
+    with pytest.raises(UserError, match="(?s)problems.*its features are not finite; fetch it"):
+        cache.cache_for(icbhi, FRONT, progress=False)

@@ -23,7 +23,7 @@ def root(tmp_path, monkeypatch):
     """An empty folder for weights, no hub cache and no network."""
     monkeypatch.setenv("WEIGHTS_ROOT", str(tmp_path / "weights"))
     monkeypatch.setattr(weights.huggingface_hub, "try_to_load_from_cache", lambda *_: None)
-    monkeypatch.setattr(weights, "_reachable", lambda url: False)
+    monkeypatch.setattr(weights, "_network_problem", lambda url: " or go online")
     (tmp_path / "weights").mkdir()
     torch.manual_seed(0)
     return tmp_path / "weights"

@@ -27,7 +27,7 @@ def root(tmp_path, monkeypatch):
 
 
 def test_missing_weights_say_what_to_do(monkeypatch):
-    monkeypatch.setattr(weights, "_reachable", lambda url: False)
+    monkeypatch.setattr(weights, "_network_problem", lambda url: " or go online")
     small = Experiment("x", size="small", init="imagenet+audioset")
     reason = "none are published for ast-small imagenet+audioset"
     assert weights.missing_reason(small) == f"weights not found: {reason}"
@@ -77,7 +77,7 @@ def test_weights_are_downloaded_when_online(root, site, monkeypatch):
     source = weights.Source("cnn6.pth", url=f"{address}/cnn6.pth")
     monkeypatch.setitem(weights.SOURCES, ("cnn6", "audioset"), source)
     assert "weights not found" in weights.missing_reason(CNN6)
-    weights._reachable.cache_clear()
+    weights._network_problem.cache_clear()
     donor = build.build_model(CNN6, 98, 64)
     torch.save({"model": donor.state_dict()}, folder / "cnn6.pth")
     assert weights.missing_reason(CNN6) == "" and not (root / "cnn6.pth").exists()
