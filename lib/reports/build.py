@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lib import data, files, papers, paths
 from lib.errors import UserError, unknown
-from lib.reports import html, notebook, page
+from lib.reports import html, leaderboard, notebook, page
 from lib.runs import execute, results, tune
 from lib.runs.folder import RECORD, published_root
 from lib.runs.plan import open_context
@@ -88,6 +88,8 @@ def make_pages(profile: str, notebooks: list[Path], folder: Path) -> list[str]:
             problems.append(str(error))
             _update_pages(folder, path.stem, {"status": "failed; this page is an older one"})
             print(f"{path.name}: FAILED", flush=True)
+    if folder == paths.reports_root():  # its rows of stored runs are those that were published now
+        leaderboard.write_page(folder)
     print(f"pages: {write_index(folder)}")
     return problems
 

@@ -32,12 +32,12 @@ def _cells(row: dict) -> dict[str, str]:
     seeds = "" if pd.isna(row["seeds"]) else f" ({row['seeds']})"
     interval = MISSING if pd.isna(row["low"]) else format_interval(row["low"], row["high"])
     return {
-        "Board": row["board"], "Method": row["method"], "Backbone": row["backbone"],
-        "Pretraining": row["pretraining"], "Sp": _mean(row, "sp"), "Se": _mean(row, "se"),
-        "Score": _mean(row, "score") + seeds, "95% interval": interval,
-        "Chosen on": row["selection"], "Metadata": row["metadata"], "Ensemble": row["ensemble"],
-        "Year": MISSING if pd.isna(row["year"]) else str(row["year"]), "Mark": row["mark"],
-        "Source": row["source"], "_code": row["code"], "_note": row["note"],
+        "Method": row["method"], "Score": _mean(row, "score") + seeds, "95% interval": interval,
+        "Sp": _mean(row, "sp"), "Se": _mean(row, "se"), "Chosen on": row["selection"],
+        "Mark": row["mark"], "Backbone": row["backbone"], "Pretraining": row["pretraining"],
+        "Metadata": row["metadata"], "Ensemble": row["ensemble"],
+        "Year": MISSING if pd.isna(row["year"]) else str(row["year"]),
+        "Source": row["source"], "Board": row["board"], "_code": row["code"], "_note": row["note"],
     }  # fmt: skip
 
 

@@ -77,6 +77,7 @@ def test_published_pages_bring_their_records_and_no_real_sound(tmp_path, folder,
     write(book, SHOW_BANNER)
     for _ in range(2):  # the second time from the published records
         assert build.make_pages("laptop", [book], paths.reports_root()) == []
+    assert (paths.reports_root() / "leaderboard.html").exists()
     published = paths.reports_root() / "runs/a-s1-00000000"
     assert {path.name for path in published.iterdir()} == set(RECORD)
     for limit, what in (("PAGE_BYTES", "03_small"), ("RECORDS_BYTES", "run records")):

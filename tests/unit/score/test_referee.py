@@ -183,7 +183,7 @@ def test_stored_runs_keep_their_score(published, tmp_path):
                 assert round(number, 4) == selections[selection]["test"][metric]
 
 
-def test_the_difference_to_stored_runs(published, tmp_path):
+def test_the_difference_to_stored_runs(published, tmp_path, monkeypatch):
     name, done, _ = whole_runs()["icbhi", "icbhi4"]
     path = tmp_path / "run.csv"
     path.write_text(stored.export_run(name, "validation"))
@@ -199,6 +199,15 @@ def test_the_difference_to_stored_runs(published, tmp_path):
     shuffled = pd.read_csv(path, dtype=str).sample(frac=1, random_state=0)
     shuffled.to_csv(path, index=False)
     assert stored.differences(read_submission(path, "icbhi"), "validation") == lines
+    load = stored.StoredExperiment.predictions  # nor does the order in the record matter
+    monkeypatch.setattr(
+        stored.StoredExperiment, "predictions", lambda *given: backwards(load(*given))
+    )
+    assert stored.differences(s, "validation") == lines
+
+
+def backwards(predictions):
+    return predictions and predictions.of_clips(np.arange(len(predictions.cycle))[::-1])
 
 
 def test_runs_on_other_clips_are_not_compared(published, tmp_path):
