@@ -180,6 +180,31 @@ NAMED = {  # how another setting is named beside a number
 }
 
 
+MODEL_NAMES = {
+    "ast": "AST {size}",
+    "dass": "DASS {size}",
+    "mn04": "EfficientAT mn04",
+    "cnn2": "CNN {size}",
+    "cnn6": "CNN6",
+    "resnet18": "ResNet18",
+    "efficientnet_b0": "EfficientNet-B0",
+    "efficientnet_lite0": "EfficientNet-Lite0",
+}
+WEIGHT_NAMES = {
+    "none": "from scratch",
+    "imagenet": "ImageNet weights",
+    "audioset": "AudioSet weights",
+    "imagenet+audioset": "ImageNet and AudioSet weights",
+}
+
+
+def describe_model(e: Experiment) -> str:
+    """What is trained: size and weights, such as "AST mini, from scratch"."""
+    name = MODEL_NAMES.get(e.model, e.model).format(size=e.size)
+    weights = f"after {e.init_from.split('@')[0]}" if e.init_from else WEIGHT_NAMES[e.init]
+    return f"{'frozen ' * (e.freeze or e.method == 'probe')}{name}, {weights}"
+
+
 def describe_settings(e: Experiment) -> str:
     """The settings a reader must know beside a number, in a few words."""
     usual = PUBLISHED[e.frontend]

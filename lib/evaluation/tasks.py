@@ -46,6 +46,20 @@ class Task:
         scores = metrics.scores(matrix, [self.classes.index(name) for name in self.ignored])
         return metrics.challenge_scores(scores) if self.challenge else scores
 
+    def unpredicted(self, matrix: ndarray) -> str:
+        """Which classes a model never predicts although they occur, in words; "" if none.
+
+        matrix: confusion matrix (n, n), rows are the truth. A model that misses a class has not
+        learnt the task.
+        """
+        columns = matrix.sum(0)
+        predicted = [name for name, n in zip(self.classes, columns, strict=True) if n]
+        if len(predicted) == 1:
+            return f"predicts only {predicted[0]}"
+        counts = zip(self.classes, matrix.sum(1), columns, strict=True)
+        missed = [name for name, true, n in counts if true and not n and name not in self.ignored]
+        return f"never predicts {', '.join(missed)}" if missed else ""
+
     def mean_scores(self, label: ndarray, predicted: ndarray, subset: ndarray) -> Scores:
         """Scores in percent of predictions (N,), the mean over the subsets that are scored."""
         mask = scored_mask(subset)

@@ -91,7 +91,7 @@ LAPTOP = Profile(
         (ICBHI | {"model": "resnet18"}, {"batch_size": 32, "epochs": 2}),
         (ICBHI | {"model": "mn04"}, {"batch_size": 32, "lr": 5e-4, "epochs": 3}),
         # Trained to be tested on SPRSound, too, so as it is there.
-        (ICBHI | {"model": "mn04", "normalise": "clip"}, {"epochs": 8, "class_weights": False}),
+        (ICBHI | {"model": "mn04", "normalise": "clip"}, {"epochs": 6, "class_weights": False}),
         *(({"name": f"{sam.NO_ZEROS.name}/clip_seconds={value}"}, {"clip_seconds": value})
           for value in sam.SWEEPS["clip_seconds"]),  # a sweep of the clip's length keeps it
         (SPRSOUND | {"model": "cnn2"}, {"epochs": 8}),

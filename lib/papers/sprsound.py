@@ -126,10 +126,10 @@ MN04 = Experiment(
     "mn04_as", dataset="sprsound", model="mn04", init="audioset", mix_at="input", clip_seconds=3.0,
     normalise="audioset", validation_split=0.2, class_weights=False, label_smoothing=0.05,
     sampler="root_balanced", roll=True, spec_augment=1.0, frequency_mask=16, time_mask=40,
-    optimizer="adamw", lr=1e-3, weight_decay=1e-4, batch_size=32, epochs=8, moving_average=0.0,
+    optimizer="adamw", lr=1e-3, weight_decay=1e-4, batch_size=32, epochs=6, moving_average=0.0,
     budget="laptop",
 )  # fmt: skip
-_WHOLE = {"clip_seconds": 9.4, "time_mask": 120, "epochs": 12}  # records instead of events
+_WHOLE = {"clip_seconds": 9.4, "time_mask": 120, "epochs": 10}  # records instead of events
 MN04_METHODS = {
     "Fine-tuning": ("ce", {}),
     "+ MixUp": ("mixup", {"method": "mixup"}),

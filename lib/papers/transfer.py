@@ -27,7 +27,7 @@ DEVIATIONS = ()
 EXPERIMENTS = Experiments()
 # mn04 sees batches of equal classes, or, under a linear probe, all clips once.
 _MN04 = override(patchmix.MN04, init="audioset", normalise="clip", sampler="balanced",
-                 class_weights=False, epochs=8, budget="laptop", **_CLIPS)  # fmt: skip
+                 class_weights=False, epochs=6, budget="laptop", **_CLIPS)  # fmt: skip
 MN04_METHODS = {
     "Fine-tuning": ("ce", {"budget": "smoke"}),
     "+ MixUp": ("mixup", {"method": "mixup"}),

@@ -2,25 +2,31 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from lib import papers
-from lib.config import describe_settings
+from lib.config import describe_model, describe_settings
+from lib.evaluation.tasks import get_task
 from lib.runs import folder
 from lib.runs.plan import PlannedRun, open_context, plan_runs
 
+COMPLETE = "predicts every class"
 METRICS = ("sp", "se", "score", "se_binary", "score_binary")
 COLUMNS = [
     *("experiment", "seed", "selection", "status", "reason", "epoch"),
     *METRICS,
     *(f"{metric}_patient_disjoint" for metric in METRICS),
     *("gap", "gap_binary"),  # test-selected minus this selection, same run
-    *("data", "weights", "setting", "run", "path"),
+    *("mark", "model", "data", "weights", "setting", "run", "path"),
 ]
 
 
 def collect_results(profile: str, *groups: str) -> pd.DataFrame:
     """Results of the runs of some groups: one row for each experiment, seed and selection.
+
+    model: what ran, such as "AST mini, from scratch". mark: which classes a model never
+    predicts, or `COMPLETE`.
 
     Status is done, not run, failed or none qualifies, with a reason; numbers are percent of the
     test set, `*_patient_disjoint` without the patients on both sides of ICBHI's official split.
@@ -65,7 +71,7 @@ def _history(run: Path) -> pd.DataFrame:
 
 def _result(run: PlannedRun, selection: str) -> dict:
     line = {"experiment": run.name, "seed": run.seed, "selection": selection}
-    line["setting"] = _setting(run)
+    line |= {"setting": _setting(run), "model": describe_model(run.experiment)}
     if run.record is None:
         status = "failed" if run.failed else "not run"
         return {**line, "status": status, "reason": run.failed or run.reason or "not yet run"}
@@ -88,7 +94,9 @@ def from_record(record: dict, selection: str) -> dict:
         selected, best = (record["selections"][name] for name in (selection, "test"))
         if selected is None:
             return {**names, "status": "none qualifies", "reason": "no epoch has Se > 5"}
-        return names | _numbers(selected, best)
+        task = get_task(record["experiment"]["task"])
+        confusion = np.array(selected["test"]["confusion"])
+        return names | _numbers(selected, best) | {"mark": task.unpredicted(confusion) or COMPLETE}
 
 
 def _numbers(selected: dict, best: dict | None) -> dict:

@@ -14,6 +14,7 @@ from lib.papers.published import Published
 from lib.papers.table_row import TableRow
 from lib.runs import folder
 from lib.runs.predictions import Predictions, predictions_of_runs, score_interval
+from lib.runs.results import COMPLETE
 from lib.tables.format import (
     FRACTION,
     MISSING,
@@ -33,16 +34,22 @@ NAMES = ("Sp", "Se", "Score")
 FOUR_CLASS = ("sp", "se", "score")
 TWO_CLASS = ("sp", "se_binary", "score_binary")
 NORMAL = "always “normal”"
+# In percent; the harmonic mean of the challenge's Score is 0 for Sp 100 and Se 0.
+NORMAL_SCORE = {PERCENT: 50.0, FRACTION: 25.0}
 QUOTED = "not run: quoted from the paper, not rebuilt here"
 SCORES = ("Test", "Last", "Validation", "Test-selection gain")
+OURS = ("Our model", "Mark")
+JUDGED = {"Difference", "Verdict"}  # only beside the published setting
 VIEWS = {  # the columns after the printed ones, or after Row
-    "headline": ("Paper Score", "Score", *SCORES[2:], "Difference", "Verdict", "Setting"),
-    "selections": ("Row", *SCORES, "Patient-disjoint", "95% interval"),
-    "sweep": ("Row", *SCORES, "Patient-disjoint", "95% interval", "Setting"),
-    "details": ("Row", "Paper Sp", "Sp", "Paper Se", "Se", "Seeds", "Runs", "Status", "Note"),
+    "headline": ("Paper Score", "Validation", "Score", "Test-selection gain", *OURS, "Difference",
+                 "Verdict", "Setting"),
+    "selections": ("Row", *SCORES, "Patient-disjoint", "95% interval", *OURS),
+    "sweep": ("Row", *SCORES, "Patient-disjoint", "95% interval", *OURS, "Setting"),
+    "details": ("Row", "Paper Sp", "Sp", "Paper Se", "Se", *OURS, "Seeds", "Runs", "Status",
+                "Note"),
     "challenge_details": ("Paper Score", *SCORES, "95% interval", "Sp", "Se", "test2023",
                           "test2023, 95% interval",
-                          "Difference", "Verdict", "Runs", "Setting", "Status"),
+                          *OURS, "Runs", "Setting", "Status"),
 }  # fmt: skip
 PAPER_AND_OURS = {"Paper Score": "{}, paper", "Score": "{}"}
 VALIDATION = {"Validation": "{}, validation"}
@@ -65,7 +72,8 @@ def compare(
     if view in PIVOTS:
         return pivot(table, *PIVOTS[view])
     printed = [] if "Row" in VIEWS[view] else table.columns[: table.columns.get_loc("Row")]
-    return table[[*printed, *VIEWS[view]]]
+    columns = [name for name in VIEWS[view] if judge or name not in JUDGED]
+    return table[[*printed, *columns]]
 
 
 def compare_rows(
@@ -76,8 +84,8 @@ def compare_rows(
     results: from `lib.runs.results.collect_results`. judge: whether the profile runs the published
     setting. two_class: any abnormal prediction of the same 4-class model counts for Se. Columns:
     the printed ones; Row (all of them in one); Paper Sp, Se, Score; Sp, Se, Score (test-selected,
-    mean ± std (n)); Difference and Verdict (see `verdict`); Test, Last, Validation (Score by
-    selection rule); Test-selection gain (test minus validation, same runs); Patient-disjoint
+    mean ± std (n)); Our model (what ran); Mark (see `mark`); Difference and Verdict (see `verdict`,
+    "–" if not judged); Test, Last, Validation (Score by selection rule); Test-selection gain (test minus validation, same runs); Patient-disjoint
     (without the two patients on both sides of the official split); 95% interval (over patients);
     Seeds; Runs (the hashes that end the names of their folders); Setting; Status; Note.
     """
@@ -101,11 +109,14 @@ def _line(
     line |= {name.capitalize(): score_cell(runs[name], score, form) for name in SELECTIONS}
     gap = runs["validation"]["gap_binary" if score == "score_binary" else "gap"].mean()
     line["Test-selection gain"] = format_number(gap, form, signed=True)
-    difference = done[score].mean() - published.score if published else math.nan
+    difference = done[score].mean() - published.score if published and judge else math.nan
     line["Difference"] = format_number(difference, form, signed=True)
     line["Verdict"] = verdict(row, done, score, judge)
     line["Patient-disjoint"] = score_cell(test, f"{score}_patient_disjoint", form)
-    line["95% interval"] = interval_cell(predictions_of_runs(done), score, form)
+    predictions = predictions_of_runs(done)
+    line["95% interval"] = interval_cell(predictions, score, form)
+    line["Our model"] = join_unique(test.model[test.run.notna()])
+    line["Mark"] = mark(done, predictions, score, form)
     scores = (format_number(value, form) for value in done[score])
     line["Seeds"] = join_unique(map("{}: {}".format, done.seed, scores))
     if form is FRACTION:
@@ -123,6 +134,19 @@ def _final_test(runs: pd.DataFrame, form: NumberFormat) -> dict[str, str]:
     )
     cell = score_cell(scored_on(runs, "test2023"), form=form)
     return {"test2023": cell, "test2023, 95% interval": interval}
+
+
+def mark(
+    done: pd.DataFrame, predictions: Predictions | None, metric: str, form: NumberFormat
+) -> str:
+    """How finished runs have not learnt their task: a class is missing, or no better than chance.
+
+    No better: the upper end of the 95% interval is at most the Score of always "normal".
+    """
+    marks = [text for text in done.mark if text != COMPLETE]
+    if predictions and score_interval(predictions, metric)[1] <= NORMAL_SCORE[form]:
+        marks.append(f"no better than {NORMAL}")
+    return join_unique(marks)
 
 
 def label_cells(row: TableRow) -> dict[str, str]:
@@ -230,7 +254,7 @@ def chance_std(sp: float, se: float) -> float:
 
 def always_normal(rows: Sequence[TableRow], form: NumberFormat = PERCENT) -> dict[str, str]:
     """The line of a model that predicts "normal" for every clip."""
-    score = 25.0 if form is FRACTION else 50.0  # the challenge's harmonic mean of 100 and 0 is 0
+    score = NORMAL_SCORE[form]
     numbers = {"Sp": 100.0, "Se": 0.0, "Score": score, "Test": score}
     return {
         **dict.fromkeys([next(iter(label_cells(rows[0]))), "Row"], NORMAL),
@@ -266,13 +290,16 @@ def pivot(
         for name in names
         for cell, new in cells.items()
     }
-    for name in ("Verdict", "Setting", "Note"):
+    for name in ("Mark", "Verdict", "Setting", "Note"):
         parts = rows[name].str.split("; ").explode()
         wide[name] = (
             parts[~parts.isin([MISSING, "not run"])].groupby(parts.index.names).agg(join_unique)
         )
     lines = pd.DataFrame(wide, index=rows.index.unique()).reset_index()
-    last = {lines.columns[0]: NORMAL, **dict.fromkeys(names, normal.Score)}
+    ours = [
+        new.format(name) for name in names for cell, new in cells.items() if "Paper" not in cell
+    ]
+    last = {lines.columns[0]: NORMAL, **dict.fromkeys(ours, normal.Score)}
     last |= {"Setting": normal.Setting}
     wide = pd.concat([lines, pd.DataFrame([last])], ignore_index=True).fillna(MISSING)
     return wide.loc[:, (wide != MISSING).any()]

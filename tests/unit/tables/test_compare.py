@@ -13,6 +13,7 @@ from lib.data import ICBHI
 from lib.papers import get_published
 from lib.papers.published import Published
 from lib.papers.table_row import TableRow
+from lib.runs.results import COMPLETE
 from lib.tables import compare
 from lib.tables.compare import compare_rows, verdict
 from lib.tables.format import MISSING
@@ -44,6 +45,7 @@ def results_of(path, experiment="ce", scores=(60.0, 59.0, 61.0), **changes):
             line |= {"score_patient_disjoint": score - 1, "gap": float(less)}
             line |= {"score_binary_patient_disjoint": score + 4, "gap_binary": float(less)}
             line |= {"run": f"{experiment}-s{seed}-0123456{seed}", "setting": "50 epochs"}
+            line |= {"mark": COMPLETE, "model": "AST mini, from scratch"}
             lines.append(line | {"data": "ICBHI", "weights": "none"} | changes)
     return pd.DataFrame(lines)
 
@@ -174,13 +176,28 @@ def test_official_data_have_the_name_that_caches_give_them():
     assert ICBHI(Path("icbhi")).label == compare.OFFICIAL_DATA
 
 
+def test_a_row_that_has_not_learnt_its_task_is_marked(path, save_run):
+    """Its predictions' interval ends at the Score of always "normal", or a class is missing."""
+    assert compare_rows([CE], results_of(path)).Mark[0] == MISSING
+    only = results_of(path, mark="predicts only wheeze")
+    assert compare_rows([CE], only).Mark[0] == "predicts only wheeze"
+    about = clips(8, 4)
+    normal = save_run("ce", {"test": (about, np.zeros(8, dtype=int))})
+    table = pd.DataFrame(normal).assign(experiment="ce", model="AST mini, from scratch", reason="")
+    assert compare_rows([CE], table).Mark[0] == (
+        "predicts only normal; no better than always “normal”"
+    )
+
+
 def test_columns_of_the_views(path):
     results = results_of(path, data="synthetic")
     headline = compare.compare("headline", [CE, QUOTED], results)
-    assert list(headline.columns) == [
-        *("Method", "Target", "Paper Score", "Score", "Validation", "Test-selection gain"),
-        *("Difference", "Verdict", "Setting"),
-    ]
+    shown = ["Method", "Target", "Paper Score", "Validation", "Score", "Test-selection gain"]
+    shown += ["Our model", "Mark"]
+    assert list(headline.columns) == [*shown, "Setting"]
+    judged = compare.compare("headline", [CE, QUOTED], results, judge=True)
+    assert list(judged.columns) == [*shown, "Difference", "Verdict", "Setting"]
+    assert headline["Our model"][0] == "AST mini, from scratch"
     assert headline.Setting[0] == "synthetic; none; 50 epochs"
     for view in ("selections", "sweep", "details"):
         assert list(compare.compare(view, [CE, OWN], results).Row) == [
@@ -205,7 +222,7 @@ def test_a_pivot_has_one_line_for_each_method(path):
     table = compare.compare("srad_backbones", rows, results)
     assert table.Method.tolist() == ["CE", "SAM", "always “normal”"]
     assert table.AST.tolist() == ["0.00 (1)", "20.00 (1)", "50.00"]
-    assert table["CNN, validation"].tolist() == ["7.00 (1)", "27.00 (1)", MISSING]
+    assert table["CNN, validation"].tolist() == ["7.00 (1)", "27.00 (1)", "50.00"]
     assert table.Setting.tolist()[:2] == [
         "ICBHI; none; setting 0; setting 1",
         "ICBHI; none; setting 2; setting 3",
