@@ -85,9 +85,9 @@ def compare_rows(
     setting. two_class: any abnormal prediction of the same 4-class model counts for Se. Columns:
     the printed ones; Row (all of them in one); Paper Sp, Se, Score; Sp, Se, Score (test-selected,
     mean ± std (n)); Our model (what ran); Mark (see `mark`); Difference and Verdict (see `verdict`,
-    "–" if not judged); Test, Last, Validation (Score by selection rule); Test-selection gain (test minus validation, same runs); Patient-disjoint
-    (without the two patients on both sides of the official split); 95% interval (over patients);
-    Seeds; Runs (the hashes that end the names of their folders); Setting; Status; Note.
+    "–" if not judged); Test, Last, Validation (Score by selection rule); Test-selection gain (test
+    minus validation, same runs); Patient-disjoint (without the two patients on both sides of the
+    official split); 95% interval (over patients); Seeds; Runs (the hashes that end the names of their folders); Setting; Status; Note.
     """
     metrics = TWO_CLASS if two_class else FOUR_CLASS
     tasks = [get_task(row.experiment.task) for row in rows if row.experiment]
