@@ -72,6 +72,19 @@ def test_json_errors_name_the_file(tmp_path):
             files.read_json(tmp_path / "half.json")
 
 
+def test_json_is_read_strictly_and_in_what_programs_save(tmp_path):
+    for text in ('{"a": 1, "a": 2}', '{"b": {"a": 1, "c": 3, "a": 2}}'):
+        (tmp_path / "a.json").write_text(text)
+        with pytest.raises(UserError, match="a.json: not valid JSON .the key 'a' is there twice"):
+            files.read_json(tmp_path / "a.json")
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        (tmp_path / "a.json").write_bytes('{"ä": 1}'.encode(encoding))
+        assert files.read_json(tmp_path / "a.json") == {"ä": 1}
+    (tmp_path / "a.json").write_bytes('{"ä": 1}'.encode("latin-1"))
+    with pytest.raises(UserError, match="a.json: not UTF-8; save it as UTF-8"):
+        files.read_json(tmp_path / "a.json")
+
+
 def test_what_cannot_be_read_is_named(tmp_path, monkeypatch):
     (tmp_path / "a.json").mkdir()
     for read in (files.read_json, files.sha256_of):

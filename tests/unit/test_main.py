@@ -117,6 +117,13 @@ def test_options_are_handed_on_by_environment(built, tmp_path, monkeypatch):
     assert os.environ["FEATURES"] == os.pathsep.join(str(tmp_path / name) for name in "bc")
 
 
+def test_a_link_keeps_its_own_name(built, tmp_path, monkeypatch):
+    (tmp_path / "object-17").mkdir()
+    (tmp_path / "icbhi").symlink_to(tmp_path / "object-17")
+    assert front.main(["laptop", "03", "--data", "icbhi"]) == 0
+    assert os.environ["DATA_ROOT"] == str(tmp_path / "icbhi")
+
+
 @pytest.mark.parametrize(
     ("line", "problem"),
     [

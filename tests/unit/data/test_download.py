@@ -1,7 +1,9 @@
 """The download against a local server: resuming, sizes, checksums, archives that mean harm."""
 
+import hashlib
 import io
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -11,8 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from lib import files
+from lib.data import archive as archive_module
 from lib.data import download, synthetic
-from lib.data.icbhi import ICBHI
+from lib.data.icbhi import ICBHI, SPLIT_FILE
 from lib.data.sprsound import SPRSound
 from lib.errors import UserError
 
@@ -272,3 +275,135 @@ def test_a_file_without_size_or_marks_is_refused(server, tmp_path, monkeypatch):
     monkeypatch.setattr(Files, "send_header", lambda self, key, value: None)
     with pytest.raises(UserError, match="does not name the file's size"):
         download.fetch(f"{ICBHI.download_url}/a", tmp_path / "a")
+
+
+# Archives and servers that mean harm, or are damaged
+
+
+def zip_of(path, **members):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
+        for name, text in members.items():
+            out.writestr(f"db/{name}", text)
+    return path
+
+
+def set_field(path, at, value):
+    """Write two bytes of a member, in its header and (2 bytes later) in the directory."""
+    body = bytearray(path.read_bytes())
+    for first in (body.index(b"PK\3\4") + at, body.index(b"PK\1\2") + at + 2):
+        body[first : first + 2] = value.to_bytes(2, "little")
+    path.write_bytes(body)
+
+
+def damage_deflate(path):
+    body = bytearray(path.read_bytes())
+    first = body.index(b"a.wav") + 5
+    body[first : first + 20] = bytes(range(200, 220))
+    path.write_bytes(body)
+
+
+FLAGS, METHOD = 6, 8
+LZMA, DEFLATE64, ENCRYPTED = 14, 9, 1
+DAMAGES = {
+    "zlib": damage_deflate,
+    "lzma": lambda path: set_field(path, METHOD, LZMA),
+    "an unknown method": lambda path: set_field(path, METHOD, DEFLATE64),
+    "encrypted": lambda path: set_field(path, FLAGS, ENCRYPTED),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:60]),
+    "empty": lambda path: path.write_bytes(b""),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_archive_is_set_aside(tmp_path, damage):
+    path = zip_of(tmp_path / "a.zip", **{"a.wav": "sound " * 5000})
+    DAMAGES[damage](path)
+    with pytest.raises(UserError, match="a.zip: damaged .*set aside as a.zip.damaged; start again"):
+        download.unpack(path, "db", tmp_path / "db")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip.damaged"]
+
+
+def test_the_next_start_fetches_a_damaged_archive_anew(official, server, tmp_path):
+    name, whole = "ICBHI_final_database.zip", server.files["ICBHI_final_database.zip"]
+    server.files[name] = whole[:300] + bytes(300) + whole[600:]
+    with pytest.raises(UserError, match="damaged .*start again to download it"):
+        download.download("icbhi", tmp_path / "data")
+    server.files[name] = whole
+    folder = download.download("icbhi", tmp_path / "data")
+    assert len(ICBHI(folder).load()) == len(ICBHI(official).load())
+
+
+def test_an_archive_that_would_fill_the_disk_is_refused(tmp_path, monkeypatch):
+    path = zip_of(tmp_path / "a.zip", a=bytes(10**6), b=bytes(10**6))
+    assert path.stat().st_size < 10_000
+    monkeypatch.setattr(archive_module, "MAX_BYTES", 10**6)
+    with pytest.raises(UserError, match="would unpack to 2 files of 2,000,000 bytes"):
+        download.unpack(path, "db", tmp_path / "db")
+    monkeypatch.setattr(archive_module, "MAX_BYTES", 10**7)
+    free = archive_module.shutil.disk_usage(tmp_path)._replace(free=10**6)
+    monkeypatch.setattr(archive_module.shutil, "disk_usage", lambda _: free)
+    path = zip_of(tmp_path / "a.zip", a=bytes(10**6), b=bytes(10**6))
+    with pytest.raises(UserError, match="needs 0.0 GB, 0.0 are free; free space and start again"):
+        download.unpack(path, "db", tmp_path / "db")
+    assert path.exists() and not (tmp_path / "db").exists()  # nothing is wrong with the archive
+
+
+def test_a_size_that_lies_is_noticed(tmp_path):
+    """Reading a member ends at its size, so that the sum of sizes bounds what is written."""
+    path = zip_of(tmp_path / "a.zip", a=bytes(10**6))
+    body = path.read_bytes()
+    path.write_bytes(body.replace((10**6).to_bytes(4, "little"), (10).to_bytes(4, "little")))
+    with pytest.raises(UserError, match="damaged .*CRC"):
+        download.unpack(path, "db", tmp_path / "db")
+
+
+PAGE = b"\n<!DOCTYPE html><title>Sign in to the network</title>"
+
+
+def test_a_page_of_the_network_is_no_file(official, server, tmp_path):
+    good = server.files[SPLIT_FILE]
+    server.files[SPLIT_FILE] = PAGE
+    with pytest.raises(UserError, match=f"{SPLIT_FILE}: a web page, not the file .*sign in"):
+        download.download("icbhi", tmp_path / "data")
+    folder = tmp_path / "data/icbhi"
+    assert not list(folder.glob(f"{SPLIT_FILE}*"))
+    (folder / SPLIT_FILE).write_bytes(PAGE)  # as an earlier version kept it
+    server.files[SPLIT_FILE] = good
+    download.download("icbhi", tmp_path / "data")
+    assert (folder / SPLIT_FILE).read_bytes() == good
+
+
+def test_a_page_does_not_replace_the_part_that_is_there(server, tmp_path, monkeypatch):
+    server.files["a"], server.ranges = PAGE, False
+    (tmp_path / "a.part").write_bytes(b"the first half")
+    header = lambda self: self.send_header("Content-Type", "text/html")  # noqa: E731
+    end = Files.end_headers
+    monkeypatch.setattr(Files, "end_headers", lambda self: (header(self), end(self)))
+    with pytest.raises(UserError, match="a web page, not the file"):
+        download.fetch(f"{ICBHI.download_url}/a", tmp_path / "a")
+    assert (tmp_path / "a.part").read_bytes() == b"the first half"
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "md5"])
+def test_a_file_with_a_published_checksum_is_that_file(server, tmp_path, algorithm):
+    url, path = f"{ICBHI.download_url}/a", tmp_path / "a"
+    checksum = f"{algorithm}:{hashlib.new(algorithm, b'good').hexdigest()}"
+    server.files["a"] = b"evil"
+    with pytest.raises(UserError, match=f"another file than the published one .its {algorithm}"):
+        download.fetch(url, path, checksum)
+    assert list(tmp_path.iterdir()) == []
+    path.write_bytes(b"evil")
+    server.files["a"] = b"good"
+    assert download.fetch(url, path, checksum).read_bytes() == b"good"
+    assert (tmp_path / "a.damaged").read_bytes() == b"evil"
+
+
+def test_only_what_is_missing_is_fetched(official, server, tmp_path):
+    """Recordings in another layout, without the challenge's list."""
+    sounds = tmp_path / "data/Respiratory_Sound_Database/audio_and_txt_files"
+    shutil.copytree(official / ICBHI.folder, sounds)
+    with pytest.raises(UserError, match=f"{SPLIT_FILE}: not found; .*download icbhi --data"):
+        ICBHI.open(ICBHI.locate(tmp_path / "data")).load()
+    folder = download.download("icbhi", tmp_path / "data")
+    assert folder == sounds and {name for name, _ in server.asked} == set(download.LISTS)
+    assert len(ICBHI.open(folder).load()) == len(ICBHI(official).load())

@@ -1,6 +1,8 @@
 """Synthetic recordings: the official layout, same seed same bytes, sounds as described."""
 
 import hashlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from lib.errors import UserError
 from lib.features import cache
 from lib.features.frontends import Fbank, frontend_for
 from lib.files import read_json
+from lib.paths import PROJECT, features_root
 from lib.training import trainer
 
 TRAITS = {
@@ -137,3 +140,24 @@ def test_what_a_cycle_holds(label):
         narrow.append(np.sort(power)[-30:].sum() / power.sum())
     assert (np.mean(clicks) > 0.8) == (label in ("crackle", "both"))
     assert (np.mean(narrow) > 0.35) == (label in ("wheeze", "both"))
+
+
+def test_a_disk_that_fills_is_one_sentence(tmp_path):
+    """A limit of 20,000 bytes for a file stands for it; nothing half-written stays."""
+    code = (
+        "import resource, signal\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "from lib.data import synthetic\n"
+        "from lib.errors import UserError\n"
+        "try: synthetic.default_root('{}')\n"
+        "except UserError as error: print(error)\n"
+    )
+    for name in ("icbhi", "sprsound"):
+        command = [sys.executable, "-c", code.format(name)]
+        done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+        assert done.stderr == ""
+        assert done.stdout.startswith(
+            f"{features_root()}/synthetic-{name}-v1: larger than the disk"
+        )
+        assert list(features_root().iterdir()) == []

@@ -124,6 +124,18 @@ def test_published_files_are_found_and_loaded(tmp_path, monkeypatch):
     assert torch.equal(model.layers[2].blocks[19].op.Ds, state["dass.layers.2.blocks.19.op.Ds"])
 
 
+def test_the_small_vmamba_that_both_public_codes_load(tmp_path, monkeypatch):
+    monkeypatch.setenv("WEIGHTS_ROOT", str(tmp_path))
+    state = published("medium", "vmamba")
+    torch.save({"model": state}, tmp_path / "vssm1_small_0229s_ckpt_epoch_240.pth")
+    model, report = load("medium", "imagenet")
+    assert set(report.index[report.action == "initialised"]) == {
+        "classifier.weight", "classifier.bias"
+    }  # fmt: skip
+    skip = model.layers[2].blocks[19].op.Ds
+    assert torch.equal(skip, state["layers.2.blocks.19.op.Ds"])
+
+
 def test_facts_of_the_papers():
     for size, millions in (("small", 30), ("medium", 49)):
         model = DASS(size, 798, 128, 527)

@@ -137,6 +137,30 @@ def test_deit_at_8_seconds(root):
     assert (row.shape_from, row.shape_to) == ("1 x 198 x 192", "1 x 950 x 192")
 
 
+def test_the_authors_own_audioset_file_of_ast(root):
+    """All keys begin with `module.v.`, or with `module.mlp_head.`, and it has another name."""
+    experiment = override(TINY, init="imagenet+audioset", size="base")
+    model = timm.create_model("deit_base_distilled_patch16_384", in_chans=1)
+    state = {f"module.v.{key}": value for key, value in model.state_dict().items()}
+    state["module.v.pos_embed"] = torch.randn(1, 2 + 12 * 101, 768)
+    state["module.mlp_head.1.weight"] = torch.randn(527, 768)
+    torch.save(state, root / "audioset_10_10_0.4593.pth")
+    model, report = load(experiment, 798, 128)
+    assert report.loc["vit.pos_embed"].how == "12 x 101 to 79 x 12, axes swapped as published"
+    left = both("vit.head") | both("vit.head_dist") | {"vit.module.mlp_head.1.weight"}
+    assert keys(report, "left out") == left
+    new = keys(report, "initialised")
+    assert new and all(key.startswith("classifier.") for key in new)
+    published = state["module.v.blocks.11.attn.qkv.weight"]
+    assert torch.equal(model.vit.blocks[11].attn.qkv.weight, published)
+
+
+def test_a_file_without_names_is_no_weights(root):
+    put(root, "cnn6", "audioset", torch.ones(3))
+    with pytest.raises(UserError, match="holds no weights with names; fetch it again"):
+        load(CNN6)
+
+
 def test_cnn6_in_the_layout_of_panns(root):
     donor = build.build_model(CNN6, 98, 64)
     state = {k: v for k, v in donor.state_dict().items() if not k.startswith("classifier")}

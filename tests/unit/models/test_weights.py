@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import threading
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -85,3 +86,90 @@ def test_weights_are_downloaded_when_online(root, site, monkeypatch):
     pretrained.load_pretrained(model, CNN6, 98, 64)
     assert (root / "cnn6.pth").read_bytes() == (folder / "cnn6.pth").read_bytes()
     assert torch.equal(model.fc1.weight, donor.fc1.weight)
+
+
+# Networks that are not as they should be
+
+
+class Refusing(http.server.BaseHTTPRequestHandler):
+    """Answers every request with `server.code`, or with a page to sign in if that is 200."""
+
+    def do_GET(self):
+        self.send_response(self.server.code)
+        page = b"<html>sign in</html>"
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(page)
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def refusing(monkeypatch):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    source = weights.Source("cnn6.pth", url=f"http://127.0.0.1:{server.server_port}/cnn6.pth")
+    monkeypatch.setitem(weights.SOURCES, ("cnn6", "audioset"), source)
+    weights._network_problem.cache_clear()
+    yield server
+    server.shutdown()
+
+
+@pytest.mark.parametrize(("code", "reason"), [(403, "Forbidden"), (404, "Not Found"),
+                                              (429, "Too Many Requests"), (503, "Service Unav")])  # fmt: skip
+def test_what_a_server_answers_is_said(refusing, code, reason):
+    refusing.code = code
+    said = weights.missing_reason(CNN6)
+    assert said.startswith("weights not found: put cnn6.pth into weights/ (from http")
+    assert f"); the server answers {code} {reason}" in said
+
+
+@pytest.mark.parametrize("code", [405, 501])
+def test_a_server_that_answers_no_probe_may_have_the_file(refusing, code):
+    refusing.code = code
+    assert weights.missing_reason(CNN6) == ""
+
+
+def test_a_page_of_the_network_is_not_stored_as_weights(refusing, root):
+    refusing.code = 200
+    assert weights.missing_reason(CNN6) == ""
+    sha256, reason = weights.find_fingerprint(CNN6)
+    assert sha256 is None and "a web page, not the file (sign in to the network" in reason
+    with pytest.raises(UserError, match="a web page, not the file"):
+        weights.local_file(CNN6)
+    assert list(root.iterdir()) == []
+
+
+@pytest.mark.parametrize("proxy", ["no proxy", "http://[", "http://host:port", "ftp://x:1:2"])
+def test_a_broken_proxy_setting_ends_nothing(monkeypatch, proxy):
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, proxy)
+    monkeypatch.setenv("no_proxy", "")
+    weights._network_problem.cache_clear()
+    for experiment in (CNN6, RESNET):
+        assert weights.find_fingerprint(experiment)[1].endswith("or go online")
+
+
+def test_a_damaged_hub_cache_ends_nothing(monkeypatch):
+    def fail(*_):
+        raise NotADirectoryError(20, "Not a directory")
+
+    monkeypatch.setattr(weights.huggingface_hub, "try_to_load_from_cache", fail)
+    assert weights.find_file(RESNET) is None
+
+
+def test_published_checksums_are_those_of_the_files(root, site, monkeypatch):
+    folder, address = site
+    known = weights.SOURCES["mn04", "audioset"]
+    assert known.checksum.startswith("sha256:") and weights.SOURCES["cnn6", "audioset"].checksum
+    source = replace(known, url=f"{address}/mn04.pt")
+    monkeypatch.setitem(weights.SOURCES, ("mn04", "audioset"), source)
+    weights._network_problem.cache_clear()
+    (folder / "mn04.pt").write_bytes(b"another file")
+    with pytest.raises(UserError, match="another file than the published one .its sha256"):
+        weights.local_file(MN04)
+    assert list(root.iterdir()) == []
