@@ -87,7 +87,8 @@ def compare_rows(
     mean ± std (n)); Our model (what ran); Mark (see `mark`); Difference and Verdict (see `verdict`,
     "–" if not judged); Test, Last, Validation (Score by selection rule); Test-selection gain (test
     minus validation, same runs); Patient-disjoint (without the two patients on both sides of the
-    official split); 95% interval (over patients); Seeds; Runs (the hashes that end the names of their folders); Setting; Status; Note.
+    official split); 95% interval (over patients); Seeds; Runs (the hashes that end the names of
+    their folders); Setting; Status; Note.
     """
     metrics = TWO_CLASS if two_class else FOUR_CLASS
     tasks = [get_task(row.experiment.task) for row in rows if row.experiment]
