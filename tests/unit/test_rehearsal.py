@@ -61,6 +61,12 @@ def test_experiments_that_differ_in_a_number_are_rehearsed_as_one():
     assert hashed_settings(other) != hashed_settings(same[0])
 
 
+def test_a_cpu_measures_the_landscape_of_the_longest_clips_alone():
+    every = [rehearsed(name) for name in papers.EXPERIMENTS]
+    measured = {each.name for each in every if each.save_landscape}
+    assert measured == {"ast_geo/wrs", "ast_geo/wrs_sam", "ast_geo/wrs_patchmix_cl"}
+
+
 def test_the_cost_is_projected_to_the_published_setting(run):
     folder = run.spec.folder
     log = "epoch 1 took 90.0 s, 80.0 s of it training\nepoch 2 took 30.0 s, 20.0 s of it training\n"
