@@ -119,8 +119,10 @@ def refusing(monkeypatch):
     server.shutdown()
 
 
-@pytest.mark.parametrize(("code", "reason"), [(403, "Forbidden"), (404, "Not Found"),
-                                              (429, "Too Many Requests"), (503, "Service Unav")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [(403, "Forbidden"), (404, "Not Found"), (429, "Too Many Requests"), (503, "Service")],
+)
 def test_what_a_server_answers_is_said(refusing, code, reason):
     refusing.code = code
     said = weights.missing_reason(CNN6)
