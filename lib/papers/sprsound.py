@@ -127,7 +127,7 @@ MN04 = Experiment(
     normalise="audioset", validation_split=0.2, class_weights=False, label_smoothing=0.05,
     sampler="root_balanced", roll=True, spec_augment=1.0, frequency_mask=16, time_mask=40,
     optimizer="adamw", lr=1e-3, weight_decay=1e-4, batch_size=32, epochs=6, moving_average=0.0,
-    budget="laptop",
+    save_weights=True, budget="laptop",
 )  # fmt: skip
 # Records instead of events; half the batch, since there are a quarter of the clips.
 _WHOLE = {"clip_seconds": 9.4, "time_mask": 120, "epochs": 10, "batch_size": 16}
@@ -144,7 +144,7 @@ MN04_METHODS = {
 for _task in TASKS:
     _base = override(MN04, task=_task, **(_WHOLE if _task in RECORD_TASKS else {}))
     EXPERIMENTS.add(_base, f"mn04_as/probe@{_task}", method="probe", validation_split=0.0,
-                    laptop_seeds=1)  # fmt: skip
+                    save_weights=False,                    laptop_seeds=1)  # fmt: skip
     for _name, _changes in MN04_METHODS.values():
         _long = {} if _name == "ce" else {"budget": "long"}
         EXPERIMENTS.add(_base, f"mn04_as/{_name}@{_task}", **_changes, **_long)

@@ -27,7 +27,8 @@ DEVIATIONS = ()
 EXPERIMENTS = Experiments()
 # mn04 sees batches of equal classes, or, under a linear probe, all clips once.
 _MN04 = override(patchmix.MN04, init="audioset", normalise="clip", sampler="balanced",
-                 class_weights=False, epochs=6, budget="laptop", **_CLIPS)  # fmt: skip
+                 class_weights=False, epochs=6, save_weights=True, budget="laptop",
+                 **_CLIPS)  # fmt: skip
 MN04_METHODS = {
     "Fine-tuning": ("ce", {"budget": "smoke"}),
     "+ MixUp": ("mixup", {"method": "mixup"}),
@@ -43,7 +44,7 @@ MN04_METHODS = {
                           "epochs": 4, "budget": "long"}
     ),
 }  # fmt: skip
-_PROBE = {"method": "probe", "normalise": "audioset", "sampler": "shuffle",
+_PROBE = {"method": "probe", "save_weights": False, "normalise": "audioset", "sampler": "shuffle",
           "validation_split": 0.0, "laptop_seeds": 1, "budget": "smoke"}  # fmt: skip
 for _data, _other in (("icbhi", "sprsound"), ("sprsound", "icbhi")):
     _base = override(_MN04, dataset=_data, test_sets=(_other,))
