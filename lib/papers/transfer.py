@@ -91,7 +91,7 @@ NOTEBOOKS = {"09": {"methods": METHODS, "children": CHILDREN, "transfer": TRANSF
 TABLES = {
     **tables("methods", METHODS, methods="transfer"),
     **tables("children", CHILDREN, children="transfer"),
-    **tables("transfer", TRANSFER, transfer="transfer"),
+    **tables("transfer", TRANSFER, transfer="transfer", transfer_devices="by_device"),
 }
 
 # --- CLAIMS: none ---

@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from lib.errors import UserError
-from lib.evaluation import bootstrap, scores, tasks
+from lib.evaluation import auroc, bootstrap, scores, tasks
 from lib.evaluation.tasks import Task
 from lib.papers.table_row import TableRow
 from lib.runs import folder
 
+SEED_ARRAYS = ("predicted", "log_odds")
 CLIP_ARRAYS = ("label", "patient", "device", "cycle", "subset")
 
 
@@ -26,6 +27,7 @@ class Predictions:
     task: Task
     seeds: tuple[int, ...]
     predicted: np.ndarray  # (seeds, N) class indices
+    log_odds: np.ndarray  # (seeds, N) of abnormal against normal, nan if only classes are known
     label: np.ndarray  # (N,) class indices
     patient: np.ndarray  # (N,)
     device: np.ndarray  # (N,)
@@ -35,7 +37,8 @@ class Predictions:
     def of_clips(self, mask: np.ndarray) -> "Predictions":
         """The predictions of the clips in a mask (N,)."""
         arrays = {name: getattr(self, name)[mask] for name in CLIP_ARRAYS}
-        return replace(self, predicted=self.predicted[:, mask], **arrays)
+        by_seed = {name: getattr(self, name)[:, mask] for name in SEED_ARRAYS}
+        return replace(self, **by_seed, **arrays)
 
 
 def load_predictions(
@@ -61,13 +64,18 @@ def predictions_of_runs(done: pd.DataFrame, test_set: str = "test") -> Predictio
     runs, first_path = list(loaded.values()), next(iter(loaded))
     if test_set == "validation":
         arrays = {key: np.concatenate([getattr(run, key) for run in runs]) for key in CLIP_ARRAYS}
-        predicted = np.concatenate([run.predicted for run in runs], axis=1)
-        return replace(runs[0], seeds=(0,), predicted=predicted, **arrays)
+        return replace(runs[0], seeds=(0,), **_joined(runs, axis=1), **arrays)
     for path, run in loaded.items():
         if not np.array_equal(run.cycle, runs[0].cycle):
             raise UserError(f"{path}: predicted other clips than {first_path}; delete one")
     seeds = tuple(run.seeds[0] for run in runs)
-    return replace(runs[0], seeds=seeds, predicted=np.concatenate([run.predicted for run in runs]))
+    return replace(runs[0], seeds=seeds, **_joined(runs, axis=0))
+
+
+def _joined(runs: list[Predictions], axis: int) -> dict[str, np.ndarray]:
+    return {
+        name: np.concatenate([getattr(run, name) for run in runs], axis) for name in SEED_ARRAYS
+    }
 
 
 def _finished(results: pd.DataFrame, experiment: str | None, selection: str) -> pd.DataFrame:
@@ -82,10 +90,12 @@ def _load(done: pd.DataFrame, name: str) -> dict[Path, Predictions]:
         path = Path(row.path)
         arrays, logits = folder.read_predictions(path), f"{row.selection}/{name}/logits"
         if logits in arrays:
+            task = tasks.get_task(folder.read_spec(path).experiment.task)
             runs[path] = Predictions(
-                task=tasks.get_task(folder.read_spec(path).experiment.task),
+                task=task,
                 seeds=(int(row.seed),),
                 predicted=scores.predicted_classes(arrays[logits], f"{path}: {logits}")[None],
+                log_odds=auroc.log_odds(arrays[logits], task)[None],
                 subset=scores.read_subset(arrays, name),
                 **{key: arrays[f"{name}/{key}"] for key in CLIP_ARRAYS[:-1]},
             )
@@ -96,6 +106,16 @@ def score_interval(predictions: Predictions, metric: str = "score") -> tuple[flo
     """95% patient-bootstrap interval of the mean over seeds, in percent."""
     p = predictions
     return bootstrap.patient_bootstrap(p.label, p.predicted, p.patient, p.task, p.subset)[metric]
+
+
+def auroc_interval(predictions: Predictions) -> tuple[float, float, float]:
+    """AUROC (0 to 1) of abnormal against normal, mean over seeds, with its 95% patient interval.
+
+    Returns value, low, high; nan if one of the two is missing.
+    """
+    p = predictions
+    p = p.of_clips(auroc.counted_mask(p.label, p.subset, p.task))
+    return auroc.auroc(p.label > 0, p.log_odds, p.patient, p.subset)
 
 
 def paired_difference(

@@ -7,7 +7,7 @@ import numpy as np
 
 from lib.data import icbhi
 from lib.evaluation import bootstrap, metrics
-from lib.evaluation.auroc import auroc
+from lib.evaluation.auroc import auroc, counted_mask, log_odds
 from lib.evaluation.calibration import brier_score, calibration_error
 from lib.evaluation.metrics import Scores
 from lib.evaluation.tasks import Task, scored_mask
@@ -153,13 +153,13 @@ def _auroc(s: Submission) -> dict | None:
     """AUROC of abnormal against normal clips; ignored classes are left out."""
     if s.values is None:
         return None
-    ignored = [s.task.classes.index(name) for name in s.task.ignored]
-    mask = scored_mask(s.subset) & ~np.isin(s.label, ignored)
-    columns = [i for i in range(1, len(s.task.classes)) if i not in ignored]
-    normal, abnormal = s.values[mask, 0], s.values[mask][:, columns]
-    if s.given == "logits":  # of the sum of the abnormal classes' probabilities
-        ratio = np.logaddexp.reduce(abnormal, axis=1) - normal
+    mask = counted_mask(s.label, s.subset, s.task)
+    if s.given == "logits":
+        ratio = log_odds(s.values[mask], s.task)
     else:
+        columns = [s.task.classes.index(name) for name in s.task.classes[1:]
+                   if name not in s.task.ignored]  # fmt: skip
+        normal, abnormal = s.values[mask, 0], s.values[mask][:, columns]
         total = abnormal.sum(axis=1) + normal  # 0 if an ignored class alone is given
         ratio = np.where(total > 0, abnormal.sum(axis=1) / np.where(total > 0, total, 1), 0.5)
     patient, subset = s.clips.patient.to_numpy()[mask], s.subset[mask]

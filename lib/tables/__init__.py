@@ -34,6 +34,7 @@ VIEWS: dict[str, Callable[[Table, pd.DataFrame], pd.DataFrame]] = {
     "windows": lambda t, r: sprsound.windows(t.rows, r),
     "tuned": lambda t, r: sprsound.tuned(published_trials()),
     "transfer": lambda t, r: transfer.transfer(t.rows, r),
+    "by_device": lambda t, r: transfer.by_device(t.rows, r),
     "sam_effects": lambda t, r: sam.effects(r),
     "sam_flatness": lambda t, r: sam.flatness(r),
     "sam_neighbours": lambda t, r: _neighbours(EMBEDDED, r),

@@ -8,13 +8,12 @@ import pandas as pd
 
 from lib.config import SELECTIONS
 from lib.evaluation.bootstrap import mean_std
-from lib.evaluation.tasks import get_task
+from lib.evaluation.tasks import get_task, scored_mask
 from lib.papers.patchmix import CYCLES
 from lib.papers.published import Published
 from lib.papers.table_row import TableRow
 from lib.runs import folder
 from lib.runs.predictions import Predictions, predictions_of_runs, score_interval
-from lib.runs.results import COMPLETE
 from lib.tables.format import (
     FRACTION,
     MISSING,
@@ -117,7 +116,7 @@ def _line(
     predictions = predictions_of_runs(done)
     line["95% interval"] = interval_cell(predictions, score, form)
     line["Our model"] = join_unique(test.model[test.run.notna()])
-    line["Mark"] = mark(done, predictions, score, form)
+    line["Mark"] = mark(predictions, score, form)
     scores = (format_number(value, form) for value in done[score])
     line["Seeds"] = join_unique(map("{}: {}".format, done.seed, scores))
     if form is FRACTION:
@@ -138,14 +137,18 @@ def _final_test(runs: pd.DataFrame, form: NumberFormat) -> dict[str, str]:
 
 
 def mark(
-    done: pd.DataFrame, predictions: Predictions | None, metric: str, form: NumberFormat
+    predictions: Predictions | None, metric: str = "score", form: NumberFormat = PERCENT
 ) -> str:
-    """How finished runs have not learnt their task: a class is missing, or no better than chance.
+    """How runs have not learnt their task: a class is never predicted, or no better than chance.
 
     No better: the upper end of the 95% interval is at most the Score of always "normal".
     """
-    marks = [text for text in done.mark if text != COMPLETE]
-    if predictions and score_interval(predictions, metric)[1] <= NORMAL_SCORE[form]:
+    if predictions is None:
+        return MISSING
+    p, scored = predictions, scored_mask(predictions.subset)
+    matrices = [p.task.matrices(p.label[scored], each[scored]) for each in p.predicted]
+    marks = list(filter(None, map(p.task.unpredicted, matrices)))
+    if score_interval(p, metric)[1] <= NORMAL_SCORE[form]:
         marks.append(f"no better than {NORMAL}")
     return join_unique(marks)
 

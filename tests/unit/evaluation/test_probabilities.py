@@ -5,9 +5,10 @@ import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from lib.evaluation import calibration
-from lib.evaluation.auroc import auroc
+from lib.evaluation.auroc import auroc, log_odds
 from lib.evaluation.bootstrap import resample_counts
 from lib.evaluation.metrics import macro_scores
+from lib.evaluation.tasks import get_task
 
 
 @pytest.fixture
@@ -42,6 +43,25 @@ def test_auroc_is_the_mean_over_subsets(rng):
     value = auroc(abnormal, score, patient, subset)[0]
     assert value == pytest.approx(np.mean(each), abs=1e-12)
     assert np.isnan(auroc(np.ones(200, dtype=bool), score, patient)[0])
+
+
+def test_auroc_is_the_mean_over_seeds(rng):
+    abnormal, patient = rng.random(200) < 0.5, rng.integers(0, 9, 200)
+    score = rng.normal(size=(2, 200)) + abnormal
+    value, low, high = auroc(abnormal, score, patient)
+    one, two = (auroc(abnormal, each, patient) for each in score)
+    assert value == pytest.approx((one[0] + two[0]) / 2) and low < value < high
+    assert auroc(abnormal, score[[0, 0]], patient) == pytest.approx(one)
+
+
+def test_log_odds_are_those_of_the_sum_of_the_abnormal_probabilities(rng):
+    task = get_task("2-1")
+    assert task.ignored
+    counted = [i for i, name in enumerate(task.classes) if i and name not in task.ignored]
+    logits = rng.normal(size=(50, len(task.classes)))
+    p = calibration.softmax(logits)
+    expected = np.log(p[:, counted].sum(1) / p[:, 0])
+    np.testing.assert_allclose(log_odds(logits, task), expected, rtol=1e-9)
 
 
 def test_calibration_error_of_a_loop(rng):

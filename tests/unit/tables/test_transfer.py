@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from lib.papers.transfer import CHILDREN, TRANSFER
 from lib.tables import transfer
@@ -50,6 +51,25 @@ def test_transfer_by_hand(results):
     missing = table.loc[("Patch-Mix CL", "SPRSound", "ICBHI")]
     assert (missing.Score, missing.Difference) == ("not run", "–")
     assert table.index[-1][0] == "always “normal”" and table.iloc[-1].Score == "50.00"
+
+
+def test_auroc_and_mark_of_a_row(results):
+    table = transfer.transfer(TRANSFER, results).set_index(["Method", "Trained on", "Tested on"])
+    row = table.loc[("Fine-tuning", "ICBHI", "ICBHI")]
+    predictions = transfer.load_row(ROWS["Fine-tuning", "ICBHI", "ICBHI"], results)
+    expected = roc_auc_score(predictions.label > 0, predictions.log_odds[0])
+    assert row.AUROC.startswith(f"{expected:.3f} (") and row.Mark == "–"
+
+
+def test_every_device_of_the_set_that_a_row_is_scored_on(save_run):
+    devices = np.repeat(["Meditron", "AKGC417L"], 16)
+    home = {"test": (clips(32, 4) | {"device": devices}, first_normal(LABEL, 8))}
+    table = transfer.by_device(TRANSFER, table_of(save_run("mn04_as/ce@icbhi", home)))
+    own = table[table.Device != "–"]
+    assert own.Device.tolist() == ["AKGC417L", "Meditron"] and set(own.Clips) == {"16"}
+    assert set(own.Row) == {"Fine-tuning: ICBHI → ICBHI"}
+    assert own.Score.tolist() == ["100.00 (1)", f"{score(8, slice(0, 16)):.2f} (1)"]
+    assert set(table.Score[table.Device == "–"]) == {"not run"}
 
 
 def test_methods_on_one_dataset_are_compared_with_the_first(results):
