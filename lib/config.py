@@ -84,7 +84,7 @@ class Experiment:
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"  # sgd: momentum 0.9
     rho: float = 0.0  # radius of sharpness-aware minimisation; 0 = the optimiser alone
     adaptive: bool = False  # SAM's ball scaled by the size of each weight (ASAM)
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Literal["cosine", "constant", "warmup"] = "cosine"  # warmup: before a cosine
     lr: float = 5e-5
     weight_decay: float = 1e-6
     batch_size: int = 8

@@ -130,7 +130,9 @@ MN04 = Experiment(
     save_weights=True, budget="laptop",
 )  # fmt: skip
 # Records instead of events; half the batch, since there are a quarter of the clips.
-_WHOLE = {"clip_seconds": 9.4, "time_mask": 120, "epochs": 10, "batch_size": 16}
+_WHOLE = {"clip_seconds": 9.4, "time_mask": 120, "epochs": 10, "batch_size": 16, "lr": 5e-4,
+          "schedule": "warmup"}  # fmt: skip
+_AFTER_EVENTS = {"init": "none", "init_from": "mn04_as/ce@1-2", "epochs": 6}
 MN04_METHODS = {
     "Fine-tuning": ("ce", {}),
     "+ MixUp": ("mixup", {"method": "mixup"}),
@@ -144,10 +146,12 @@ MN04_METHODS = {
 for _task in TASKS:
     _base = override(MN04, task=_task, **(_WHOLE if _task in RECORD_TASKS else {}))
     EXPERIMENTS.add(_base, f"mn04_as/probe@{_task}", method="probe", validation_split=0.0,
-                    save_weights=False,                    laptop_seeds=1)  # fmt: skip
+                    save_weights=False, laptop_seeds=1)  # fmt: skip
     for _name, _changes in MN04_METHODS.values():
-        _long = {} if _name == "ce" else {"budget": "long"}
-        EXPERIMENTS.add(_base, f"mn04_as/{_name}@{_task}", **_changes, **_long)
+        _long = {} if _name == "ce" and _task in EVENT_TASKS else {"budget": "long"}
+        EXPERIMENTS.add(_base, f"mn04_as/{_name}@{_task}", **_changes | _long)
+    if _task in RECORD_TASKS:  # the network has learnt the events of the same patients first
+        EXPERIMENTS.add(_base, f"mn04_as/after_events@{_task}", **_AFTER_EVENTS)
     _supcon = {**_SUPCON, "optimizer": "adamw", "label_smoothing": 0.0, "save_weights": True}
     EXPERIMENTS.add(_base, f"mn04_as/supcon@{_task}", **_supcon, budget="long")
     EXPERIMENTS.add(_base, f"mn04_as/supcon_linear@{_task}", init="none", freeze=True,
@@ -187,8 +191,13 @@ TASK_METHODS = [row for row in TABLE_3 if row.experiment is None] + [
         {"topology": topology, "task": TASK_NAMES[task]},
         EXPERIMENTS[f"mn04_as/{name}@{task}"],
     )
-    for topology, (name, _) in {"Linear probe": ("probe", {}), **MN04_METHODS}.items()
+    for topology, name in {
+        "Linear probe": "probe",
+        "Fine-tuning after the events": "after_events",
+        **{topology: name for topology, (name, _) in MN04_METHODS.items()},
+    }.items()
     for task in TASKS
+    if f"mn04_as/{name}@{task}" in EXPERIMENTS
 ]
 VARIANTS = own_rows(EXPERIMENTS, "variant task", """
 as it should be                                          | 1-1 | cnn2/ce@1-1

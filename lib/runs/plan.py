@@ -320,6 +320,7 @@ def status(profile: str, notebooks: Iterable[str]) -> pd.DataFrame:
     runs, lines = plan_runs(open_context(profile), *papers.groups_of(notebooks)), []
     pending = pending_runs(runs)
     seconds = dict(zip((run.spec.hash8 for run in pending), estimate_seconds(pending), strict=True))
+    shown = {run.spec.hash8 for run in runs if run.selections}  # others are started from
     for run in runs:
         text, reason = ("failed", run.failed) if run.failed else ("not run", run.reason)
         if not (run.record or reason):
@@ -328,7 +329,7 @@ def status(profile: str, notebooks: Iterable[str]) -> pd.DataFrame:
             text, reason = "to train" if run.spec.hash8 in seconds else "cached", ""
         minutes = round(seconds.get(run.spec.hash8, 0) / 60, 1) or np.nan
         record = run.record.name if run.record else ""
-        if run.selections or text == "to train":  # else nothing starts from it
+        if run.selections or (text == "to train" and run.spec.hash8 not in shown):
             lines.append((run.name, run.seed, text, reason, minutes, record))
     columns = ["experiment", "seed", "status", "reason", "minutes", "record"]
     return pd.DataFrame(lines, columns=columns)

@@ -73,6 +73,10 @@ def test_schedules():
     assert optim.cosine(1, 50) == pytest.approx(0.99901435, abs=1e-8)
     assert optim.cosine(25, 50) == pytest.approx(0.5005)
     assert optim.cosine(50, 50) == pytest.approx(1e-3)
+    rates = [optim.warmup(epoch, 10) for epoch in range(1, 11)]
+    assert rates[:4] == pytest.approx([0.25, 0.5, 0.75, 1.0]) and max(rates) == 1.0
+    assert rates[3:] == pytest.approx([(1 + math.cos(math.pi * t / 7)) / 2 for t in range(7)])
+    assert [optim.warmup(1, epochs) for epochs in (1, 2, 3)] == [1.0, 1.0, 1.0]
     optimizer = optim.build_optimizer(network(), SGD)
     scheduler = optim.build_scheduler(optimizer, 3, "constant")
     for _ in range(3):
