@@ -9,7 +9,7 @@ from lib.config import Experiment
 from lib.errors import unknown
 from lib.papers import lung_srad, patchmix, sam, sprsound, transfer
 from lib.papers.published import Published
-from lib.papers.table_row import Table, TableRow
+from lib.papers.table_row import Claim, Table, TableRow
 
 PAPERS = {
     "Patch-Mix": patchmix,
@@ -23,7 +23,7 @@ PUBLISHED: dict[str, Published] = {}
 GROUPS: dict[str, list[TableRow]] = {}  # runs that are trained together -> the rows they make
 TABLES: dict[str, Table] = {}  # by the name of their files
 NOTEBOOKS: dict[str, tuple[str, ...]] = {}  # number -> the groups that it shows
-CLAIMS: tuple[tuple[str, TableRow, TableRow], ...] = ()
+CLAIMS: tuple[Claim, ...] = ()
 DEVIATIONS: list[tuple[str, str, str, str]] = []  # paper, published, our setting, alternatives
 for _name, _paper in PAPERS.items():
     EXPERIMENTS |= _paper.EXPERIMENTS

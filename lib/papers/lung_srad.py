@@ -12,7 +12,14 @@ from dataclasses import replace
 from lib.config import override
 from lib.papers import patchmix, sam
 from lib.papers.published import Published, by_key, read_table
-from lib.papers.table_row import Experiments, TableRow, own_rows, published_rows, tables
+from lib.papers.table_row import (
+    Experiments,
+    TableRow,
+    own_rows,
+    published_rows,
+    read_claims,
+    tables,
+)
 
 # --- FACTS (paper and its code) ---
 
@@ -215,9 +222,14 @@ TABLES = {
              srad_backbones_details="headline"),
 }  # fmt: skip
 
-# --- CLAIMS: none of the main claims table; page 11 compares low-pass behaviour ---
+# --- CLAIMS: text | row a | row b | the same with mn04 on SPRSound, on page 09 ---
 
-CLAIMS = ()
+CLAIMS = read_claims("11", FOUR_CLASS + AXIS, """
+Lung-SRAD beats fine-tuning of DASS | srad/srad | srad/fine_tuning
+the blur helps DASS | srad/blur | srad/fine_tuning
+both axes beat fine-tuning of DASS | ours/dass/dual_axis | srad/fine_tuning \
+| methods/dual_axis methods/ce
+""")  # fmt: skip
 _STAGE = "stage 2"  # DASS's third stage: cells of 16 x 16, as an AST with a stride of 16 has
 LOW_PASS = (  # text, (model, layer), minus (model, layer): the last layer of that name
     ("AST's blocks after the first", ("AST", "block"), ("AST", "block 0")),

@@ -14,6 +14,7 @@ from lib.papers.table_row import (
     TableRow,
     own_rows,
     published_rows,
+    read_claims,
     sweep_rows,
     tables,
 )
@@ -268,22 +269,14 @@ TABLES = {
     **tables("tsne", TSNE, tsne="neighbours"),
 }  # fmt: skip
 
-# --- CLAIMS: text | row a | row b; a beats b by the difference of their Scores ---
+# --- CLAIMS: text | row a | row b | the same with mn04 on SPRSound, on page 09 ---
 
-_CLAIMS = """
-Patch-Mix CL beats fine-tuning                  | t2/cl_patch_all_stop_z | t2/ce
-Patch-Mix with Mixup's loss does not            | t2/ce_patch            | t2/ce
-stop-gradient on the target helps               | t2/cl_patch_all_stop_z | t2/cl_patch_all_z
-all negatives beat those of other labels        | t2/cl_patch_all_stop_z | t2/cl_patch_diff_y_stop_z
-AudioSet pretraining helps AST                  | t1/ast_in_as           | t1/ast
-AudioSet pretraining helps (mn04)               | ours/mn04_as/ce        | ours/mn04/ce
-AudioSet pretraining helps (mn04, mel pictures) | ours/mn04_as/ce@mel    | ours/mn04/ce@mel
-Patch-Mix CL beats fine-tuning (mn04)           | ours/mn04_as/patchmix_cl | ours/mn04_as/ce
-Patch-Mix CL beats fine-tuning (mn04, mel pictures) | ours/mn04_as/patchmix_cl@mel \
-| ours/mn04_as/ce@mel
-"""
-_BY_KEY = {row.key: row for row in TABLE_1 + TABLE_2}
-CLAIMS = tuple(
-    (text.strip(), _BY_KEY[a.strip()], _BY_KEY[b.strip()])
-    for text, a, b in (line.split("|") for line in _CLAIMS.strip().splitlines())
-)
+CLAIMS = read_claims("04", TABLE_2, """
+Patch-Mix CL beats fine-tuning | t2/cl_patch_all_stop_z | t2/ce | methods/patchmix_cl methods/ce
+Patch-Mix with Mixup's loss beats fine-tuning | t2/ce_patch | t2/ce \
+| methods/patchmix_ce methods/ce
+stop-gradient on the target helps | t2/cl_patch_all_stop_z | t2/cl_patch_all_z
+all negatives beat those of other labels | t2/cl_patch_all_stop_z | t2/cl_patch_diff_y_stop_z
+""") + read_claims("03", TABLE_1, """
+AudioSet pretraining helps AST | t1/ast_in_as | t1/ast
+""")  # fmt: skip

@@ -15,6 +15,7 @@ from lib.papers.table_row import (
     TableRow,
     own_rows,
     published_rows,
+    read_claims,
     sweep_rows,
     tables,
 )
@@ -156,6 +157,9 @@ TABLES = {
     **tables("sam", CHILDREN, sam_children="selections"),
 }  # fmt: skip
 
-# --- CLAIMS: none of the main claims table; page 10 compares PAIRS ---
+# --- CLAIMS: text | row a | row b | the same with mn04 on SPRSound, on page 09 ---
 
-CLAIMS = ()
+CLAIMS = read_claims("10", FOUR_CLASS, """
+weighted sampling helps | ours/ast_geo/wrs | ours/ast_geo/ce | methods/ce methods/class_weights
+SAM helps | ours/ast_geo/wrs_sam | ours/ast_geo/wrs | methods/sam methods/ce
+""")  # fmt: skip

@@ -12,7 +12,13 @@ from dataclasses import replace
 
 from lib.config import MFCC_PUBLISHED, Experiment, override
 from lib.papers.published import Published, by_key, read_scores
-from lib.papers.table_row import Experiments, TableRow, own_rows, tables
+from lib.papers.table_row import (
+    Experiments,
+    TableRow,
+    own_rows,
+    read_claims,
+    tables,
+)
 
 # --- FACTS ---
 
@@ -231,6 +237,13 @@ TABLES = {
     **tables("", (), sprsound_tuned="tuned"),
 }  # fmt: skip
 
-# --- CLAIMS: none of the main claims table; Table I and III compare the methods ---
+# --- CLAIMS: text | row a | row b | the same with mn04 in ICBHI's classes, on page 09 ---
 
-CLAIMS = ()
+CLAIMS = read_claims("08", TABLE_3, """
+SupCon helps ResNet18 on task 1-1 | s3/resnet18_supcon/1-1 | s3/resnet18/1-1 \
+| methods/supcon_linear methods/ce
+MixUp helps after SupCon on task 1-1 | s3/resnet18_supcon_mixup/1-1 | s3/resnet18_supcon/1-1 \
+| methods/mixup methods/ce
+SupCon helps ResNet18 on task 2-1 | s3/resnet18_supcon/2-1 | s3/resnet18/2-1
+MixUp helps after SupCon on task 2-1 | s3/resnet18_supcon_mixup/2-1 | s3/resnet18_supcon/2-1
+""")  # fmt: skip

@@ -118,3 +118,23 @@ def tables(
     """Several tables of the same rows and results: file name -> view."""
     rows = tuple(rows)
     return {name: Table(name, rows, view, group, two_class) for name, view in views.items()}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement that the model of row a scores more than that of row b."""
+
+    text: str
+    a: TableRow
+    b: TableRow
+    page: str  # number of the notebook that shows both
+    stand_in: tuple[str, str] = ()  # keys of rows that ask the same of a model that has learnt
+
+
+def read_claims(page: str, rows: Iterable[TableRow], text: str) -> tuple[Claim, ...]:
+    """Claims, one a line: `text | key of a | key of b | keys of the stand-in's a and b, if any`."""
+    by_key, claims = {row.key: row for row in rows}, []
+    for line in text.strip().splitlines():
+        words, a, b, *stand_in = (cell.strip() for cell in line.split("|"))
+        claims.append(Claim(words, by_key[a], by_key[b], page, tuple(" ".join(stand_in).split())))
+    return tuple(claims)

@@ -9,7 +9,13 @@ Expect: within SPRSound more than always "normal" (50), across datasets about as
 
 from lib.config import override
 from lib.papers import patchmix
-from lib.papers.table_row import Experiments, TableRow, own_rows, tables
+from lib.papers.table_row import (
+    Experiments,
+    TableRow,
+    own_rows,
+    read_claims,
+    tables,
+)
 
 # --- FACTS ---
 
@@ -94,6 +100,8 @@ TABLES = {
     **tables("transfer", TRANSFER, transfer="transfer", transfer_devices="by_device"),
 }
 
-# --- CLAIMS: none ---
+# --- CLAIMS of our own ---
 
-CLAIMS = ()
+CLAIMS = read_claims("09", METHODS, """
+fine-tuning beats a linear probe (mn04, SPRSound) | methods/ce | methods/probe
+""")  # fmt: skip

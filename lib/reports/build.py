@@ -77,9 +77,12 @@ def build(profile: str, numbers: list[str]) -> None:
 
 
 def make_pages(profile: str, notebooks: list[Path], folder: Path) -> list[str]:
-    """Execute notebooks one after another and write their pages; returns one line a problem."""
+    """Execute notebooks one after another and write their pages; returns one line a problem.
+
+    The overview is the last one, since it shows what the others have written.
+    """
     problems = []
-    for path in notebooks:
+    for path in sorted(notebooks, key=lambda path: path.name.startswith("00")):
         start = time.monotonic()
         try:
             _make_page(profile, path, folder)

@@ -16,7 +16,8 @@ from lib.plots import style
 from lib.reports import format
 from lib.reports.html import render_template
 from lib.runs import execute, plan
-from lib.runs.results import collect_results
+from lib.runs.folder import published_root
+from lib.runs.results import collect_results, read_results
 from lib.tables import build_table
 
 NO_SOUND = "(Pages that are built locally have a sound player here.)"
@@ -34,9 +35,16 @@ class Page:
     def results(self, group: str) -> pd.DataFrame:
         """Return the results of a group of rows (`lib.runs.results.collect_results`)."""
         if group not in self._results:
-            load = execute.train_and_load if self.train else collect_results
-            self._results[group] = load(self.context.profile.name, group)
+            self._results[group] = self._load(group)
         return self._results[group]
+
+    def _load(self, group: str) -> pd.DataFrame:
+        """The results, as another page has written them if this one trains nothing."""
+        written = self.context.folder / "results" / f"{group}.csv"
+        if not self.train and written.exists():
+            return read_results(written, published_root(), paths.runs_root())
+        load = execute.train_and_load if self.train else collect_results
+        return load(self.context.profile.name, group)
 
     def table(self, name: str, caption: str = "", data: pd.DataFrame | None = None) -> Styler:
         """Show a table and save it as tables/<name>.csv, .md and .tex.

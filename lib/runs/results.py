@@ -37,6 +37,19 @@ def collect_results(profile: str, *groups: str) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
+def read_results(path: Path, *roots: Path) -> pd.DataFrame:
+    """The table of a results/<group>.csv; path is each run's folder in the first root that has it.
+
+    Without the file it is an empty table.
+    """
+    if not path.exists():
+        return pd.DataFrame(columns=COLUMNS)
+    table = pd.read_csv(path, keep_default_na=False, na_values=[""])
+    runs = [next((root / run for root in roots if (root / run).exists()), roots[0] / run)
+            if isinstance(run, str) else None for run in table.run]  # fmt: skip
+    return table.assign(path=[str(run) if run else np.nan for run in runs])
+
+
 def overview(profile: str) -> pd.DataFrame:
     """How many runs of each group of the main paper are done, failed or not run, and why."""
     lines = []

@@ -1,15 +1,25 @@
 """Differences between two experiments with paired 95% intervals over patients; the claims table."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 
 from lib.config import SELECTIONS, Experiment
 from lib.papers import CLAIMS, GROUPS
-from lib.papers.table_row import TableRow
+from lib.papers.table_row import Claim, TableRow
+from lib.papers.transfer import METHODS
 from lib.runs.predictions import Predictions, can_compare, load_predictions, paired_difference
-from lib.tables.format import MISSING, PERCENT, NumberFormat, format_difference, setting_text
+from lib.tables.compare import FEWEST_SEEDS, OFFICIAL_DATA, mark
+from lib.tables.format import (
+    MISSING,
+    PERCENT,
+    NumberFormat,
+    format_difference,
+    join_unique,
+    setting_text,
+)
 
+STAND_INS = {row.key: row for row in METHODS}
 Pair = tuple[Predictions | None, Predictions | None]
 
 
@@ -57,22 +67,50 @@ def method_differences(rows: Sequence[TableRow], results: pd.DataFrame) -> pd.Da
 
 
 def claims_table(results: Callable[[str], pd.DataFrame], judge: bool = False) -> pd.DataFrame:
-    """One line for each of `CLAIMS`: the paper's difference in Score, ours, what ours says of it.
+    """One line for each of `CLAIMS`: its state, the paper's difference in Score, and ours.
 
-    The verdict is that of the validation-selected difference. results, judge: see
-    `lib.tables.build_table`.
+    Differences are in points, selected on validation patients, with paired 95% intervals over
+    patients. "On a model that has learnt": the same question asked of EfficientAT mn04 with
+    AudioSet weights on SPRSound. Mark: which of the runs have not learnt their task. results,
+    judge: see `lib.tables.build_table`.
     """
-    columns = {"Difference": ("test", "score"), "Difference, validation": ("validation", "score")}
-    lines = []
-    for text, a, b in CLAIMS:
-        own = pd.concat([_own_results(row, results) for row in (a, b)])
-        pair = a.experiment, b.experiment
-        line = {"Claim": text, "Paper difference": "not published"}
-        if a.published and b.published:
-            line["Paper difference"] = f"{a.published.score - b.published.score:+.2f}"
-        line["Verdict"] = claim_verdict(load_pair(own, *pair, "validation"), judge)
-        lines.append(difference_line(line, pair, own, columns))
-    return pd.DataFrame(lines)
+    return pd.DataFrame([_claim_line(claim, results, judge) for claim in CLAIMS])
+
+
+def _claim_line(
+    claim: Claim, results: Callable[[str], pd.DataFrame], judge: bool
+) -> dict[str, str]:
+    own = pd.concat([_own_results(row, results) for row in (claim.a, claim.b)])
+    experiments = claim.a.experiment, claim.b.experiment
+    pair = load_pair(own, *experiments, "validation")
+    line = {"Claim": claim.text, "State": claim_state(pair, own, judge), "Page": claim.page}
+    line["Paper difference"] = "not published"
+    if claim.a.published and claim.b.published:
+        line["Paper difference"] = f"{claim.a.published.score - claim.b.published.score:+.2f}"
+    columns = {"Difference": ("validation", "score"), "Test-selected": ("test", "score")}
+    line |= difference_line({}, experiments, own, columns)
+    line["Mark"] = _marks(experiments, pair)
+    line["On a model that has learnt"] = _stand_in(claim, results)
+    return line
+
+
+def _stand_in(claim: Claim, results: Callable[[str], pd.DataFrame]) -> str:
+    """The difference of a claim's stand-in rows, with the number of seeds."""
+    if not claim.stand_in:
+        return MISSING
+    rows = [STAND_INS[key] for key in claim.stand_in]
+    own = pd.concat([_own_results(row, results) for row in rows])
+    pair = load_pair(own, *(row.experiment for row in rows), "validation")
+    if not can_compare(*pair):
+        return "not run"
+    seeds = len(set(pair[0].seeds) & set(pair[1].seeds))
+    return f"{difference_cell(pair)}, {seeds} seed{'s' * (seeds > 1)}"
+
+
+def _marks(experiments: Iterable[Experiment], pair: Pair) -> str:
+    """What is wrong with either side of a difference."""
+    marks = ((one.name, mark(p)) for one, p in zip(experiments, pair, strict=True))
+    return join_unique(f"{name} {text}" for name, text in marks if text != MISSING)
 
 
 def _own_results(row: TableRow, results: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
@@ -82,11 +120,16 @@ def _own_results(row: TableRow, results: Callable[[str], pd.DataFrame]) -> pd.Da
     return table[table.experiment == row.experiment.name]
 
 
-def claim_verdict(pair: Pair, judge: bool) -> str:
-    """What the interval of a difference says of the claim that it is above 0."""
+def claim_state(pair: Pair, runs: pd.DataFrame, judge: bool) -> str:
+    """confirmed, refuted or undecided by a validation-selected paired interval, or not run.
+
+    Only the published setting on the official data with three seeds or more can decide a claim.
+    """
     if not can_compare(*pair):
         return "not run"
-    if not judge:
-        return "no verdict"
+    if not judge or set(runs.data.dropna()) != {OFFICIAL_DATA}:
+        return "undecided (stand-in models)"
+    if len(set(pair[0].seeds) & set(pair[1].seeds)) < FEWEST_SEEDS:
+        return f"undecided (fewer than {FEWEST_SEEDS} seeds)"
     _, low, high = paired_difference(*pair)
-    return "for the claim" if low > 0 else "against the claim" if high < 0 else "within chance"
+    return "confirmed" if low > 0 else "refuted" if high < 0 else "undecided (within chance)"

@@ -15,7 +15,7 @@ from lib.evaluation import scores, tasks
 from lib.papers import TABLES
 from lib.papers.profiles import get_profile
 from lib.runs import folder
-from lib.runs.results import from_record
+from lib.runs.results import COLUMNS, from_record, read_results
 from lib.runs.tune import TRIALS, published_trials, trial_scores
 from lib.tables import build_table
 from lib.tables.format import csv_text
@@ -62,9 +62,7 @@ def load_results(differences: list[str] | None = None) -> dict[str, pd.DataFrame
 
 
 def _load(path: Path, results: dict[str, pd.DataFrame]) -> list[str]:
-    table = pd.read_csv(path, keep_default_na=False, na_values=[""])
-    table["path"] = (str(folder.published_root()) + "/" + table.run).where(table.run.notna())
-    results[path.stem] = table
+    results[path.stem] = read_results(path, folder.published_root())
     return []
 
 
@@ -120,6 +118,7 @@ def _verify_tables(results: dict[str, pd.DataFrame]) -> list[str]:
 
 
 def _verify_table(path: Path, results: dict[str, pd.DataFrame], judge: bool) -> list[str]:
-    text = csv_text(build_table(path.stem, results.__getitem__, judge))
+    nothing = pd.DataFrame(columns=COLUMNS)  # of a group whose page is not published
+    text = csv_text(build_table(path.stem, lambda name: results.get(name, nothing), judge))
     same = text == path.read_text(encoding="utf-8")
     return [] if same else [f"tables/{path.name}: differs when built from its runs"]

@@ -261,3 +261,11 @@ def test_settings_in_words_name_what_differs_from_the_published_ones():
     for part in ("ast mini", "stride 16", "4 epochs", "3 s clips", "weighted CE", "sc only"):
         assert part in text
     assert describe_settings(patchmix.CE) == "ast base, 50 epochs, 8 s clips, lr 5e-05, batch 8"
+
+
+def test_rows_of_claims_are_shown_on_a_page():
+    shown = [row for rows in papers.GROUPS.values() for row in rows]
+    methods = {row.key for row in transfer.METHODS}
+    for claim in papers.CLAIMS:
+        assert claim.a in shown and claim.b in shown and claim.page in papers.NOTEBOOKS, claim.text
+        assert set(claim.stand_in) <= methods, claim.text

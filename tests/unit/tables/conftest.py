@@ -104,6 +104,6 @@ def publish(results):
             or "table1" in results
             and name == "claims"
         ):
-            text = csv_text(build_table(name, results.__getitem__))
+            text = csv_text(build_table(name, lambda group: results.get(group, NOTHING)))
             files.write_text(root / "tables" / f"{name}.csv", text)
     return root

@@ -1,5 +1,7 @@
 """Claims and other paired differences on made-up runs, and verification of published numbers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,39 +27,70 @@ def results(save_run):
     return dict.fromkeys(("table1", "table2", "figure2", "table3_4class", "tsne"), table_of(*lines))
 
 
+def table_of_claims(results, judge=False):
+    table = claims.claims_table(lambda group: results.get(group, NOTHING), judge)
+    return table.set_index("Claim")
+
+
 def test_claims_by_hand(results):
-    table = claims.claims_table(results.__getitem__, judge=True).set_index("Claim")
+    table = table_of_claims(results)
     assert len(table) == len(CLAIMS)
     line = table.loc["Patch-Mix CL beats fine-tuning"]
     # Sp is 100 for both; Se is 12 of 30 against 27 of 30: (90 - 40) / 2 = 25 points of Score
-    assert (
-        line.Difference.startswith("+25.00 (") and line.Difference == line["Difference, validation"]
-    )
-    assert line["Paper difference"] == f"{62.37 - 59.55:+.2f}"
-    assert line.Verdict == "for the claim" and line.Setting == "ICBHI; none; small"
-    other = table.loc["AudioSet pretraining helps (mn04)"]
-    assert other.Difference == other.Verdict == "not run"
-    assert other.Setting.startswith("not run")
-    unjudged = claims.claims_table(results.__getitem__)
-    assert set(unjudged.Verdict) == {"no verdict", "not run"}
+    assert line.Difference.startswith("+25.00 (") and line.Difference == line["Test-selected"]
+    assert line["Paper difference"] == f"{62.37 - 59.55:+.2f}" and line.Page == "04"
+    assert line.State == "undecided (stand-in models)" and line.Setting == "ICBHI; none; small"
+    assert line.Mark == "–" and line["On a model that has learnt"] == "not run"
+    other = table.loc["SAM helps"]
+    assert other.Difference == other.State == "not run" and other.Setting.startswith("not run")
+
+
+def test_the_stand_in_of_a_claim_and_its_mark(results, save_run):
+    about = clips(40, 4, patients=10)
+    learnt = [
+        save_run(name, {"test": (about, first_normal(about["label"], wrong))})
+        for name, wrong in (("mn04_as/ce@sprsound", 8), ("mn04_as/patchmix_cl@sprsound", 16))
+    ]
+    results |= {"methods": table_of(*learnt)}
+    only = save_run("ast_in_as/ce", {"test": (about, np.zeros(40, dtype=int))})
+    results["table2"] = table_of(only, results["table2"][3:].to_dict("records"))
+    line = table_of_claims(results).loc["Patch-Mix CL beats fine-tuning"]
+    # Se is 24 of 30 with fine-tuning and 18 of 30 with Patch-Mix CL
+    assert line["On a model that has learnt"].startswith("-10.00 (")
+    assert line["On a model that has learnt"].endswith(", 1 seed")
+    assert line.Mark == "ast_in_as/ce predicts only normal; no better than always “normal”"
 
 
 def test_a_claim_reads_the_results_of_its_own_rows(results):
     """In table 1 the same experiment may be left out: its row there needs pretrained weights."""
     results["table1"] = NOTHING
-    table = claims.claims_table(results.__getitem__).set_index("Claim")
+    table = table_of_claims(results)
     assert table.loc["Patch-Mix CL beats fine-tuning"].Difference.startswith("+25.00 (")
     assert table.loc["AudioSet pretraining helps AST"].Difference == "not run"
 
 
 @pytest.mark.parametrize(
     ("interval", "expected"),
-    [((1, 2), "for the claim"), ((-2, -1), "against the claim"), ((-1, 1), "within chance")],
+    [
+        ((1, 2), "confirmed"),
+        ((-2, -1), "refuted"),
+        ((-1, 1), "undecided (within chance)"),
+    ],
 )
-def test_an_interval_decides_what_it_says_of_a_claim(monkeypatch, interval, expected):
-    monkeypatch.setattr(claims, "can_compare", lambda a, b: True)
+def test_three_seeds_of_the_published_setting_decide_a_claim(
+    results, monkeypatch, interval, expected
+):
+    pair = claims.load_pair(results["table2"], *(CLAIMS[0].a.experiment,) * 2, "validation")
     monkeypatch.setattr(claims, "paired_difference", lambda a, b: (0, *interval))
-    assert claims.claim_verdict((None, None), judge=True) == expected
+    runs = pd.DataFrame({"data": ["ICBHI", None]})
+    few = claims.claim_state(pair, runs, judge=True)
+    assert few == "undecided (fewer than 3 seeds)"
+    three = tuple(replace(p, seeds=(1, 2, 3)) for p in pair)
+    assert claims.claim_state(three, runs, judge=True) == expected
+    stand_in = "undecided (stand-in models)"
+    assert claims.claim_state(three, runs, judge=False) == stand_in
+    other = pd.DataFrame({"data": ["ICBHI", "synthetic ICBHI"]})
+    assert claims.claim_state(three, other, judge=True) == stand_in
 
 
 def test_method_differences_by_hand(results):
