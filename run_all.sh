@@ -11,7 +11,7 @@ venv="$project/.venv"
 stamp="$venv/installed"
 requirements=("$project/requirements.txt")
 if [[ "${1:-}" == test ]]; then
-    requirements+=("$project/requirements-dev.txt")
+    requirements+=("$project/requirements-dev.txt" "$project/requirements-export.txt")
     stamp="$venv/installed-dev"
 fi
 

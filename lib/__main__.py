@@ -46,6 +46,15 @@ OPTIONS = {
     "--selected-on": {"metavar": "RULE", "help": "what chose the epoch: test, validation or last"},
     "--html": {"metavar": "FILE", "help": "write a page, too"},
     "--from-run": {"action": "store_true", "help": "print the predictions of a stored run"},
+    "--cycles": {
+        "metavar": "TXT",
+        "help": "start and end of each cycle, in lines; or their folder",
+    },
+    "--window": {"metavar": "S", "type": float, "default": 3.0, "help": "seconds (default: 3)"},
+    "--step": {"metavar": "S", "type": float, "default": 1.0, "help": "between windows (1)"},
+    "--model": {"metavar": "NAME", "help": "in models/, or the folder of a run"},
+    "--csv": {"metavar": "FILE", "help": "write a table, too, which score reads"},
+    "--plot": {"metavar": "PNG", "help": "write a picture, too"},
 }
 OPTIONS["--features"]["action"] = "append"
 OPTIONS["--seeds"]["type"] = OPTIONS["--trials"]["type"] = int
@@ -166,6 +175,39 @@ def leaderboard(_: argparse.Namespace) -> int:
     return 0
 
 
+@command(
+    "FILE | FOLDER", "--cycles", "--window", "--step", "--model", "--json", "--csv", "--plot",
+    example="mine.wav --plot mine.png",
+)  # fmt: skip
+def predict(options: argparse.Namespace) -> int:
+    """Say how probable crackles and wheezes are in recordings; research only (docs/predict.md)."""
+    _require_words(options, "predict: name one sound file or a folder of them")
+    from lib.predict import commands
+
+    return commands.predict(options)
+
+
+@command("RUN_FOLDER", "--data", "--out", example="runs/RUN --data /data --out models/mine")
+def package(options: argparse.Namespace) -> int:
+    """Make a small model that `predict` uses of a finished run: weights, calibration, card."""
+    _require_words(options, "package: name the folder of one finished run")
+    from lib.predict.package import package_run
+
+    print(package_run(Path(options.words[0]), Path(os.environ["OUT"]) if options.out else None))
+    return 0
+
+
+@command("MODEL", "--out", example="mn04-sprsound --out model.onnx")
+def export(options: argparse.Namespace) -> int:
+    """Write a model as ONNX, its front end inside: waveform in, probabilities out."""
+    _require_words(options, "export: name one model or run")
+    from lib.predict import export, model
+
+    out = Path(os.environ["OUT"]) if options.out else Path("model.onnx")
+    print(export.export_onnx(model.load_model(options.words[0]), out))
+    return 0
+
+
 @command("icbhi | sprsound", "--data", example="icbhi --data /data")
 def download(options: argparse.Namespace) -> int:
     """Fetch official recordings into data/ (or --data); resumable."""
@@ -278,6 +320,11 @@ def set_environment(options: argparse.Namespace) -> None:
     os.environ.update(paths.python_environment())
     if not os.access(os.path.expanduser("~"), os.W_OK):  # libraries keep caches there
         os.environ["HOME"] = str(paths.features_root() / ".home")
+
+
+def _require_words(options: argparse.Namespace, problem: str) -> None:
+    if len(options.words) != 1:
+        raise UserError(problem)
 
 
 def _absolute(folder: str) -> str:

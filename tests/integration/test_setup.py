@@ -15,7 +15,7 @@ import yaml
 from lib.paths import PROJECT
 
 PIN = re.compile(r"^([\w.-]+)==([\w.]+)$")
-REQUIREMENTS = ("requirements.txt", "requirements-dev.txt")
+REQUIREMENTS = ("requirements.txt", "requirements-dev.txt", "requirements-export.txt")
 
 
 def pins(name: str) -> list[str]:

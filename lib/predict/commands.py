@@ -1,0 +1,67 @@
+"""The command predict: files in, text, JSON, a table or a picture out."""
+
+import json
+from argparse import Namespace
+from pathlib import Path
+
+from lib import files
+from lib.errors import UserError
+from lib.predict import recording, text
+from lib.predict.answer import Answer, predict_file
+from lib.predict.model import load_model
+from lib.progress import progress_bar
+
+
+def predict(options: Namespace) -> int:
+    """Print answers about one sound file, or about all in a folder; 1 if any of these is refused.
+
+    Raises `UserError` if the only file is refused, or if all are.
+    """
+    path = Path(options.words[0])
+    sounds = recording.sound_files(path)
+    if options.plot and path.is_dir():
+        raise UserError("--plot: a picture shows one recording; name one file")
+    model = load_model(options.model or "")
+    answers, refused = [], {}
+    for each in progress_bar(sounds, unit="recording", disable=len(sounds) == 1):
+        cycles = _cycles_of(each, options.cycles)
+        try:
+            answers.append(predict_file(each, model, cycles, options.window, options.step))
+        except UserError as error:
+            if len(sounds) == 1:
+                raise
+            refused[str(each)] = str(error)
+    if not answers:
+        raise UserError(f"{path}: all {len(sounds)} recordings are refused; the first one: "
+                        f"{next(iter(refused.values()))}")  # fmt: skip
+    if options.csv:
+        table = text.as_table(answers).to_csv(index=False, lineterminator="\n")
+        files.write_text(Path(options.csv), table)
+    if options.plot:
+        _plot(answers[0], Path(options.plot))
+    if options.json:
+        print(json.dumps(text.as_json(answers, refused, model), indent=2))
+    else:
+        print(text.as_text(answers, refused, model))
+    return 1 if refused else 0
+
+
+def _cycles_of(sound: Path, cycles: str | None) -> Path | None:
+    """The annotation of a recording: the file that was named, or one in that folder."""
+    if cycles is None:
+        return None
+    path = Path(cycles)
+    return path / f"{sound.stem}.txt" if path.is_dir() else path
+
+
+def _plot(answer: Answer, out: Path) -> None:
+    from lib.plots import style
+    from lib.plots.prediction import plot_prediction
+
+    record = answer.recording
+    figure = plot_prediction(
+        record.wave, record.front.rate_hz, answer.parts, answer.summary, answer.warning,
+        record.path.name,
+    )  # fmt: skip
+    with files.atomic_write(out) as path:
+        path.write_bytes(style.to_png(figure))

@@ -1,0 +1,95 @@
+"""Answers as text for people, as JSON and as a table that `score` reads."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from lib.predict.answer import Answer
+from lib.predict.model import RESEARCH_ONLY, Predictor
+
+SHOWN = 40  # parts that are printed; all are in --json and --csv
+UNITS = {
+    "start": "seconds", "end": "seconds", "probabilities": "0 to 1, of each class, they sum to 1",
+    "distance": "mean distance to the 5 nearest training recordings, whitened",
+    "lung_sound": "probability, 0 to 1",
+}  # fmt: skip
+
+
+def as_text(answers: Sequence[Answer], refused: dict[str, str], model: Predictor) -> str:
+    """Return all answers and refusals (file -> why) with what must be known of the model."""
+    blocks = [_answer_text(answer) for answer in answers]
+    blocks += ["\n".join(f"REFUSED: {why}" for why in refused.values())] if refused else []
+    lines = [
+        f"Model {model.name}: {model.about}; classes {', '.join(model.classes)}",
+        f"Probabilities (0 to 1) {model.calibration}.{f' Card: {model.card}' * bool(model.card)}",
+        RESEARCH_ONLY,
+    ]
+    return "\n\n".join([*blocks, "\n".join(lines)])
+
+
+def _answer_text(answer: Answer) -> str:
+    recording, count = answer.recording, len(answer.parts)
+    channels = f", mean of {recording.channels} channels" if recording.channels > 1 else ""
+    lines = [
+        f"{recording.path}: {recording.seconds:.1f} s at {recording.native_rate:,} Hz{channels}; "
+        f"{count} {answer.kind}{'s' * (count > 1)}"
+    ]
+    lines += [f"WARNING: {answer.warning}"] * bool(answer.warning)
+    lines += [f"Note: {note}" for note in answer.notes]
+    width = max(8, *map(len, answer.classes))
+    header = "".join(f"  {name:>{width}}" for name in answer.classes)
+    lines.append(f"  {'start':>8}  {'end':>8}{header}  most probable")
+    shown = zip(answer.parts[:SHOWN].itertuples(), answer.probabilities, strict=False)
+    for part, values in shown:
+        lines.append(f"  {part.start:8.2f}  {part.end:8.2f}{_numbers(values, width, answer)}")
+    if count > SHOWN:
+        lines.append(f"  and {count - SHOWN} more (--csv or --json has all)")
+    means = list(answer.summary.values())
+    lines.append(f"  {'whole recording':>18}{_numbers(means, width, answer)} (mean)")
+    return "\n".join(lines)
+
+
+def _numbers(values: Sequence[float], width: int, answer: Answer) -> str:
+    best = max(range(len(values)), key=values.__getitem__)
+    return "".join(f"  {value:{width}.3f}" for value in values) + f"  {answer.classes[best]}"
+
+
+def as_json(answers: Sequence[Answer], refused: dict[str, str], model: Predictor) -> dict:
+    """Return all answers and refusals (file -> why) with what must be known of the model."""
+    about = {
+        "name": model.name, "about": model.about, "classes": list(model.classes),
+        "calibration": model.calibration, "card": model.card, "use": RESEARCH_ONLY,
+    }  # fmt: skip
+    return {
+        "model": about,
+        "units": UNITS,
+        "recordings": [_answer_json(answer) for answer in answers],
+        "refused": refused,
+    }
+
+
+def _answer_json(answer: Answer) -> dict:
+    recording, classes = answer.recording, list(answer.classes)
+    return {
+        "file": str(recording.path), "seconds": recording.seconds,
+        "rate_hz": recording.native_rate, "channels": recording.channels,
+        "warning": answer.warning, "distance": answer.distance, "lung_sound": answer.lung_sound,
+        "notes": list(answer.notes), "kind": answer.kind, "summary": answer.summary,
+        "parts": [
+            {"start": part["start"], "end": part["end"],
+             "probabilities": {name: part[name] for name in classes}}
+            for part in answer.parts.to_dict("records")
+        ],
+    }  # fmt: skip
+
+
+def as_table(answers: Sequence[Answer]) -> pd.DataFrame:
+    """Return a row for each part: recording, cycle (from 0), start, end, p_<class>..., warning."""
+    tables = []
+    for answer in answers:
+        table = answer.parts.rename(columns={name: f"p_{name}" for name in answer.classes})
+        table.insert(0, "recording", answer.recording.path.name)
+        table.insert(1, "cycle", range(len(table)))
+        table["warning"] = answer.warning
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
