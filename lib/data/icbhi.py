@@ -26,6 +26,7 @@ OTHER_NAMES = {  # of these lists: in the official code, and in the copy on Kagg
     SPLIT_FILE: ("official_split.txt",),
     DEMOGRAPHICS: ("demographic_info.txt", "metadata.txt"),
 }
+OLDEST = 120.0  # years
 NAME = re.compile(r"[0-9]{3}_\w+")  # the folder also holds notes such as filename_format.txt
 FULL_NAME = re.compile(r"[0-9]{3}_[^_]+_[a-z]{2}_[sm]c_[^_]+", re.IGNORECASE)
 INDEX = re.compile(r"[0-9]+[a-z][0-9]+", re.IGNORECASE)  # of a recording, such as 1b1
@@ -101,12 +102,17 @@ class ICBHI(Dataset):
         for number, line in read_lines(path) if path else []:
             try:
                 patient, age, sex = re.split(r"[,;\s]+", line.strip())[:3]
-                known[patient] = (math.nan if age == "NA" else parse_number(age), sex)
+                years = math.nan if age == "NA" else parse_number(age)
+                if years < 0 or years > OLDEST:
+                    raise ValueError(f"{age} is no age")
+                known[patient] = (years, sex)
             except ValueError as error:
                 raise UserError(
                     f"{path}: line {number}: {line!r} is not a patient, an age and a sex; restore "
                     "it"
                 ) from error
+        if path and not known:
+            raise UserError(f"{path}: holds no patients; restore it")
         return pd.DataFrame.from_dict(known, orient="index", columns=["age", "sex"])
 
     def ages(self) -> pd.Series:

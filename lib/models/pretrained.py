@@ -1,5 +1,6 @@
 """Put pretrained weights into a model, with a report of what became of every key."""
 
+import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -117,6 +118,7 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        _require_whole(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # every reader has its own errors for a damaged file
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -126,6 +128,16 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     if not isinstance(state, dict):
         raise UserError(f"{path}: holds no weights with names; fetch it again")
     return {key: value for key, value in state.items() if isinstance(value, Tensor)}
+
+
+def _require_whole(path: Path) -> None:
+    """Raise an error unless every member of a zip archive has its checksum: torch looks at none."""
+    with open(path, "rb") as handle:
+        if handle.read(4) != b"PK\x03\x04":  # torch's older format has none
+            return
+    with zipfile.ZipFile(path) as box:
+        if damaged := box.testzip():
+            raise zipfile.BadZipFile(f"{damaged} does not match its checksum")
 
 
 def _row(key: str, action: str, how: str, source: Tensor | None, target: Tensor | None) -> tuple:

@@ -36,8 +36,9 @@ RECORD = (  # what is published of a run; result.json is last
     *("experiment.json", "machine.json", "history.csv", PREDICTIONS, "weights.csv"),
     *(ANALYSIS, STREAM, CHECKSUMS, "result.json"),
 )
-# experiment.json is checked by the hash in the folder's name.
-CHECKED = ("history.csv", PREDICTIONS, "weights.csv", ANALYSIS, WEIGHTS)
+# The hash in the folder's name covers settings and inputs in experiment.json, not their names.
+CHECKED = ("experiment.json", "machine.json", "history.csv", PREDICTIONS, "weights.csv")
+CHECKED += (ANALYSIS, WEIGHTS)
 PROGRESS_SECONDS = 1.0
 Arrays = dict[str, np.ndarray]
 
@@ -156,8 +157,13 @@ def read_spec(folder: Path) -> RunSpec:
     """
     started = files.read_json(path := folder / "experiment.json")
     with damage_named(path):
-        fingerprints = (started[key]["fingerprint"] for key in ("data", "weights"))
-        return RunSpec(Experiment(**started["experiment"]), started["seed"], *fingerprints)
+        fingerprints = [started[key]["fingerprint"] for key in ("data", "weights")]
+        if not all(isinstance(each, str) for each in fingerprints):
+            raise TypeError(f"fingerprints {fingerprints}")
+        try:
+            return RunSpec(Experiment(**started["experiment"]), started["seed"], *fingerprints)
+        except UserError as error:  # it names the setting alone
+            raise UserError(f"{path}: {error}") from error
 
 
 def weights_fingerprint(spec: RunSpec) -> str:
@@ -189,8 +195,12 @@ def initial_weights(folder: Path) -> Path | None:
 def failure_reason(spec: RunSpec) -> str:
     """Why this run failed by itself, or ""."""
     path = spec.folder / "failed.json"
-    with damage_named(path):
-        return files.read_json(path)["reason"] if path.exists() else ""
+    if not path.exists():
+        return ""
+    reason = files.read_json(path).get("reason")
+    if not isinstance(reason, str) or not reason:
+        raise UserError(f"{path}: damaged (no reason in it); delete it to try the run again")
+    return reason
 
 
 def start_run(spec: RunSpec, data: dict, weights: str) -> Path:

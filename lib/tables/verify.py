@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from lib import files, paths
+from lib.config import Experiment, describe_model, describe_settings
 from lib.errors import UserError
 from lib.evaluation import scores, tasks
 from lib.papers import TABLES
@@ -19,6 +20,8 @@ from lib.runs.results import COLUMNS, from_record, read_results
 from lib.runs.tune import TRIALS, published_trials, trial_scores
 from lib.tables import build_table
 from lib.tables.format import csv_text
+
+WITHOUT_RUN = ("not run", "failed")  # statuses of a line that names no run
 
 
 def verify() -> list[str]:
@@ -81,11 +84,23 @@ def _verify_record(path: Path) -> list[str]:
 
 def _verify_results(name: str, table: pd.DataFrame) -> list[str]:
     differences = []
-    for row in table[table.status == "done"].itertuples():
+    again = table.duplicated(["experiment", "seed", "run", "selection"])
+    for row in table.itertuples():
         line = f"results/{name}.csv, {row.run}, {row.selection}"
-        read = partial(from_record, selection=row.selection)
-        differences += _attempt(line, _verify_line, line, row, read)
+        if again[row.Index]:
+            differences.append(f"{line}: is there twice")
+        if not (pd.isna(row.run) and row.status in WITHOUT_RUN):
+            differences += _attempt(line, _verify_line, line, row, partial(_result, row))
     return differences
+
+
+def _result(row: tuple, record: dict) -> dict:
+    """What a line of results must say of its record."""
+    experiment = Experiment(**record["experiment"])
+    _, *pretraining = str(row.setting).split("; on ")
+    result = {"seed": record["seed"], "model": describe_model(experiment)}
+    result["setting"] = "; on ".join([describe_settings(experiment), *pretraining])
+    return result | from_record(record, row.selection)
 
 
 def _verify_trials() -> list[str]:

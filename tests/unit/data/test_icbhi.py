@@ -224,6 +224,12 @@ def test_the_list_of_patients_is_read(root):
     table = ICBHI(root).demographics()
     assert table.sex.to_dict() == {"101": "F", "102": "NA"}
     assert table.age["101"] == 3 and np.isnan(table.age["102"])
+    (root / icbhi.DEMOGRAPHICS).write_text("\n")
+    with pytest.raises(UserError, match="holds no patients; restore it"):
+        ICBHI(root).demographics()
+    (root / icbhi.DEMOGRAPHICS).write_text("101 330 F\n")
+    with pytest.raises(UserError, match="line 1: .*is not a patient, an age and a sex"):
+        ICBHI(root).demographics()
     (root / icbhi.DEMOGRAPHICS).write_text("101 three F\n")
     with pytest.raises(UserError, match="line 1: .*is not a patient, an age and a sex"):
         ICBHI(root).demographics()

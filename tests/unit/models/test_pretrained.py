@@ -209,6 +209,20 @@ class Payload:
         return print, ("code inside the weights was run",)
 
 
+def test_a_flipped_bit_in_a_torch_file_is_found(root):
+    """In the numbers of a tensor, which torch reads without the archive's checksums."""
+    state = build.build_model(CNN6, 98, 64).state_dict()
+    put(root, "cnn6", "audioset", {"model": state})
+    load(CNN6)
+    path = root / weights.SOURCES["cnn6", "audioset"].file
+    content = bytearray(path.read_bytes())
+    place = content.index(state["conv_block1.conv1.weight"].numpy().tobytes())
+    content[place + 7] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="not readable as weights .*does not match its checksum"):
+        load(CNN6)
+
+
 def test_damaged_and_dangerous_files(root, capsys):
     pickled = pickle.dumps({"a": Payload()}, protocol=2)
     for experiment, content in (

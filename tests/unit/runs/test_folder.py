@@ -187,6 +187,10 @@ def change_a_digit(path):
     path.write_text(path.read_text().replace("1.0", "1.5").replace("50.0", "50.5"))
 
 
+def rename_the_recordings(path):
+    path.write_text(path.read_text().replace('"small"', '"ICBHI"'))
+
+
 def flip_a_bit(path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -195,6 +199,7 @@ def flip_a_bit(path):
 
 DAMAGE = [
     ("experiment.json", object_less), ("experiment.json", cut_short),
+    ("experiment.json", rename_the_recordings),
     ("result.json", object_less), ("result.json", cut_short), ("result.json", change_a_digit),
     ("predictions.npz", cut_short), ("predictions.npz", flip_a_bit),
     ("checksums.json", object_less), ("history.csv", change_a_digit),
@@ -239,6 +244,31 @@ def test_a_flipped_byte_is_a_difference_or_changes_nothing(published, name):
                 (published / "checksums.json").unlink()
             runs_folder.read_record.cache_clear()
             assert len(runs_folder.verify_records()) <= 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"pool": "special"', '"pool": "1_0"', "unknown pool '1_0'"),
+        ('"fingerprint": "data"', '"fingerprint": null', "damaged"),
+        ('"seed": 1', '"sed": 1', "damaged"),
+    ],
+)
+def test_a_damaged_specification_is_named(record, old, new, said):
+    path = record / "experiment.json"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(UserError, match=f"^{path}: {said}"):
+        runs_folder.read_spec(record)
+
+
+@pytest.mark.parametrize("content", ["{}", '{"reason": ""}', '{"reason": true}'])
+def test_a_failure_without_a_reason_is_named(content):
+    folder = runs_folder.start_run(SPEC, {}, "none")
+    assert runs_folder.failure_reason(SPEC) == ""
+    (folder / "failed.json").write_text(content)
+    with pytest.raises(UserError, match=f"^{folder}/failed.json: damaged .*; delete it to try"):
+        runs_folder.failure_reason(SPEC)
 
 
 def test_a_record_under_the_name_of_another_is_not_taken(record):

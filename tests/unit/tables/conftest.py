@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lib import files, paths
-from lib.config import SELECTIONS, Experiment
+from lib.config import SELECTIONS, Experiment, describe_model, describe_settings
 from lib.evaluation.tasks import get_task
 from lib.papers import TABLES
 from lib.runs import folder
@@ -69,7 +69,9 @@ def save_run():
         epochs = {key: 2 if key in selections else None for key in SELECTIONS}
         history, facts = [{"epoch": 1, "loss": 1.0}], {"parameters": 12345}
         folder.write_record(path, history, arrays, epochs, facts, get_task(experiment.task))
-        about = {"experiment": name, "seed": seed, "setting": "small", "run": path.name}
+        about = {"experiment": name, "seed": seed, "run": path.name}
+        about["setting"] = describe_settings(experiment)
+        about["model"] = describe_model(experiment)
         record = folder.read_record(path)
         return [
             about | {"selection": key, "path": str(path)} | from_record(record, key)

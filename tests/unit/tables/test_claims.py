@@ -125,6 +125,25 @@ def test_a_changed_result_is_found(published):
     assert expected in verify.verify()
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda line: line.replace(",1,test,", ",2,test,"), "test: seed: not what its record says"),
+        (lambda line: line.replace("epochs", "epoch"), "test: setting: not what its record says"),
+        (lambda line: f"{line}\n{line}", "test: is there twice"),
+        (lambda line: line[: line.index(",test,") + 6], "cannot be checked"),
+    ],
+)
+def test_a_changed_line_of_results_is_found(published, change, said):
+    path = published / "results" / "figure2.csv"
+    header, first, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([header, change(first), *lines]))
+    assert path.read_text().splitlines()[1:] != [first, *lines]
+    assert any(
+        line.startswith("results/figure2.csv, ") and said in line for line in verify.verify()
+    )
+
+
 def test_a_missing_record_is_found(published):
     run = pd.read_csv(published / "results" / "table1.csv").run[0]
     (published / "runs" / run / "result.json").unlink()
