@@ -219,6 +219,15 @@ def download(options: argparse.Namespace) -> int:
     return 0
 
 
+@command("", "--data", "--weights", example="--data /data")
+def embed(_: argparse.Namespace) -> int:
+    """Make the frozen features of SPRSound that come with the code, from its recordings."""
+    from lib.analysis import frozen
+
+    print(frozen.make_file())
+    return 0
+
+
 @command("[ARG ...]", *TRAINING, "--out", example="--data /data --no-browser")
 def lab(options: argparse.Namespace) -> int:
     """Open the notebooks in JupyterLab; further arguments go to it."""

@@ -159,6 +159,22 @@ def durations_alone(scores: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def frozen_features(scores: pd.DataFrame) -> pd.DataFrame:
+    """One line for each task: `lib.analysis.frozen.probe_table` as text, the paper beside it."""
+    paper = {row.key: row for row in PRINTED["s3"]}
+    lines = []
+    for row in scores.to_dict("records"):
+        numbers = {"Cross-validation": "cross_validation", "test2022": "test2022"}
+        line = {"Task": TASK_NAMES[row["task"]], "C": f"{row['C']:g}"}
+        line |= {"Class weights": row["class_weight"]}
+        line |= {text: format_number(row[name], FRACTION) for text, name in numbers.items()}
+        line |= {"test2023": format_number(row["test2023"], FRACTION)}
+        line |= {"95% interval": format_interval(row["low"], row["high"], FRACTION)}
+        published = paper[f"s3/resnet18_supcon_mixup_tune/{row['task']}"]
+        lines.append(line | {"Paper": format_number(published.score, FRACTION)})
+    return pd.DataFrame(lines)
+
+
 def tuned(trials: pd.DataFrame) -> pd.DataFrame:
     """One line for each setting and Score of each search: by default, and in the best trial.
 

@@ -7,7 +7,7 @@ import torch
 from sklearn.base import ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from lib.config import SELECTIONS, Experiment
@@ -66,11 +66,9 @@ def search_probe(
     x: (N, D), standardised inside; label: class indices (N,); patient: (N,). The probe with the
     best setting is fitted on all clips.
     """
-    classes, counts = np.unique(label, return_counts=True)
-    root = dict(zip(classes.tolist(), np.sqrt(len(label) / len(classes) / counts), strict=True))
     grid = {
         "logisticregression__C": REGULARISATION,
-        "logisticregression__class_weight": [None, "balanced", root],
+        "logisticregression__class_weight": [None, "balanced", root_weights(label)],
     }
 
     def scores(probe: ClassifierMixin, x: np.ndarray, label: np.ndarray) -> dict[str, float]:
@@ -78,9 +76,23 @@ def search_probe(
         return {key: float(values[key]) for key in ("sp", "se", "score")}
 
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-    search = GridSearchCV(probe, grid, scoring=scores, refit="score", cv=folds)
+    search = GridSearchCV(
+        build_probe(1.0, "none", label), grid, scoring=scores, refit="score", cv=folds
+    )
     return search.fit(x, label, groups=patient)
+
+
+def build_probe(c: float, class_weight: str, label: np.ndarray) -> Pipeline:
+    """A probe that is not fitted yet; class_weight: none, balanced or root; label: to be learnt."""
+    weights = {"none": None, "balanced": "balanced", "root": root_weights(label)}
+    model = LogisticRegression(C=c, class_weight=weights[class_weight], max_iter=2000)
+    return make_pipeline(StandardScaler(), model)
+
+
+def root_weights(label: np.ndarray) -> dict[int, float]:
+    """Class -> square root of the weight that "balanced" gives it."""
+    classes, counts = np.unique(label, return_counts=True)
+    return dict(zip(classes.tolist(), np.sqrt(len(label) / len(classes) / counts), strict=True))
 
 
 def chosen_settings(search: GridSearchCV) -> dict[str, float | str]:
