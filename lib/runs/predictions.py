@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 
 from lib.errors import UserError
-from lib.evaluation import auroc, bootstrap, scores, tasks
+from lib.evaluation import auroc, bootstrap, calibration, scores, tasks
 from lib.evaluation.tasks import Task
 from lib.papers.table_row import TableRow
 from lib.runs import folder
 
-SEED_ARRAYS = ("predicted", "log_odds")
+SEED_ARRAYS = ("predicted", "probabilities")
 CLIP_ARRAYS = ("label", "patient", "device", "cycle", "subset")
 
 
@@ -27,12 +27,24 @@ class Predictions:
     task: Task
     seeds: tuple[int, ...]
     predicted: np.ndarray  # (seeds, N) class indices
-    log_odds: np.ndarray  # (seeds, N) of abnormal against normal, nan if only classes are known
+    probabilities: np.ndarray  # (seeds, N, n) float64, nan if only classes are known
     label: np.ndarray  # (N,) class indices
     patient: np.ndarray  # (N,)
     device: np.ndarray  # (N,)
     cycle: np.ndarray  # (N,) "recording:cycle"
     subset: np.ndarray  # (N,) inter, intra, test2023 of SPRSound, else ""
+
+    @property
+    def log_odds(self) -> np.ndarray:
+        """Log-odds (seeds, N) of abnormal against normal."""
+        with np.errstate(divide="ignore"):
+            return np.stack([auroc.log_odds(np.log(p), self.task) for p in self.probabilities])
+
+    @property
+    def ensemble(self) -> "Predictions":
+        """The predictions of the mean of the seeds' probabilities, as if they were one seed's."""
+        mean = self.probabilities.mean(axis=0, keepdims=True)
+        return replace(self, seeds=(0,), predicted=mean.argmax(axis=-1), probabilities=mean)
 
     def of_clips(self, mask: np.ndarray) -> "Predictions":
         """The predictions of the clips in a mask (N,)."""
@@ -95,7 +107,7 @@ def _load(done: pd.DataFrame, name: str) -> dict[Path, Predictions]:
                 task=task,
                 seeds=(int(row.seed),),
                 predicted=scores.predicted_classes(arrays[logits], f"{path}: {logits}")[None],
-                log_odds=auroc.log_odds(arrays[logits], task)[None],
+                probabilities=calibration.softmax(arrays[logits])[None],
                 subset=scores.read_subset(arrays, name),
                 **{key: arrays[f"{name}/{key}"] for key in CLIP_ARRAYS[:-1]},
             )

@@ -187,8 +187,8 @@ def _submitted(fields: Row, path: Path) -> list[Row]:
     """Rows of a file of predictions, made by the referee; a claimed score must be what it gives."""
     file = path.parent / fields["predictions"]
     s = read_submission(file, fields["dataset"], fields["task"])
-    unknown_odds = np.full((1, len(s.label)), np.nan)
-    arrays = (s.task, (0,), s.predicted[None], unknown_odds, s.label,
+    unknown = np.full((1, len(s.label), len(s.task.classes)), np.nan)
+    arrays = (s.task, (0,), s.predicted[None], unknown, s.label,
               s.clips.patient.to_numpy(dtype=str),
               s.clips.device.to_numpy(dtype=str), scores.cycle_ids(s.clips), s.subset)  # fmt: skip
     rows = _recomputed(fields, Predictions(*arrays))

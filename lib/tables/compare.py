@@ -47,7 +47,7 @@ VIEWS = {  # the columns after the printed ones, or after Row
     "details": ("Row", "Paper Sp", "Sp", "Paper Se", "Se", *OURS, "Seeds", "Runs", "Status",
                 "Note"),
     "challenge_details": ("Paper Score", *SCORES, "95% interval", "Sp", "Se", "test2023",
-                          "test2023, 95% interval",
+                          "test2023, 95% interval", "test2023, ensemble",
                           *OURS, "Runs", "Setting", "Status"),
 }  # fmt: skip
 PAPER_AND_OURS = {"Paper Score": "{}, paper", "Score": "{}"}
@@ -125,15 +125,24 @@ def _line(
 
 
 def _final_test(runs: pd.DataFrame, form: NumberFormat) -> dict[str, str]:
-    """Score on SPRSound's test2023 of validation-selected runs, with its interval."""
+    """Score on SPRSound's test2023 of validation-selected runs, its interval, the ensemble's."""
     predictions = predictions_of_runs(runs[runs.status == "done"])
-    if predictions:
-        predictions = predictions.of_clips(predictions.subset == "test2023")
-    interval = (
-        interval_cell(predictions, form=form) if predictions and len(predictions.label) else MISSING
-    )
-    cell = score_cell(scored_on(runs, "test2023"), form=form)
-    return {"test2023": cell, "test2023, 95% interval": interval}
+    cells = dict.fromkeys(["test2023, 95% interval", "test2023, ensemble"], MISSING)
+    cells["test2023"] = score_cell(scored_on(runs, "test2023"), form=form)
+    p = predictions and predictions.of_clips(predictions.subset == "test2023")
+    if p and len(p.label):
+        cells["test2023, 95% interval"] = interval_cell(p, form=form)
+        cells["test2023, ensemble"] = ensemble_cell(p, form)
+    return cells
+
+
+def ensemble_cell(predictions: Predictions | None, form: NumberFormat = PERCENT) -> str:
+    """Score of the mean of the seeds' probabilities, with the number of seeds."""
+    if predictions is None or len(predictions.seeds) < 2:
+        return MISSING
+    p = predictions.ensemble
+    score = p.task.mean_scores(p.label, p.predicted[0], p.subset)["score"]
+    return f"{format_number(float(score), form)} of {len(predictions.seeds)} seeds"
 
 
 def mark(

@@ -29,10 +29,10 @@ COLUMNS = {"Trained": "Trained on", "Tested": "Tested on"}
 def transfer(rows: Sequence[TableRow], results: pd.DataFrame) -> pd.DataFrame:
     """One line for each row, the epoch selected on its own validation patients; "normal" last.
 
-    Scores on SPRSound are means over inter and intra. AUROC: of abnormal against normal clips, with
-    its interval. Difference: Score minus that of the same method trained on the dataset tested on,
-    or of the first method if the rows are of one dataset, with a paired 95% interval over patients,
-    of the seeds that both have.
+    Scores on SPRSound are means over inter and intra. Ensemble: Score of the mean of the seeds'
+    probabilities. AUROC: of abnormal against normal clips, with its interval. Difference: Score
+    minus that of the same method trained on the dataset tested on, or of the first method if the
+    rows are of one dataset, with a paired 95% interval over patients, of the seeds that both have.
     """
     runs = {row.key: selected_runs(row, results) for row in rows}
     loaded = {row.key: load_row(row, results) for row in rows}
@@ -43,6 +43,7 @@ def transfer(rows: Sequence[TableRow], results: pd.DataFrame) -> pd.DataFrame:
         line = compare.label_cells(row)
         line |= {name: compare.score_cell(runs[row.key], name.lower()) for name in compare.NAMES}
         line["95% interval"] = compare.interval_cell(predictions)
+        line["Ensemble"] = compare.ensemble_cell(predictions)
         line["AUROC"] = auroc_cell(predictions)
         line["Mark"] = compare.mark(predictions)
         other = base is not row

@@ -13,6 +13,7 @@ from lib.data import ICBHI
 from lib.papers import get_published
 from lib.papers.published import Published
 from lib.papers.table_row import TableRow
+from lib.runs.predictions import predictions_of_runs
 from lib.runs.results import COMPLETE
 from lib.tables import compare
 from lib.tables.compare import compare_rows, verdict
@@ -225,3 +226,15 @@ def test_a_pivot_has_one_line_for_each_method(path):
         "ICBHI; none; setting 0; setting 1",
         "ICBHI; none; setting 2; setting 3",
     ]
+
+
+def test_an_ensemble_is_the_mean_of_the_probabilities(path):
+    one = predictions_of_runs(results_of(path, scores=(60.0,)).iloc[:1])
+    sure, unsure = np.eye(4)[one.label], np.full((8, 4), 0.25)
+    unsure[:, 0] += 0.3
+    both = np.stack([unsure, sure])
+    p = replace(one, seeds=(1, 2), predicted=both.argmax(-1), probabilities=both)
+    assert compare.ensemble_cell(p) == "100.00 of 2 seeds"
+    assert p.ensemble.predicted.tolist() == [one.label.tolist()]
+    assert compare.ensemble_cell(one) == compare.ensemble_cell(None) == MISSING
+    np.testing.assert_allclose(p.log_odds[0], np.log(0.75 / 0.55))
