@@ -138,7 +138,7 @@ MN04 = Experiment(
 # Records instead of events; half the batch, since there are a quarter of the clips.
 _WHOLE = {"clip_seconds": 9.4, "time_mask": 120, "epochs": 10, "batch_size": 16, "lr": 5e-4,
           "schedule": "warmup"}  # fmt: skip
-_AFTER_EVENTS = {"init": "none", "init_from": "mn04_as/ce@1-2", "epochs": 6}
+_AFTER_EVENTS = {"init": "none", "init_from": "mn04_as/ce@1-2", "lr": 2e-4, "epochs": 4}
 MN04_METHODS = {
     "Fine-tuning": ("ce", {}),
     "+ MixUp": ("mixup", {"method": "mixup"}),

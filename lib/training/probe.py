@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from lib.config import SELECTIONS, Experiment
+from lib.errors import TrainingError
 from lib.evaluation.tasks import Task
 from lib.features.cache import FeatureCache
 from lib.training import trainer
@@ -64,8 +65,14 @@ def search_probe(
     """Return a fitted search over C and class weights, by the mean Score over held-out patients.
 
     x: (N, D), standardised inside; label: class indices (N,); patient: (N,). The probe with the
-    best setting is fitted on all clips.
+    best setting is fitted on all clips. Raises `TrainingError` if there are fewer patients than
+    folds.
     """
+    if len(np.unique(patient)) < FOLDS:
+        raise TrainingError(
+            f"a linear probe needs {FOLDS} training patients or more for its cross-validation, "
+            f"not {len(np.unique(patient))}; use more recordings"
+        )
     grid = {
         "logisticregression__C": REGULARISATION,
         "logisticregression__class_weight": [None, "balanced", root_weights(label)],

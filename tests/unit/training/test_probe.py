@@ -9,6 +9,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from small_runs import BASE
 
 from lib.config import override
+from lib.errors import TrainingError
 from lib.evaluation.tasks import ICBHI4
 from lib.models import build
 from lib.runs import folder as runs_folder
@@ -93,3 +94,10 @@ def test_features_are_those_of_the_frozen_model(small_cache):
     with torch.no_grad():
         np.testing.assert_allclose(x[3], model.features(clip[None] / 2)[0], atol=1e-5)
     assert x.shape == (16, 32)
+
+
+def test_too_few_patients_are_told():
+    x, label, patient = clips(np.random.default_rng(0))
+    few = np.where(patient.astype(int) < 6, "a", "b")
+    with pytest.raises(TrainingError, match="needs 5 training patients or more .*, not 2"):
+        probe.search_probe(x, label, few, ICBHI4, seed=1)
