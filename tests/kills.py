@@ -44,7 +44,8 @@ ROOTS = ("runs", "features", "reports")
 SETTINGS = ("DATA_ROOT", "FEATURES", "WEIGHTS_ROOT", "OUT", "SEEDS", "EXECUTOR", "RAY_ADDRESS")
 TEXTS = (".csv", ".md", ".tex", ".html", ".svg", ".png", ".txt", ".wav", ".npy")
 RECORDS = ("result.json", "experiment.json", "meta.json", "pages.json", "checksums.json")
-NOT_COMPARED = ("log.txt",)  # it tells how often a run was started
+# How often a run was started; when which file was read.
+NOT_COMPARED = ("runs/*/log.txt", "features/checksums.json")
 
 
 def copy_project(folder: Path, papers: str = "") -> Path:
@@ -159,7 +160,9 @@ def results(root: Path) -> dict[str, bytes]:
                     contents[f"{name}/{key}"] = (
                         str(arrays[key].dtype).encode() + arrays[key].tobytes()
                     )
-        elif path.name in RECORDS or (path.suffix in TEXTS and path.name not in NOT_COMPARED):
+        elif any(path.relative_to(root).match(pattern) for pattern in NOT_COMPARED):
+            continue
+        elif path.name in RECORDS or path.suffix in TEXTS:
             contents[name] = path.read_bytes()
     return contents
 

@@ -22,6 +22,7 @@ from lib import files, paths
 from lib.errors import UserError, unknown
 
 KERNEL = "python3"
+START_SECONDS = 600  # that a kernel may take to start: a busy machine takes minutes
 PAPERMILL_TAGS = {"injected-parameters", "papermill-error-cell-tag"}  # cells that papermill adds
 
 
@@ -100,12 +101,15 @@ def _run_papermill(path: Path, executed: Path, given: dict[str, object]) -> str:
                 kernel_name=KERNEL,
                 cwd=str(path.parent),
                 progress_bar=False,
+                start_timeout=START_SECONDS,
                 config=Config({"KernelManager": {"transport": "ipc", "ip": socket}}),
             )
     except papermill.PapermillExecutionError as error:
         return _find_problem(read_notebook(executed)) or f"{error.ename}: {error.evalue}"
     except DeadKernelError:
         return "its kernel died (killed, or out of memory)"
+    except RuntimeError as error:
+        return f"its kernel did not start ({error}); is the machine too busy? start again"
     return "" if executed.exists() else "papermill wrote no notebook"
 
 

@@ -78,6 +78,13 @@ def test_a_failure_is_reported_and_kept_beside_the_older_output(tmp_path, code, 
     assert not (tmp_path / "out/03_small.failed.ipynb").exists()
 
 
+def test_a_kernel_that_does_not_start_in_time_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(notebook, "START_SECONDS", 0)
+    with pytest.raises(UserError, match="its kernel did not start .*start again"):
+        execute(tmp_path, "print(1)")
+    assert not (tmp_path / "out/03_small.ipynb").exists()
+
+
 def test_the_kernel_is_this_interpreter_with_this_checkout(tmp_path, monkeypatch):
     """A user's kernel of the same name and an exported MPLBACKEND change nothing."""
     spec = tmp_path / "home/kernels/python3/kernel.json"
