@@ -169,9 +169,9 @@ def score(options: argparse.Namespace) -> int:
 @command("", "--out", example="--out reports")
 def leaderboard(_: argparse.Namespace) -> int:
     """Write the page of published and recomputed Scores from leaderboard/ and the stored runs."""
-    from lib.reports.leaderboard import write_page
+    from lib.reports.score import write_leaderboard
 
-    print(write_page(Path(os.environ.get("OUT") or paths.reports_root() / "local")))
+    print(write_leaderboard(Path(os.environ.get("OUT") or paths.reports_root() / "local")))
     return 0
 
 

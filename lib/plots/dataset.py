@@ -14,20 +14,20 @@ def plot_class_counts(ours: pd.DataFrame, paper: pd.DataFrame) -> Figure:
 
     ours, paper: index split, columns the classes, cells counts.
     """
-    fig, axes = style.subplots(8.5, 3.2, 1, len(paper), sharey=True)
+    fig, axes = style.subplots(style.WIDTH, 2.8 * len(paper), len(paper), 1, sharey=True)
     texts = []
-    for ax, split in zip(axes[0], paper.index, strict=True):
+    for ax, split in zip(axes[:, 0], paper.index, strict=True):
         counts = pd.DataFrame({"paper": paper.loc[split], "here": ours.loc[split]})
         counts.plot.bar(ax=ax, rot=0, width=0.8, color=[GREY, COLOURS[0]], legend=False,
                         edgecolor="white", title=f"{split} set")  # fmt: skip
         for bars, hatch in zip(ax.containers, ("//", ""), strict=True):
-            ax.bar_label(bars, fontsize=7, padding=1)
+            ax.bar_label(bars, padding=1)
             for bar in bars:
                 bar.set_hatch(hatch)
         here, published = (format_values(counts.index, counts[name]) for name in ("here", "paper"))
         texts.append(f"{split}: here {here}; paper {published}.")
-    axes[0, 0].set_ylabel("cycles")
-    axes[0, -1].legend(frameon=False)
+        ax.set_ylabel("cycles")
+    axes[0, 0].legend(frameon=False)
     alt = f"Bars of the number of cycles of each class. {' '.join(texts)}"
     return style.set_alt_text(fig, alt)
 
@@ -37,7 +37,7 @@ def plot_durations(seconds: dict[str, np.ndarray], clip_seconds: float) -> Figur
 
     seconds: class -> durations (cycles,) in s.
     """
-    fig, axes = style.subplots(7.5, 3.2)
+    fig, axes = style.subplots(style.WIDTH, 3.4)
     ax, durations = axes[0, 0], np.concatenate(list(seconds.values()))
     bins = np.arange(0, np.ceil(durations.max()) + 0.5, 0.5)
     colours = COLOURS[: len(seconds)]
@@ -61,7 +61,7 @@ def plot_event_durations(
     events: 1-1, subset, start and end in seconds; durations above `most` are drawn at `most`.
     """
     subsets = list(dict.fromkeys(events.subset))
-    fig, axes = style.panels(len(subsets), 4, 3.6, 2.9)
+    fig, axes = style.panels(len(subsets), 2, 3.3, 2.9)
     seconds = (events.end - events.start).clip(upper=most)
     events, texts = events.assign(seconds=seconds), []
     for ax, subset in zip(axes, subsets, strict=True):
@@ -86,7 +86,7 @@ def plot_devices(counts: pd.DataFrame) -> Figure:
     counts: index device, columns classes.
     """
     shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0).to_numpy()
-    fig, axes = style.subplots(6.0, 0.8 + 0.5 * len(counts))
+    fig, axes = style.subplots(style.WIDTH, 0.8 + 0.5 * len(counts))
     pairs = zip(counts.to_numpy().flat, shares.flat, strict=True)
     texts = np.reshape([f"{n} ({share:.0%})" for n, share in pairs], counts.shape)
     style.heatmap(axes[0, 0], shares, texts, counts.columns, counts.index)
@@ -96,9 +96,9 @@ def plot_devices(counts: pd.DataFrame) -> Figure:
 
 def plot_patients(counts: pd.DataFrame) -> Figure:
     """Plot cycles of each patient by class, stacked. counts: index patient, columns classes."""
-    fig, axes = style.subplots(9.5, 2.8)
+    fig, axes = style.subplots(style.WIDTH, 3.2)
     colours = COLOURS[: counts.shape[1]]
-    counts.plot.bar(stacked=True, width=0.9, color=colours, ax=axes[0, 0])
+    counts.plot.bar(stacked=True, width=0.9, color=colours, ax=axes[0, 0], rasterized=True)
     axes[0, 0].set(xlabel="patients, by number of cycles", ylabel="cycles", xticks=[])
     total = counts.sum(axis=1).to_numpy()
     half = int((np.cumsum(total) < total.sum() / 2).sum()) + 1

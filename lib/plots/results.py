@@ -3,7 +3,9 @@
 If no run is finished, a figure says so.
 """
 
+import re
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -17,28 +19,69 @@ from lib.plots.style import COLOURS, GREY, HATCHES, LIGHT_GREY, MARKERS, NO_RUN,
 NOT_MEASURED = "Nothing to draw: not measured here; the table says how."
 
 
-def plot_histories(histories: dict[str, pd.DataFrame], columns: Sequence[str]) -> Figure:
+READER_NAMES = {"ce": "CE", "patchmix_ce": "Patch-Mix CE", "patchmix_cl": "Patch-Mix CL",
+                "dual_axis": "dual axis", "srad": "Lung-SRAD", "supcon": "SupCon",
+                "mixup": "MixUp", "wrs": "WRS", "wrs_sam": "WRS + SAM"}  # fmt: skip
+
+
+def plot_histories(
+    histories: dict[str, pd.DataFrame], columns: Sequence[str], baseline: float = 50.0
+) -> Figure:
     """Plot curves over the epochs: one panel for each column, one line for each run.
 
-    histories: name -> table with "epoch" and `columns`; a column that a run lacks is left out.
+    histories: name -> table with "epoch" and `columns`; a column that a run lacks is left out. Of
+    more than seven runs, those that end highest in the last column are drawn. baseline: where axes
+    of Scores start.
     """
     if not histories:
         return style.empty_figure(NO_RUN)
-    fig, axes = style.subplots(min(3.4 * len(columns), 10), 2.9, 1, len(columns))
-    for ax, column in zip(axes[0], columns, strict=True):
-        for i, (name, table) in enumerate(histories.items()):
-            if column in table:
-                ax.plot(table["epoch"], table[column], **style.line_style(i), label=name)
+    histories = {reader_name(name): table for name, table in histories.items()}
+    shown = _highest(histories, columns[-1])
+    fig, axes = style.panels(len(columns), 2, 3.3, 2.9)
+    for ax, column in zip(axes, columns, strict=True):
+        tables = {name: table for name, table in shown.items() if column in table}
+        for i, name in enumerate(shown):
+            if name in tables:
+                ax.plot("epoch", column, data=tables[name], **style.line_style(i), label=name)
+        if column.endswith("score"):
+            _score_panel(ax, shown, column, baseline)
         ax.set(xlabel="epoch", title=column.replace("_", " "))
         ax.xaxis.get_major_locator().set_params(integer=True)
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), ncols=3, **style.LEGEND_BELOW)
+    fig.legend(*axes[0].get_legend_handles_labels(), ncols=1, **style.LEGEND_BELOW)
     ends = [
         f"{name} ends at {format_values(present, table.iloc[-1][present], 2)}"
         for name, table in histories.items()
         if (present := [column for column in columns if column in table])
     ]
-    alt = f"Curves over the epochs of {', '.join(columns)}. {'; '.join(ends)}."
-    return style.set_alt_text(fig, alt)
+    which = f" of the {len(shown)} of {len(histories)} runs that end highest"
+    alt = f"Curves over the epochs{which * (len(shown) < len(histories))}: {', '.join(columns)}"
+    return style.set_alt_text(fig, f"{alt.replace('_', ' ')}. {'; '.join(ends)}.")
+
+
+def reader_name(name: str) -> str:
+    """Return a name with methods as readers write them: "AST mini: Patch-Mix CL, tau=0.1"."""
+    return re.sub(r"(?<![\w=])\w+(?![\w=])", lambda m: READER_NAMES.get(m[0], m[0]), name)
+
+
+def _highest(histories: dict[str, pd.DataFrame], column: str) -> dict[str, pd.DataFrame]:
+    """Return at most seven runs, those with the highest last value of a column, in their order."""
+    ends = {
+        name: table[column].iloc[-1] if column in table else -np.inf
+        for name, table in histories.items()
+    }
+    names = sorted(ends, key=ends.get, reverse=True)[: style.MOST_LINES]
+    return {name: table for name, table in histories.items() if name in names}
+
+
+def _score_panel(
+    ax: Axes, histories: dict[str, pd.DataFrame], column: str, baseline: float
+) -> None:
+    """Start the panel at the baseline; epochs below it are marked at the edge."""
+    tables = [table for table in histories.values() if column in table]
+    style.score_axis(ax, [value for table in tables for value in table[column]], baseline)
+    for i, table in enumerate(histories.values()):
+        if column in table:
+            style.mark_below(ax, table["epoch"], table[column], COLOURS[i % 8], baseline)
 
 
 def plot_sweep(points: pd.DataFrame, metric: str = "score") -> Figure:
@@ -49,20 +92,23 @@ def plot_sweep(points: pd.DataFrame, metric: str = "score") -> Figure:
     if points.empty:
         return style.empty_figure(NO_RUN)
     settings = list(dict.fromkeys(points.setting))
-    fig, axes = style.subplots(max(2.5 * len(settings), 3), 2.8, 1, len(settings), sharey=True)
+    fig, axes = style.panels(len(settings), 2, 3.3, 2.9, sharey=True)
     texts = []
-    for ax, setting in zip(axes[0], settings, strict=True):
+    for ax, setting in zip(axes, settings, strict=True):
         table = points[points.setting == setting].groupby("value", sort=False)
         table = table.agg(mean=(metric, "mean"), std=(metric, "std"), chosen=("chosen", "any"))
         x = np.arange(len(table))
         for position in x[table.chosen]:
             ax.axvspan(position - 0.4, position + 0.4, color=LIGHT_GREY, zorder=0)
         ax.errorbar(x, table["mean"], table["std"].fillna(0), **style.line_style(0), capsize=3)
+        style.mark_below(ax, x, table["mean"], COLOURS[0])
         ax.set_xticks(x, table.index)
         ax.set(xlabel=setting, xlim=(-0.6, len(table) - 0.4))
         names = np.where(table.chosen, table.index.astype(str) + " (chosen)", table.index)
         texts.append(f"{setting}: {format_values(names, table['mean'], 2)}")
-    axes[0, 0].set_ylabel(f"{metric} (%)")
+    axes[0].set_ylabel(f"{metric} (%)")
+    for ax in axes:
+        style.score_axis(ax, points[metric])
     seeds = points.groupby(["setting", "value"]).size().max()
     alt = f"Mean {metric} over at most {seeds} seeds against each setting. {'; '.join(texts)}."
     return style.set_alt_text(fig, alt)
@@ -79,7 +125,7 @@ def plot_confusions(
     if not matrices:
         return style.empty_figure(NO_RUN)
     names = classes if isinstance(classes, Mapping) else dict.fromkeys(matrices, classes)
-    columns, width = (4, 3.6) if max(map(len, matrices.values())) <= 4 else (2, 4.9)
+    columns, width = (2, 3.3) if max(map(len, matrices.values())) <= 4 else (1, 6.6)
     fig, axes = style.panels(len(matrices), columns, width, 0.9 * width)
     texts = []
     for ax, (title, matrix) in zip(axes, matrices.items(), strict=True):
@@ -104,14 +150,15 @@ def plot_intervals(points: pd.DataFrame, metric: str = "Score") -> Figure:
     """
     if points.empty:
         return style.empty_figure(NO_RUN)
-    fig, axes = style.subplots(7.5, 0.9 + 0.45 * len(points))
+    fig, axes = style.subplots(style.WIDTH, 1.3 + 0.5 * len(points))
     ax, y = axes[0, 0], np.arange(len(points))[::-1]
     reach = np.abs(points[["low", "high"]].to_numpy().T - points["value"].to_numpy())
     ours = {"fmt": "o", "color": COLOURS[0], "label": "ours"}
     ax.errorbar(points["value"], y + 0.12, xerr=reach, capsize=3, **ours)
     paper = {"fmt": "D", "color": GREY, "mfc": "white", "label": "paper (± std)"}
     ax.errorbar(points["paper"], y - 0.12, xerr=points["paper_std"].fillna(0), capsize=3, **paper)
-    ax.axvline(50, color="black", linestyle=":", linewidth=1, label="always “normal”")
+    style.score_axis(ax, [*points.high, *points.paper.dropna()], axis="x")
+    style.mark_below(ax, y + 0.12, points["value"], COLOURS[0], axis="x")
     ax.set_yticks(y, points["name"])
     ax.set(xlabel=f"{metric} (%)", ylim=(-0.6, len(points) - 0.4))
     fig.legend(ncols=3, **style.LEGEND_BELOW)
@@ -134,14 +181,13 @@ def plot_embeddings(
     """
     if not tables:
         return style.empty_figure(NO_RUN)
-    shape = len(groupings), len(tables)
-    fig, axes = style.subplots(3.4 * shape[1] + 0.4, 3.7 * shape[0], *shape)
+    fig, axes = style.panels(len(groupings) * len(tables), 2, 3.3, 4.6)
+    for ax, (grouping, title) in zip(axes, product(groupings, tables), strict=True):
+        _scatter(ax, tables[title], tables[title][grouping], most)
+        ax.set(title=f"{title},\nby {grouping}", xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
     texts = []
-    for column, (title, table) in zip(axes.T, tables.items(), strict=True):
-        for ax, grouping in zip(column, groupings, strict=True):
-            _scatter(ax, table, table[grouping], most)
-            ax.set(title=f"{title}, by {grouping}", xticks=[], yticks=[])
-            ax.spines[:].set_visible(False)
+    for title, table in tables.items():
         counts = table[groupings[0]].value_counts(sort=False)
         texts.append(f"{title}: {len(table)} clips ({format_values(counts.index, counts)})")
     alt = f"t-SNE of clips, coloured by {', by '.join(groupings)}. {'; '.join(texts)}."
@@ -156,13 +202,15 @@ def _scatter(ax: Axes, table: pd.DataFrame, values: pd.Series, most: int) -> Non
         names = sorted(values.value_counts().index[:most])
     rare = table[~values.isin(names)]
     if len(rare):
-        ax.scatter(rare.x, rare.y, s=5, color=LIGHT_GREY, marker=".", label="other")
+        ax.scatter(
+            rare.x, rare.y, s=5, color=LIGHT_GREY, marker=".", label="other", rasterized=True
+        )
     for i, name in enumerate(names):
         points, look = table[values == name], {"color": COLOURS[i % 8], "marker": MARKERS[i % 8]}
         if len(points):
-            ax.scatter(points.x, points.y, s=8, linewidth=0, label=name, **look)
+            ax.scatter(points.x, points.y, s=8, linewidth=0, label=name, rasterized=True, **look)
     place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.01), "frameon": False}
-    ax.legend(**place, ncols=3, fontsize=6, markerscale=1.5, handletextpad=0.1, columnspacing=0.6)
+    ax.legend(**place, ncols=2, markerscale=1.5, handletextpad=0.1, columnspacing=0.6)
 
 
 def plot_speeds(points: pd.DataFrame) -> Figure:
@@ -176,15 +224,15 @@ def plot_speeds(points: pd.DataFrame) -> Figure:
     points = points.sort_values("variant", kind="stable", key=lambda names: pd.factorize(names)[0])
     several = points.variant.nunique() > 1
     names = points.variant + " · " + points.case if several else points.case
-    fig, axes = style.subplots(7.5, 0.9 + 0.22 * len(points))
+    fig, axes = style.subplots(style.WIDTH, 0.9 + 0.27 * len(points))
     ax, y = axes[0, 0], np.arange(len(points))[::-1]
     reach = np.abs(points[["faster_q1", "faster_q3"]].to_numpy().T - points.faster.to_numpy())
     cases = pd.factorize(points.case)[0] if several else np.zeros(len(points), int)
     looks = {"color": [COLOURS[i % 8] for i in cases], "hatch": [HATCHES[i % 4] for i in cases]}
     bars = ax.barh(y, points.faster, 0.75, xerr=reach, edgecolor="white", **looks)
-    ax.bar_label(bars, fmt="%.2f", fontsize=7, padding=2)
+    ax.bar_label(bars, fmt="%.2f", padding=2)
     ax.axvline(1, color="black", linestyle="--", linewidth=1)
-    ax.set_yticks(y, names, fontsize=7)
+    ax.set_yticks(y, names)
     base = ", ".join(dict.fromkeys(points.base))
     ax.set(xlabel=f"times as fast as: {base}", ylim=(-0.6, len(points) - 0.4))
     alt = f"Bars of how many times as fast as {base}: {format_values(names, points.faster, 2)}."

@@ -1,12 +1,16 @@
 """Figures of sounds: waveform, spectrogram, fbank, SpecAugment, Patch-Mix, attention."""
 
+import io
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from PIL import Image
+from scipy import signal
 
 from lib.plots import style
 from lib.plots.style import COLOURS, LIGHT_GREY
@@ -26,14 +30,14 @@ def plot_waveform(
 
     wave (samples,); cycles: (start, end, label) in seconds.
     """
-    fig, axes = style.subplots(9.5, 4.6, 2, 1, sharex=True, height_ratios=(2, 3))
+    fig, axes = style.subplots(style.WIDTH, 5.0, 2, 1, sharex=True, height_ratios=(2, 3))
     top = axes[0, 0]
     draw_sound(top, axes[1, 0], wave, rate_hz)
     for start, end, label in cycles:
         top.axvspan(start, end, color=CYCLES[label], alpha=0.45, lw=0)
         top.axvline(start, color="#444444", lw=0.6)
         top.annotate(label, ((start + end) / 2, 1.02), xycoords=("data", "axes fraction"),
-                     ha="center", fontsize=7)  # fmt: skip
+                     rotation=40, va="bottom")  # fmt: skip
     axes[1, 0].set_xlabel("time (s)")
     fig.suptitle(title)
     alt = f"Waveform and spectrogram of {len(wave) / rate_hz:.1f} s at {rate_hz} Hz. {title}"
@@ -60,7 +64,7 @@ def plot_fbanks(fbanks: dict[str, np.ndarray]) -> Figure:
 
     fbanks: title -> (frames, mels). One panel shows an fbank, two a before and after.
     """
-    fig, axes = style.subplots(9.5, 0.6 + 1.9 * len(fbanks), len(fbanks), 1)
+    fig, axes = style.subplots(style.WIDTH, 0.6 + 1.9 * len(fbanks), len(fbanks), 1)
     scale = _scale(fbanks.values())
     for ax, (title, x) in zip(axes[:, 0], fbanks.items(), strict=True):
         image = _draw(ax, x, cmap=COLOUR_MAP, **scale)
@@ -93,7 +97,7 @@ def plot_patch_mix(
     embeddings are mixed: the last panel shows which clip the centre of each patch comes from.
     """
     from_other = _spread_mask(mask, x.shape, patch, stride)
-    fig, axes = style.subplots(9.5, 7.2, 4, 1, sharex=True)
+    fig, axes = style.subplots(style.WIDTH, 7.6, 4, 1, sharex=True)
     fbanks = {"clip": x, "other clip": other, "tokens taken from the other clip": x}
     fbanks[f"mix, λ = {lam:.2f}"] = np.where(from_other, other, x)
     for ax, (title, fbank) in zip(axes[:, 0], fbanks.items(), strict=True):
@@ -117,7 +121,7 @@ def plot_attention(spectrogram: np.ndarray, maps: dict[str, np.ndarray], title: 
     runs from the map's lowest to its highest value, and its title gives both.
     """
     rows = 1 + len(maps)
-    fig, axes = style.subplots(9.5, 0.6 + 1.9 * rows, rows, 1, sharex=True)
+    fig, axes = style.subplots(style.WIDTH, 0.6 + 1.9 * rows, rows, 1, sharex=True)
     for ax in axes[:, 0]:
         _draw(ax, spectrogram, cmap="gray")
     texts = []
@@ -165,3 +169,19 @@ def _draw_grid(ax: Axes, shape: tuple[int, int], patch: int, stride: int) -> Non
     look = {"colors": "white", "linewidths": 0.3, "alpha": 0.6}
     ax.vlines(frames * HOP_SECONDS, 0, shape[1], **look)
     ax.hlines(mels, 0, shape[0] * HOP_SECONDS, **look)
+
+
+def spectrogram_png(wave: np.ndarray, rate_hz: int, max_hz: int) -> bytes:
+    """Return a spectrogram as PNG without axes, time across, 0 to `max_hz`. wave (samples,)."""
+    window = int(WINDOW_SECONDS * rate_hz)
+    settings = {"nperseg": window, "noverlap": window * 3 // 4, "nfft": 2 * window}
+    frequencies, _, power = signal.spectrogram(wave, rate_hz, **settings)
+    level = 10 * np.log10(power[frequencies <= max_hz][::-1] + 1e-12)
+    share = np.clip((level - level.max() + RANGE_DB) / RANGE_DB, 0, 1)
+    image = Image.fromarray((255 * share).astype(np.uint8)).convert("P")
+    image.putpalette(
+        (255 * colormaps[COLOUR_MAP](np.arange(256))[:, :3]).astype(np.uint8).tobytes()
+    )
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()

@@ -12,6 +12,8 @@ from lib.plots import style
 from lib.plots.spectrograms import draw_sound
 from lib.plots.style import COLOURS, HATCHES
 
+SHARE_OF_A_LETTER = 0.014  # of the panel's width; a label wider than its bar is left out
+
 
 def plot_windows(
     wave: np.ndarray, rate_hz: int, predicted: pd.DataFrame, events: pd.DataFrame
@@ -23,7 +25,9 @@ def plot_windows(
     """
     if not len(wave):
         return style.empty_figure("Nothing to draw: no record was classified.")
-    fig, axes = style.subplots(9.5, 6.2, 4, 1, sharex=True, height_ratios=(1, 1.6, 1.4, 0.6))
+    fig, axes = style.subplots(
+        style.WIDTH, 7.0, 4, 1, sharex=True, height_ratios=(1, 1.6, 1.6, 0.6)
+    )
     top, middle, *lanes = axes[:, 0]
     draw_sound(top, middle, wave, rate_hz)
     looks = _looks([*events.label, *predicted.label])
@@ -58,5 +62,7 @@ def _draw_lanes(ax: Axes, table: pd.DataFrame, looks: dict[str, dict]) -> None:
         lane_ends[lane : lane + 1] = [row.end]
         bar = ax.barh(-lane, row.end - row.start, 0.85, row.start, edgecolor="black", linewidth=0.6,
                       **looks[row.label])  # fmt: skip
-        ax.bar_label(bar, [style.SHORT_NAMES.get(row.label, row.label)], label_type="center",
-                     fontsize=7, bbox={"color": "white", "alpha": 0.7, "pad": 0.6})  # fmt: skip
+        text = style.SHORT_NAMES.get(row.label, row.label)
+        if (row.end - row.start) / ax.get_xlim()[1] > SHARE_OF_A_LETTER * len(text):
+            ax.bar_label(bar, [text], label_type="center",
+                         bbox={"color": "white", "alpha": 0.7, "pad": 0.6})  # fmt: skip

@@ -2,13 +2,15 @@
 
 A plotting function returns a `Figure` that it made without pyplot, so nothing is global and no
 figure appears twice. `set_alt_text` attaches a sentence that says what a reader would see; it goes
-into the files and, as alt text, into the notebook (`show_figure`). Colours are Okabe and Ito's
-(their yellow, faint on white, is olive), which colour-blind readers can tell apart; a colour that
-means something comes with a marker, a hatch or a text.
+into the files and, as alt text, into the notebook (`show_figure`). Colours are seaborn's palette
+for colour-blind readers without its two faint ones; a colour that means something comes with a
+marker, a hatch or a text. A figure is at most 7 inches wide and has one size of text, so that it
+can be read on a phone, 390 pixels wide.
 """
 
 import base64
 import io
+import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -19,6 +21,7 @@ import seaborn
 from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -27,8 +30,7 @@ from lib.errors import UserError
 
 STYLE = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
-    "font.size": 9,
-    "axes.titlesize": 10,
+    "font.size": 12,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
@@ -36,11 +38,14 @@ STYLE = {
     "image.interpolation": "nearest",  # few colours, so a third of the bytes
     "svg.hashsalt": "respiratory-sounds",  # ids in an SVG depend on it, not on the clock
 }
+WIDTH = 7.0  # inches, of a figure as wide as a page
+MOST_LINES = 7  # in a panel
 DPI = 110
 CSS_DPI = 96
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999933", "#000000")
+COLOURS = tuple(seaborn.color_palette("colorblind").as_hex()[i] for i in (0, 1, 2, 4, 9, 3, 5, 7))
 MARKERS = "osD^vP*X"
 HATCHES = ("", "//", "..", "xx")
+PICTURE = re.compile(rb"data:image/png;base64,([^\"]+)")  # inside an SVG
 GREY, LIGHT_GREY = "#8C8C8C", "#D0D0D0"
 LEGEND_BELOW = {"loc": "outside lower center", "frameon": False}
 NO_RUN = "Nothing to draw: no run is finished; the table says why."
@@ -78,8 +83,13 @@ def empty_figure(reason: str) -> Figure:
 
 
 def set_alt_text(fig: Figure, text: str) -> Figure:
-    """Attach one or two sentences that say what a reader would see; returns the figure."""
+    """Attach sentences that say what a reader would see, the first a caption; returns the figure.
+
+    It also gives all text one size: legends do not have that of `STYLE`.
+    """
     fig.set_label(" ".join(text.split()))
+    for each in fig.findobj(Text):
+        each.set_fontsize(STYLE["font.size"])
     return fig
 
 
@@ -101,8 +111,29 @@ def to_png(fig: Figure) -> bytes:
 
 
 def to_svg(fig: Figure) -> bytes:
-    """Return the figure as SVG without a date, its alt text inside."""
-    return _render(fig, "svg", {"Date": None, "Description": alt_text(fig)})
+    """Return the figure as SVG without a date, its alt text inside; pictures in it are small."""
+    text = _render(fig, "svg", {"Date": None, "Description": alt_text(fig)})
+
+    def smaller(match: re.Match) -> bytes:
+        kind, data = _smaller(match[1])
+        return b"data:image/%s;base64,%s" % (kind.encode(), data)
+
+    return PICTURE.sub(smaller, text)
+
+
+def _smaller(picture: bytes) -> tuple[str, bytes]:
+    """Return kind and bytes of a picture, base64 in and out, in a quarter of the space.
+
+    JPEG, or PNG with 256 colours if parts of it are transparent.
+    """
+    image, buffer = Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGBA"), io.BytesIO()
+    if image.getextrema()[3] == (255, 255):
+        kind = "jpeg"
+        image.convert("RGB").save(buffer, "JPEG", quality=80, optimize=True)
+    else:
+        kind, palette = "png", image.quantize(256, method=Image.Quantize.FASTOCTREE)
+        palette.save(buffer, "PNG", optimize=True)
+    return kind, base64.b64encode(buffer.getvalue())
 
 
 def _render(fig: Figure, kind: str, metadata: dict) -> bytes:
@@ -121,13 +152,19 @@ def save_figure(fig: Figure, name: str, folder: Path) -> list[Path]:
     return [folder / file_name for file_name in contents]
 
 
-def show_figure(fig: Figure) -> HTML:
-    """Return the figure for the last line of a cell: an embedded image with its alt text."""
-    data = base64.b64encode(to_png(fig)).decode("ascii")
-    width = round(fig.get_figwidth() * CSS_DPI)
+def show_figure(fig: Figure, name: str = "figure") -> HTML:
+    """Return the figure for the last line of a cell: an embedded SVG with its alt text.
+
+    Its caption is the first sentence of the alt text; the rest unfolds. `name` is that of its file.
+    """
+    data, alt = base64.b64encode(to_svg(fig)).decode("ascii"), alt_text(fig)
+    caption, _, numbers = alt.partition(". ")
+    details = f"<details><summary>In words</summary>{escape(numbers)}</details>" * bool(numbers)
     return HTML(
-        f'<img src="data:image/png;base64,{data}" alt="{escape(alt_text(fig))}" '
-        f'width="{width}" style="max-width: 100%; height: auto;">'
+        f'<figure id="figure-{name}"><img src="data:image/svg+xml;base64,{data}" '
+        f'alt="{escape(alt)}" width="{round(fig.get_figwidth() * CSS_DPI)}" '
+        f'style="max-width: 100%; height: auto;"><figcaption>{escape(caption.rstrip("."))}. '
+        f'<a href="figures/{name}.svg" download>SVG</a>{details}</figcaption></figure>'
     )
 
 
@@ -139,6 +176,40 @@ def format_values(names: Sequence[object], values: Sequence[float], digits: int 
 def line_style(i: int) -> dict[str, object]:
     """Return colour, marker and widths of the i-th line of a panel."""
     return {"color": COLOURS[i % 8], "marker": MARKERS[i % 8], "markersize": 4, "linewidth": 1.3}
+
+
+def score_axis(ax: Axes, values: Sequence[float], baseline: float = 50.0, axis: str = "y") -> None:
+    """Start an axis of Scores (percent) at a labelled line: what always answering "normal" gets.
+
+    values: all Scores of the panel; those below the line do not set the scale (see `mark_below`).
+    """
+    top = max([baseline + 4, *(value for value in values if value > baseline)])
+    margin = 0.08 * (top - baseline)
+    ax.set(**{f"{axis}lim": (baseline, top + margin)})
+    line = {"color": "black", "linestyle": ":", "linewidth": 1}
+    text = f"{baseline:g}: always “normal”"
+    if axis == "y":
+        ax.axhline(baseline, clip_on=False, **line)
+        place = {"xy": (1, baseline), "xycoords": ("axes fraction", "data"), "ha": "right"}
+        ax.annotate(text, va="bottom", color="#595959", **place)
+    else:
+        ax.axvline(baseline, clip_on=False, label=text, **line)
+
+
+def mark_below(
+    ax: Axes,
+    positions: Sequence[float],
+    values: Sequence[float],
+    colour: str,
+    baseline=50.0,
+    axis="y",
+) -> None:
+    """Mark the Scores below the line of `score_axis` with arrows at the edge of the panel."""
+    low = [at for at, value in zip(positions, values, strict=True) if value < baseline]
+    edge = [baseline] * len(low)
+    points, marker = ((low, edge), "v") if axis == "y" else ((edge, low), "<")
+    if low:
+        ax.plot(*points, marker, color=colour, markersize=5, clip_on=False, label="_below")
 
 
 def heatmap(

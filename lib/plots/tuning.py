@@ -1,4 +1,4 @@
-"""Figures of a hyperparameter search, drawn by Optuna: its history, importances and settings."""
+"""Figures of a hyperparameter search: its history and importances by Optuna, and settings."""
 
 import warnings
 from collections.abc import Callable
@@ -43,10 +43,17 @@ def plot_importances(study: optuna.Study) -> Figure:
 
 def plot_settings(study: optuna.Study) -> Figure:
     """Plot the score against each setting, a panel for each; later trials are darker."""
-    if not study.trials:
+    trials = study.get_trials(states=[optuna.trial.TrialState.COMPLETE])
+    if not trials:
         return style.empty_figure(NO_TRIAL)
-    width = 1.5 * len(study.best_params) + 1
-    fig = _draw(optuna_plots.plot_slice, width, study, target_name=SCORE)
+    fig, axes = style.panels(len(study.best_params), 2, 3.3, 2.6, sharey=True)
+    for ax, name in zip(axes, study.best_params, strict=True):
+        tried = [trial for trial in trials if name in trial.params]
+        x, y = [t.params[name] for t in tried], [t.value for t in tried]
+        ax.scatter(x, y, c=[t.number for t in tried], cmap="Blues", edgecolors="black")
+        wide = min(x) > 0 and max(x) > 10 * min(x)
+        ax.set(xlabel=name, xscale="log" if wide else "linear")
+    axes[0].set_ylabel(SCORE)
     best = ", ".join(f"{name} {value:.4g}" for name, value in study.best_params.items())
     alt = f"Validation score against each setting. Best, {study.best_value:.1f} percent: {best}."
     return style.set_alt_text(fig, alt)

@@ -5,18 +5,22 @@ reports/ itself, the records of the runs behind the pages are copied to reports/
 """
 
 import os
+import re
 import shutil
 import time
 from pathlib import Path
 
+from bs4 import BeautifulSoup
+
 from lib import data, files, papers, paths
 from lib.errors import UserError, unknown
-from lib.reports import html, leaderboard, notebook, page
+from lib.reports import html, notebook, page, runs, score, site
 from lib.runs import execute, results, tune
 from lib.runs.folder import RECORD, published_root
 from lib.runs.plan import open_context
 
 RECORDS_BYTES = 40_000_000  # of all published records
+RUN_LINK = re.compile(r'href="runs/([^"/]+)/index\.html"')
 PAGE_BYTES = 10_000_000  # of one published page
 
 
@@ -92,7 +96,7 @@ def make_pages(profile: str, notebooks: list[Path], folder: Path) -> list[str]:
             _update_pages(folder, path.stem, {"status": "failed; this page is an older one"})
             print(f"{path.name}: FAILED", flush=True)
     if folder == paths.reports_root():  # its rows of stored runs are those that were published now
-        leaderboard.write_page(folder)
+        score.write_leaderboard(folder)
     print(f"pages: {write_index(folder)}")
     return problems
 
@@ -102,8 +106,9 @@ def _make_page(profile: str, path: Path, folder: Path) -> None:
     executed = notebook.execute(path, folder / "notebooks" / path.name, {"profile": profile})
     about = html.describe_page(executed)
     sounds = bool(about.pop("synthetic")) or page.may_hold_sounds(folder)
-    text = html.render_page(executed, path.stem, about, sounds)
     status, records = _runs_behind(profile, path.name[:2])
+    extra = {"stamp": site.stamp(records), "sources": site.page_sources(path, folder)}
+    text = html.render_page(executed, path.stem, about | extra, sounds)
     if folder == paths.reports_root():
         _check_size(path.stem, len(text.encode()), PAGE_BYTES)
         publish_records(records)
@@ -142,26 +147,42 @@ def _check_size(what: str, size: int, limit: int) -> None:
         raise UserError(f"{what}: {size / 1e6:.1f} MB, more than {limit / 1e6:.0f} MB; save less")
 
 
-def read_pages(folder: Path) -> dict[str, dict[str, str]]:
-    """Return what pages.json says of the pages in a folder, in reading order."""
-    path = folder / "pages.json"
-    pages = files.read_json(path) if path.exists() else {}
-    return {name: pages[name] for name in sorted(pages) if (folder / f"{name}.html").exists()}
-
-
 def _update_pages(folder: Path, name: str, about: dict[str, str]) -> None:
     """Merge facts about one page into pages.json; without a page there is nothing to say."""
     if (folder / f"{name}.html").exists():
-        pages = read_pages(folder) | {name: read_pages(folder).get(name, {}) | about}
+        pages = site.read_pages(folder) | {name: site.read_pages(folder).get(name, {}) | about}
         files.write_json(folder / "pages.json", pages)
 
 
 def write_index(folder: Path) -> Path:
-    """Write the folder's index and link every page to its neighbours; returns the index."""
-    pages = read_pages(folder)
-    links = [None, *((f"{name}.html", about["title"]) for name, about in pages.items()), None]
-    for previous, (name, _), following in zip(links, links[1:-1], links[2:], strict=False):
-        text = (folder / name).read_text(encoding="utf-8")
-        files.write_text(folder / name, html.link_neighbours(text, previous, following))
-    files.write_text(folder / "index.html", html.render_index(pages))
+    """Write the index, the pages of runs, glossary and search, and link all; returns the index."""
+    pages = site.read_pages(folder)
+    claims = claims_table(folder, pages)
+    records = runs.find_records(linked_runs(folder, pages))
+    count = runs.write_runs(records, folder, pages)
+    text = html.render_index(pages, claims, count, site.stamp(records))
+    files.write_text(folder / "index.html", text)
+    site.finish(folder)
     return folder / "index.html"
+
+
+def linked_runs(folder: Path, pages: dict[str, dict[str, str]]) -> set[str]:
+    """Return the names of the runs that pages link to, and of all published ones for reports/."""
+    texts = [(folder / f"{name}.html").read_text(encoding="utf-8") for name in pages]
+    names = {name for text in texts for name in RUN_LINK.findall(text)}
+    if folder == paths.reports_root():
+        names |= {path.parent.name for path in published_root().glob("*/result.json")}
+    return names
+
+
+def claims_table(folder: Path, pages: dict[str, dict[str, str]]) -> str:
+    """Return the overview's table of claims for the index, with links to the pages it names."""
+    path = folder / "00_overview.html"
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    section = BeautifulSoup(text, "html.parser").find(id="table-claims")
+    by_number = {name[:2]: name for name in pages}
+    for cell in section.find_all("td") if section else []:
+        if name := by_number.get(cell.get_text()):
+            link = BeautifulSoup(f'<a href="{name}.html">{name[:2]}</a>', "html.parser")
+            cell.string.replace_with(link)
+    return str(section or "")

@@ -1,4 +1,4 @@
-"""Render an executed notebook as one HTML file that opens offline; same content, same bytes."""
+"""Render executed notebooks as pages that open offline; same content, same bytes."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ import re
 import sys
 import tempfile
 from functools import cache
-from pathlib import Path
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from bs4 import BeautifulSoup
-from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from lib import paths
 from lib.errors import UserError
+from lib.reports import glossary, listen, template
+from lib.reports.template import TEMPLATES
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-TEMPLATES = Path(__file__).parent / "templates"
 NO_ALT = "No description has been provided"  # nbconvert's text for a missing description
 OUTSIDE = re.compile(r"""url\(\s*["']?(?:https?:)?//|@import|\bimport\s*\(""")
 SOUND = re.compile(r"<(?:audio|video)\b|data:(?:audio|video)/|\bnew Audio\b", re.I)
-NEIGHBOURS = re.compile(r'(?<=<span class="neighbours">).*?(?=</span>)', re.S)
+HEADLINE = "Paper beside ours"
 ROOTS = ("OUT", "REPORTS_ROOT", "DATA_ROOT", "RUNS_ROOT", "FEATURES_ROOT", "WEIGHTS_ROOT")
 
 
@@ -49,37 +49,74 @@ def describe_page(notebook: NotebookNode) -> dict[str, str]:
 
 
 def render_page(notebook: NotebookNode, name: str, about: dict[str, str], sounds: bool) -> str:
-    """Return the page of an executed notebook; it loads nothing from outside.
+    """Return the page of an executed notebook; it loads nothing from outside its folder.
 
-    about: see `describe_page`. sounds: whether the page may hold a sound. Raises `UserError` for
-    a picture without a description, a resource from the net, or a sound that may not be there.
+    about: see `describe_page`; stamp and sources are optional. sounds: whether the page may hold a
+    real sound. Raises `UserError` for a picture without a description, a resource from the net, or
+    a sound that may not be there.
     """
-    page = {**about, "number": name[:2], "css": css()}
-    text, _ = _exporter().from_notebook_node(
-        _clean_outputs(notebook, name), resources={"page": page}
-    )
-    text = "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
-    check_page(text, name, sounds)
-    return text
+    text, _ = _exporter().from_notebook_node(_clean_outputs(notebook, name))
+    soup = BeautifulSoup(text, "html.parser")
+    headline_first(soup)
+    contents = link_headings(soup)
+    frame_tables(soup)
+    glossary.mark_words(soup)
+    given = {**about, "number": name[:2], "contents": contents, "body": Markup(str(soup))}
+    page = template.render_page("page", given.pop("title"), **given)
+    check_page(page, name, sounds)
+    return page
 
 
-def link_neighbours(page: str, previous: tuple[str, str] | None, following: tuple | None) -> str:
-    """Return the page with links to the pages before and after it, each (file name, title)."""
-    links = render_template("neighbours", previous=previous, following=following)
-    return NEIGHBOURS.sub(lambda _: links, page, count=1)
+def headline_first(soup: BeautifulSoup) -> None:
+    """Move the section "Paper beside ours", the last of a notebook, before all others, in place."""
+    sections = soup.find_all("section", class_=["words", "cell"], recursive=False)
+    starts = [section for section in sections if section.find("h2")]
+    for start in starts[1:]:
+        if start.find("h2").get_text().startswith(HEADLINE):
+            following = sections[sections.index(start) + 1 :]
+            rest = takewhile(lambda section: not section.find("h2"), following)
+            for section in [start, *rest]:
+                starts[0].insert_before(section.extract())
+            return
 
 
-def render_index(pages: dict[str, dict[str, str]]) -> str:
-    """Return the index of pages: file name without suffix -> `describe_page`'s dict and status."""
-    text = render_template("index", pages=pages, css=Markup(css())) + "\n"
+def link_headings(soup: BeautifulSoup) -> list[tuple[str, str]]:
+    """Give every heading a visible link to itself; returns id and text of those of level 2."""
+    for heading in soup.find_all(["h2", "h3"]):
+        for old in heading.find_all("a", class_="anchor-link"):
+            old.decompose()
+        text = " ".join(heading.get_text().split())
+        heading["id"] = heading.get("id") or re.sub(r"\W+", "-", text)
+        link = soup.new_tag("a", href=f"#{heading['id']}", attrs={"class": "anchor-link"})
+        link["aria-label"], link.string = f"Link to: {text}", "#"
+        heading.append(link)
+    for old in soup.select("h1 a.anchor-link"):
+        old.decompose()
+    return [(h["id"], " ".join(h.get_text().split()).rstrip("#")) for h in soup.find_all("h2")]
+
+
+def frame_tables(soup: BeautifulSoup) -> None:
+    """Put every table that has no frame into one that scrolls, by keyboard too, in place."""
+    for number, table in enumerate(soup.find_all("table"), 1):
+        if not table.find_parent(class_="scroll"):
+            label = table.find("caption").get_text() if table.find("caption") else f"Table {number}"
+            attributes = {"class": "scroll", "role": "region", "tabindex": "0", "aria-label": label}
+            table.wrap(soup.new_tag("div", attrs=attributes))
+        for header in table.select("thead th"):
+            header["scope"] = "col"
+
+
+def render_index(
+    pages: dict[str, dict[str, str]], claims: str = "", runs: int = 0, stamp: dict | None = None
+) -> str:
+    """Return the index of pages: file name without suffix -> `describe_page`'s dict and status.
+
+    claims: HTML of the table of claims; runs: how many runs have a page.
+    """
+    given = {"pages": pages, "claims": Markup(claims), "runs": runs, "stamp": stamp or {}}
+    text = template.render_page("index", template.about_site()["name"], **given)
     check_page(text, "index", sounds=False)
     return text
-
-
-def render_template(name: str, **values: object) -> str:
-    """Return a template of this package with escaped values."""
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
-    return environment.get_template(f"{name}.html.j2").render(**values)
 
 
 def check_page(page: str, name: str, sounds: bool) -> None:
@@ -95,6 +132,8 @@ def check_page(page: str, name: str, sounds: bool) -> None:
     for tag in soup.find_all(["script", "style"]):
         if OUTSIDE.search(tag.string or ""):
             raise UserError(f"{name}: a <{tag.name}> loads from the net; a page must open offline")
+    for tag in soup.find_all("audio", src=list(listen.sources())):
+        page = page.replace(str(tag), "")  # synthetic examples, which every page may hold
     if not sounds and SOUND.search(page):
         raise UserError(f"{name}: holds a real sound; show sounds with page.audio(...)")
 
@@ -104,7 +143,7 @@ def css() -> str:
     """Return the style of all pages, including that of code."""
     from pygments.formatters import HtmlFormatter
 
-    code = HtmlFormatter(style="friendly").get_style_defs(".highlight")
+    code = HtmlFormatter(style="default").get_style_defs(".highlight")
     return (TEMPLATES / "page.css").read_text(encoding="utf-8") + code
 
 
@@ -120,13 +159,18 @@ def _exporter():  # noqa: ANN202  nbconvert is slow to import, so it is loaded o
             return mathml(text, "inline")
 
         def block_math(self, text: str) -> str:
-            return mathml(text, "block")
+            return f'<span class="formula" tabindex="0">{mathml(text, "block")}</span>'
 
     exporter = HTMLExporter(template_name="page", extra_template_basedirs=[str(TEMPLATES)])
     exporter.register_filter(
         "to_html", MarkdownWithMath(renderer=MathRenderer(escape=False)).render
     )
     return exporter
+
+
+def markdown_to_html(text: str) -> str:
+    """Return Markdown as HTML, as in the pages of notebooks."""
+    return _exporter().environment.filters["to_html"](text)
 
 
 def mathml(latex: str, display: str) -> str:

@@ -7,14 +7,13 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML, Audio, display
 from matplotlib.figure import Figure
-from pandas.io.formats.style import Styler
 
 from lib import paths
 from lib.data import Dataset
 from lib.papers.profiles import Profile
 from lib.plots import style
-from lib.reports import format
-from lib.reports.html import render_template
+from lib.reports import format, links, listen
+from lib.reports.template import render_template
 from lib.runs import execute, plan
 from lib.runs.folder import published_root
 from lib.runs.results import collect_results, read_results
@@ -46,20 +45,33 @@ class Page:
         load = execute.train_and_load if self.train else collect_results
         return load(self.context.profile.name, group)
 
-    def table(self, name: str, caption: str = "", data: pd.DataFrame | None = None) -> Styler:
+    def table(self, name: str, caption: str = "", data: pd.DataFrame | None = None) -> HTML:
         """Show a table and save it as tables/<name>.csv, .md and .tex.
 
-        Without `data` it is the registered table of that name (`lib.papers.TABLES`).
+        Without `data` it is the registered table of that name (`lib.papers.TABLES`), whose numbers
+        link to their runs.
         """
+        origins = ()
         if data is None:
-            data = build_table(name, self.results, self.context.profile.verdict)
+            used: dict[str, pd.DataFrame] = {}
+
+            def results(group: str) -> pd.DataFrame:
+                return used.setdefault(group, self.results(group))
+
+            data = build_table(name, results, self.context.profile.verdict)
+            if used:
+                origins = links.line_origins(name, data, pd.concat(used.values()))
         format.save_table(data, name, self.context.folder / "tables")
-        return format.style_table(data, name, caption)
+        return HTML(format.render_table(data, name, caption, origins))
 
     def figure(self, fig: Figure, name: str) -> HTML:
         """Show a figure with its alt text and save it as figures/<name>.png and .svg."""
         style.save_figure(fig, name, self.context.folder / "figures")
-        return style.show_figure(fig)
+        return style.show_figure(fig, name)
+
+    def listen(self) -> HTML:
+        """Show synthetic examples of every class: players with spectrograms."""
+        return HTML(listen.players())
 
     def audio(self, wave: np.ndarray, rate_hz: int) -> Audio | HTML:
         """Return a player of a wave (samples,), or a note if the page may hold no real sound."""
@@ -92,6 +104,17 @@ def banner(profile: Profile, sources: list[Dataset]) -> str:
         sentences=list(dict.fromkeys(sentences)),
         synthetic=_synthetic(sources),
     )
+
+
+def answer_box(question: str, answer: str, number: str, state: str, decides: str) -> str:
+    """Return HTML of the box that opens a page: its question, answered.
+
+    number: the one that decides, with interval and baseline; state: confirmed, refuted, undecided
+    or not run, with a reason in brackets if it has one; decides: what would decide it, "" if
+    nothing is open. Raises `UserError` for another state.
+    """
+    given = {"question": question, "answer": answer, "number": number, "decides": decides}
+    return render_template("answer", state=state, look=format.state_look(state), **given)
 
 
 def _synthetic(sources: list[Dataset]) -> bool:

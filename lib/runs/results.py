@@ -71,10 +71,14 @@ def overview(profile: str) -> pd.DataFrame:
 
 
 def histories(results: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Experiment -> history (one row an epoch) of its first finished seed."""
+    """What ran -> history (one row an epoch) of the first finished seed of each experiment."""
     finished = results[results.path.notna()].sort_values("seed", kind="stable")
     first = finished.drop_duplicates("experiment").sort_values("experiment")
-    return {run.experiment: _history(Path(run.path)) for run in first.itertuples()}
+    variant = first.experiment.str.partition("/")[2].str.replace("/", ", ")
+    names = first.model + ": " + variant
+    names = names.mask(names.duplicated(keep=False), names + " (" + first.experiment + ")")
+    paths = first.path.map(Path)
+    return {name: _history(path) for name, path in zip(names, paths, strict=True)}
 
 
 def _history(run: Path) -> pd.DataFrame:

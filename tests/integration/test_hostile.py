@@ -21,6 +21,7 @@ from lib.papers.profiles import SMOKE
 from lib.plots import spectrograms, style
 from lib.reports import format, html
 from lib.reports import page as reports_page
+from lib.reports.template import render_template
 from lib.runs import folder as runs_folder
 from lib.training import checkpoint
 
@@ -78,7 +79,7 @@ def test_what_files_say_is_text_in_pages_indexes_and_tables(tmp_path):
     htmls = [
         cycles[cycles.recording == evil].to_html(),  # what a notebook shows of a data frame
         style.show_figure(spectrograms.plot_waveform(wave, 4000, evil, spans))._repr_html_(),
-        format.style_table(table, "evil", EVIL).to_html(),
+        format.render_table(table, "evil", EVIL),
         reports_page.banner(SMOKE, [source]),
         r"<p>$\text{&lt;script&gt;alert(1)&lt;/script&gt;}$</p>",
     ]
@@ -89,12 +90,13 @@ def test_what_files_say_is_text_in_pages_indexes_and_tables(tmp_path):
     assert about["data"] == "ICBHI partial"
     about = dict.fromkeys([*about, "status"], EVIL)
     page = html.render_page(notebook, "03_small", about, sounds=False)
-    page = html.link_neighbours(page, ("02.html", EVIL), ("04.html", EVIL))
+    around = {"pages": [("02.html", EVIL)], "here": "", "root": ""}
+    page += render_template("navigation", **around)
     for text in (page, html.render_index({"03_small": about}), format.markdown(table)):
         soup = BeautifulSoup(text, "html.parser")
         assert not soup.find_all(onerror=True) and EVIL in soup.text
         assert not [tag for tag in soup.find_all("script") if "alert" in tag.text]
-    assert BeautifulSoup(page, "html.parser").text.count(evil) == 5  # 4 cycles and a cell
+    assert BeautifulSoup(page, "html.parser").text.count(evil) == 6  # 4 cycles, a cell, a figure
     assert BeautifulSoup(page, "html.parser").find("img")["alt"].count(evil) == 1
 
 

@@ -27,6 +27,16 @@ def test_loss_lines_show_means_and_seeds():
     assert "CE: at -1 3.00, at 0 2.00, at 1 5.50; SAM: at -1 1.50" in alt_text(fig)
 
 
+def test_every_recipe_has_a_panel_with_few_lines():
+    named = POINTS.assign(method="AST, " + POINTS.method)
+    named = pd.concat([named, POINTS.assign(method="AST + WRS, " + POINTS.method)])
+    fig = landscape.plot_loss_lines(named)
+    assert [ax.get_title() for ax in fig.axes] == ["AST", "AST + WRS"]
+    drawn = [sum(len(line.get_ydata()) > 0 for line in ax.lines) for ax in fig.axes]
+    assert drawn == [5, 5]
+    assert [text.get_text() for text in fig.legends[0].get_texts()] == ["CE", "SAM"]
+
+
 def test_loss_planes_share_their_levels_with_rows_upwards():
     positions = np.linspace(-1, 1, 5)
     rising = np.arange(5.0)[:, None] + np.zeros(5)  # along the second direction alone

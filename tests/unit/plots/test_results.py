@@ -14,9 +14,48 @@ def test_histories_leave_out_what_a_run_lacks():
     full = pd.DataFrame({"epoch": [1, 2], "loss": [1.0, 0.5], "test_score": [50.0, 52.0]})
     runs = {"CE": full, "CL": full[["epoch", "loss"]]}
     fig = results.plot_histories(runs, ["loss", "test_score"])
-    assert [len(ax.lines) for ax in fig.axes] == [2, 1]
+    names = [[line.get_label() for line in ax.lines[:2]] for ax in fig.axes]
+    assert names[0] == ["CE", "CL"] and names[1][0] == "CE" and "CL" not in names[1]
     assert list(fig.axes[1].lines[0].get_ydata()) == [50.0, 52.0]
     assert "CL ends at loss 0.50" in alt_text(fig)
+
+
+def history(*scores):
+    epochs = range(1, len(scores) + 1)
+    return pd.DataFrame({"epoch": epochs, "loss": 1.0, "test_score": scores}, dtype=float)
+
+
+def test_a_panel_has_seven_lines_at_most_those_that_end_highest():
+    runs = {f"run {n}": history(50, 50 + n) for n in range(10)}
+    fig = results.plot_histories(runs, ["loss", "test_score"])
+    names = [text.get_text() for text in fig.legends[0].get_texts()]
+    assert names == [f"run {n}" for n in range(3, 10)]
+    assert [len(lines_of(ax)) for ax in fig.axes[:2]] == [7, 7]
+    assert "the 7 of 10 runs that end highest" in alt_text(fig) and "run 0 ends at" in alt_text(fig)
+
+
+def test_methods_are_named_as_readers_name_them():
+    assert results.reader_name("AST mini: patchmix_cl, mix=ce") == "AST mini: Patch-Mix CL, mix=ce"
+
+
+def lines_of(ax):
+    return [line for line in ax.lines if line.get_label() in (f"run {n}" for n in range(10))]
+
+
+def test_scores_start_at_a_labelled_line_and_a_failed_run_does_not_set_the_scale():
+    runs = {"run 1": history(51, 55, 60), "run 2": history(55, 20, 57)}
+    for baseline in (50.0, 25.0):
+        ax = results.plot_histories(runs, ["loss", "test_score"], baseline).axes[1]
+        low, high = ax.get_ylim()
+        assert low == baseline and 60 < high < 64
+        assert [text.get_text() for text in ax.texts] == [f"{baseline:g}: always “normal”"]
+        (arrows,) = [
+            line for line in ax.lines if line.get_marker() == "v" and line.get_label() == "_below"
+        ]
+        assert arrows.get_xydata().tolist() == [[2, baseline]]
+        assert not arrows.get_clip_on()
+    ax = results.plot_histories({"run 1": history(10, 20)}, ["test_score"]).axes[0]
+    assert ax.get_ylim() == pytest.approx((50, 54.32))  # all failed: the line is there all the same
 
 
 def sweep_points():
@@ -28,6 +67,7 @@ def sweep_points():
 def test_a_sweep_shows_mean_and_std_and_marks_the_chosen_value():
     fig = results.plot_sweep(sweep_points())
     tau, alpha = fig.axes
+    assert tau.get_ylim()[0] == 50 and tau.texts[0].get_text() == "50: always “normal”"
     assert list(tau.lines[0].get_ydata()) == [55.0, 61.0]
     assert len(tau.patches) == len(alpha.patches) == 1
     assert tau.patches[0].get_x() == pytest.approx(0.6)  # around the second value
@@ -62,6 +102,7 @@ def test_intervals_show_bounds_and_the_papers_value_if_published():
     columns = ["name", "value", "low", "high", "paper", "paper_std"]
     rows = [("CE", 52.0, 49.0, 56.0, 59.55, 0.88), ("mn04", 51.0, 50.0, 53.0, np.nan, np.nan)]
     fig = results.plot_intervals(pd.DataFrame(rows, columns=columns))
+    assert fig.axes[0].get_xlim()[0] == 50
     ours = fig.axes[0].collections[0].get_segments()
     assert [sorted(line[:, 0]) for line in ours] == [[49, 56], [50, 53]]
     alt = alt_text(fig)

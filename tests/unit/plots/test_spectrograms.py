@@ -1,7 +1,10 @@
 """Plots of sounds: masks lie where their tokens lie, and alt texts have the numbers."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 from torch import from_numpy
 
 from lib.plots import spectrograms
@@ -96,3 +99,11 @@ def test_attention_lies_over_the_spectrogram():
     highest = f"last is highest, {9 / mean:.2f} times its mean, at 1.50 s and mel bin 20"
     alt = alt_text(fig)
     assert highest in alt and alt.startswith("101, crackle: spectrogram of 3.0 s")
+
+
+def test_a_spectrogram_as_a_picture_shows_the_tone_where_it_is():
+    wave = np.sin(2 * np.pi * 500 * np.arange(8000) / 8000)
+    image = Image.open(io.BytesIO(spectrograms.spectrogram_png(wave, 8000, 2000)))
+    brightness = np.asarray(image.convert("L"), float).mean(axis=1)
+    assert 1 - brightness.argmax() / len(brightness) == pytest.approx(500 / 2000, abs=0.02)
+    assert spectrograms.spectrogram_png(np.zeros(8000), 8000, 2000)

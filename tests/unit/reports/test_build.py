@@ -45,7 +45,7 @@ def test_pages_the_index_and_links_between_neighbours(tmp_path, folder):
     assert 'href="02_small.html"' in (folder / "03_small.html").read_text()  # linked afterwards
     index = BeautifulSoup((folder / "index.html").read_text(), "html.parser")
     rows = [[cell.text for cell in row.find_all("td")[1:]] for row in index.find_all("tr")[1:]]
-    assert [a["href"] for a in index.find_all("a")] == ["02_small.html", "03_small.html"]
+    assert [a["href"] for a in index.select("tbody a")] == ["02_small.html", "03_small.html"]
     assert rows == [
         ["complete", "laptop", "ICBHI, partial", "2"],
         ["1 of 2 experiments not run", "laptop", "ICBHI, partial", "2"],

@@ -4,8 +4,10 @@ import io
 
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 
 from lib.reports import format
+from lib.reports.links import Origin
 from lib.tables.format import csv_text
 
 TABLE = pd.DataFrame(
@@ -14,6 +16,12 @@ TABLE = pd.DataFrame(
         "Score": ["62.37 ± 0.61", "not run", "55.00 (1)", "“–”"],
     }
 )
+RUNS = Origin((({"Row": "a"}, 1, "ce-s1-0000000a"), ({"Row": "a"}, 2, "ce-s2-0000000b")))
+NOT_RUN = Origin(reason="takes too long")
+
+
+def soup_of(table, origins=(), caption="") -> BeautifulSoup:
+    return BeautifulSoup(format.render_table(table, "t", caption, origins), "html.parser")
 
 
 def test_csv_is_read_back_as_it_was():
@@ -50,27 +58,108 @@ def test_the_same_table_gives_the_same_three_files(tmp_path):
 
 
 def test_html_is_the_same_twice_and_escaped():
-    html = format.style_table(TABLE, "table 1", "Sp & <i>Se</i>").to_html()
-    assert html == format.style_table(TABLE, "table 1", "Sp & <i>Se</i>").to_html()
-    assert "T_table-1" in html and "Mix &amp; match" in html and "&lt;b&gt;" in html
+    html = format.render_table(TABLE, "t", "Sp & <i>Se</i>")
+    assert html == format.render_table(TABLE, "t", "Sp & <i>Se</i>")
+    assert "Mix &amp; match" in html and "&lt;b&gt;" in html
     assert "Sp &amp; &lt;i&gt;" in html and "<i>" not in html
 
 
+def test_html_can_be_read_by_a_screen_reader_and_scrolled_by_keyboard():
+    soup = soup_of(TABLE, caption="Scores.")
+    assert [cell.text for cell in soup.select("tbody th[scope=row]")] == list(TABLE["Mix & match"])
+    assert [cell.text for cell in soup.select("thead th[scope=col]")] == list(TABLE.columns)
+    region = soup.find(role="region")
+    assert region["aria-label"] == "Scores." and region["tabindex"] == "0"
+    files = [(a.text, a["href"]) for a in soup.select(".files a")]
+    assert files == [
+        ("CSV", "tables/t.csv"),
+        ("LaTeX", "tables/t.tex"),
+        ("Markdown", "tables/t.md"),
+    ]
+
+
 @pytest.mark.parametrize(
-    ("cell", "wraps"),
+    ("cell", "is_number"),
     [
-        ("62.37 ± 0.61 (5)", False),
-        ("55.20", False),
-        ("-3.10", False),
-        ("51.20 to 60.01", False),
-        ("within one std (0.88)", True),
+        ("62.37 ± 0.61 (5)", True),
+        ("12 ± 4.33 (2)", True),
+        ("55.20", True),
+        ("-3.10", True),
+        ("51.20 to 60.01", True),
+        ("+0.86 (-3.43 to +7.84)", True),
+        ("within one std (0.88)", False),
+        ("8 x 18", False),
+        ("–", False),
     ],
 )
-def test_numbers_do_not_wrap(cell, wraps):
-    html = format.style_table(pd.DataFrame({"Score": [cell]}), "t").to_html()
-    assert (format.NO_WRAP not in html) == wraps
+def test_numbers_do_not_wrap(cell, is_number):
+    soup = soup_of(pd.DataFrame({"Row": ["a"], "Score": [cell]}))
+    assert bool(soup.select("td.number")) == is_number
 
 
-def test_rows_that_were_not_run_are_grey():
-    html = format.style_table(TABLE, "t").to_html()
-    assert "#T_t_row1_col0, #T_t_row1_col1" in html and format.MUTED in html
+def test_numbers_link_to_their_runs_and_published_ones_do_not():
+    table = pd.DataFrame({
+        "Row": ["a", "always “normal”"],
+        "Paper Score": ["62.37", "–"],
+        "Task 11, paper": ["0.5", "–"],
+        "Score": ["60.00 ± 1.00 (2)", "50.00"],
+        "Seeds": ["1: 59.00; 2: 61.00", "–"],
+    })  # fmt: skip
+    soup = soup_of(table, [RUNS, Origin()])
+    cells = soup.select("tbody tr:first-child td")
+    links = [[(a.text, a["href"]) for a in cell.find_all("a")] for cell in cells]
+    one, two = (f"runs/ce-s{n}-0000000{c}/index.html" for n, c in ((1, "a"), (2, "b")))
+    assert links == [
+        *([], [], [("60.00 ± 1.00 (2)", one)]),
+        *([("1: 59.00", one), ("2: 61.00", two)], [("s1", one), ("s2", two)]),
+    ]
+    assert cells[2].a["title"] == "from ce-s1-0000000a, ce-s2-0000000b"
+    assert not soup.select("tbody tr:last-child a")
+    hashes = pd.DataFrame({"Row": ["a"], "Runs": ["0000000a; 0000000b"]})
+    assert [a["href"] for a in soup_of(hashes, [RUNS]).select("td a")] == [one, two]
+
+
+def test_rows_that_were_not_run_are_folded_with_the_reasons():
+    table = pd.DataFrame({"Row": list("abc"), "Score": ["60.00 (1)", "not run", "not run"]})
+    soup = soup_of(table, [RUNS, NOT_RUN, NOT_RUN])
+    assert [row.th.text for row in soup.select("details tbody tr")] == ["b", "c"]
+    assert [row.th.text for row in soup.select("section > .scroll tbody tr")] == ["a"]
+    assert soup.summary.text == "2 rows not run: 2 × takes too long"
+    assert soup_of(table).find("details") is None  # nothing is known of runs
+
+
+def test_what_most_rows_share_stands_above_and_rows_have_what_differs():
+    settings = ["ICBHI; none; ast, 4 epochs"] * 2 + ["ICBHI; none; mn04, 4 epochs, blur 1"]
+    table = pd.DataFrame({"Row": list("abcde"), "Score": ["1", "2", "3", "not run", "50.00"]})
+    table["Verdict"] = [*3 * ["no verdict"], "not run", "–"]
+    table["Setting"] = [*settings, "not run: too long", "by definition"]
+    soup = soup_of(table, [RUNS, RUNS, RUNS, NOT_RUN, Origin()])
+    assert [p.text for p in soup.select(".common")] == [
+        "Verdict: no verdict.",
+        "Setting, unless a row says otherwise: ICBHI, ast, 4 epochs.",
+    ]
+    shown = [row.find_all("td")[1].text for row in soup.select("section > .scroll tbody tr")]
+    assert shown == ["–", "–", "mn04, blur 1; without: ast", "by definition"]
+    one = soup_of(table.iloc[:1], [RUNS])  # of one row nothing is common
+    assert one.select_one(".common") is None and "ICBHI; none; ast, 4 epochs" in one.text
+
+
+def test_a_long_cell_is_folded():
+    long = "a long setting, " * 10
+    cell = soup_of(pd.DataFrame({"Row": ["a"], "Setting": [long]})).select_one("td")
+    assert cell.summary.text == f"{long[:50]}…" and cell.details.text.endswith(long)
+
+
+def test_claims_are_never_folded_and_a_state_looks_like_itself():
+    table = pd.DataFrame({"Claim": ["a", "b"], "State": ["refuted", "not run"]})
+    soup = soup_of(table, [RUNS, NOT_RUN])
+    assert soup.find("details") is None
+    assert [each["class"] for each in soup.select("span.state")] == [
+        *(["state", "refuted"], ["state", "open"])
+    ]
+
+
+def test_a_row_that_has_not_learnt_its_task_is_muted():
+    table = pd.DataFrame({"Row": ["a", "b"], "Mark": ["predicts only wheeze", "–"]})
+    rows = soup_of(table, [RUNS, RUNS]).select("tbody tr")
+    assert [row.get("class") for row in rows] == [["muted"], None]

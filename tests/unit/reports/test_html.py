@@ -12,7 +12,7 @@ from small_notebooks import ABOUT, BANNER, FIRST
 
 from lib import paths
 from lib.errors import UserError
-from lib.reports import html
+from lib.reports import html, listen
 
 SOUND = '<audio controls="controls"><source src="data:audio/wav;base64,UklGRg=="></audio>'
 
@@ -137,22 +137,55 @@ def test_words_in_formulas_stay_words():
     assert page.find("mtext").text == "<script>alert(1)</script>"
 
 
-def test_code_is_closed_and_neighbours_are_linked_again_and_again():
-    page = render(executed())
-    assert BeautifulSoup(page, "html.parser").find("details", class_="code").get("open") is None
-    for title in ("First", "Second <b>"):
-        page = html.link_neighbours(page, None, ("04_next.html", title))
-    soup = BeautifulSoup(page, "html.parser")
-    assert [(a["href"], a.text) for a in soup.find_all("a", rel="next")] == [
-        ("04_next.html", "Second <b> →")
-    ]
-    assert soup.find("a", rel="prev") is None
+def test_code_is_closed_and_a_page_starts_with_the_way_home():
+    soup = BeautifulSoup(render(executed()), "html.parser")
+    assert soup.find("details", class_="code").get("open") is None
     assert soup.find("a", class_="home")["href"] == "index.html"
+    assert "Research only, not for diagnosis" in soup.footer.text
+
+
+def test_headings_have_visible_links_and_stand_in_the_contents():
+    soup = BeautifulSoup(render(executed(words="## A & b\n\n### C\n\n## D")), "html.parser")
+    assert [(a["href"], a.text) for a in soup.select("nav.contents a")] == [
+        *(("#A-&-b", "A & b"), ("#D", "D"))
+    ]
+    for heading in soup.select("main h2, main h3"):
+        assert heading.find("a", class_="anchor-link")["href"] == f"#{heading['id']}"
+
+
+def test_the_result_comes_before_all_other_sections():
+    codes = [new_code_cell(f"{n}", outputs=[new_output("stream", text=f"of {n}")]) for n in (1, 2)]
+    words = [new_markdown_cell(t) for t in ("## First", "## Paper beside ours, four", "## Open")]
+    cells = [new_markdown_cell(FIRST), words[0], codes[0], words[1], codes[1], words[2]]
+    main = BeautifulSoup(render(new_notebook(cells=cells)), "html.parser").main
+    assert [h.text.rstrip("#") for h in main.find_all("h2")] == [
+        *("Paper beside ours, four", "First", "Open")
+    ]
+    assert main.text.index("of 2") < main.text.index("of 1")
+
+
+def test_tables_of_a_notebook_scroll_by_themselves():
+    table = "<table><thead><tr><th>a</th></tr></thead><tbody><tr><td>1</td></tr></tbody></table>"
+    soup = BeautifulSoup(render(executed(shown(text_html=table))), "html.parser")
+    frame = soup.main.table.parent
+    assert (frame["role"], frame["tabindex"]) == ("region", "0") and frame["aria-label"]
+    assert soup.main.th["scope"] == "col"
+
+
+def test_the_synthetic_examples_may_be_on_every_page_and_no_other_sound():
+    examples = listen.players()
+    page = BeautifulSoup(render(executed(shown(text_html=examples))), "html.parser")
+    assert len(page.find_all("audio")) == len(listen.EXAMPLES) == 5
+    other = examples.replace("base64,UklGR", "base64,UklGS", 1)
+    assert other != examples
+    with pytest.raises(UserError, match="real sound"):
+        render(executed(shown(text_html=other)))
 
 
 def test_the_index():
     page = BeautifulSoup(html.render_index({"03_small": ABOUT}), "html.parser")
-    assert page.find("a")["href"] == "03_small.html" and page.find("a").text == "03 Small <one>"
+    link = page.select_one("tbody a")
+    assert (link["href"], link.text) == ("03_small.html", "03 Small <one>")
     assert [cell.text for cell in page.find_all("td")] == [
         *("Does it run?", "complete", "laptop", "ICBHI, <partial>", "2")
     ]

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 from IPython.display import HTML, Audio
 
 from lib import papers, paths
@@ -105,6 +106,18 @@ def test_real_sounds_are_only_where_git_cannot_commit_them(
     both = page.open_page("laptop", "icbhi", "sprsound").audio(wave, 4000)
     assert isinstance(both, Audio if allowed else HTML)
     assert isinstance(page.open_page("laptop", "sprsound").audio(wave, 4000), Audio)
+
+
+@pytest.mark.parametrize("state", ["confirmed", "refuted", "undecided (one seed)", "not run"])
+def test_an_answer_is_a_question_a_sentence_a_number_and_a_state(state):
+    box = page.answer_box("Does <it> help?", "Yes.", "+1.96 (-1.01 to +4.80)", state, "a GPU")
+    soup = BeautifulSoup(box, "html.parser")
+    texts = [soup.select_one(f".{name}").text for name in ("question", "says", "number", "decides")]
+    assert texts[:3] == ["Does <it> help?", "Yes.", "+1.96 (-1.01 to +4.80)"]
+    assert texts[3] == "What would decide it: a GPU" and soup.find("span").text == state
+    assert "decides" not in page.answer_box("q", "a", "", state, "")
+    with pytest.raises(UserError, match="unknown state 'confirmd': did you mean 'confirmed'"):
+        page.answer_box("q", "a", "", "confirmd", "")
 
 
 def test_the_paper_profile_needs_all_recordings(monkeypatch):

@@ -11,7 +11,7 @@ from lib.errors import UserError
 from lib.papers import PUBLISHED
 from lib.paths import PROJECT
 from lib.reports import html
-from lib.reports.leaderboard import write_page
+from lib.reports.score import write_leaderboard
 from lib.score import leaderboard as board
 from lib.score.leaderboard import leaderboard, read_card, verify_leaderboard
 
@@ -153,7 +153,7 @@ def test_verify_makes_the_table_again(card, tmp_path, monkeypatch):
     monkeypatch.setenv("REPORTS_ROOT", str(folder))
     card("score = 61.5")
     assert verify_leaderboard() == []  # nothing is published
-    write_page(folder)
+    write_leaderboard(folder)
     assert verify_leaderboard() == []
     card("score = 61.6")
     assert verify_leaderboard() == ["leaderboard.csv: differs when made from its cards and runs"]
@@ -167,7 +167,7 @@ def test_the_published_page_is_that_of_its_cards(reports):
 
 def test_the_page_shows_every_row_and_opens_offline(card, tmp_path):
     card('score = [61.5, 0.4]\nseeds = 3\nyear = 2030\nnote = "<b>bold</b>"\ncode = "https://a.b"')
-    page = write_page(tmp_path / "out").read_text()
+    page = write_leaderboard(tmp_path / "out").read_text()
     html.check_page(page, "leaderboard", sounds=False)
     assert (
         "61.50 ± 0.40 (3)" in page and "&lt;b&gt;bold" in page and '<a href="https://a.b">' in page

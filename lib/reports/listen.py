@@ -1,0 +1,72 @@
+"""Synthetic examples of breath sounds with their spectrograms; no patient was recorded."""
+
+import base64
+import io
+from functools import cache
+
+import numpy as np
+import soundfile
+
+from lib.data.synthetic import cycle_sound
+from lib.plots.spectrograms import spectrogram_png
+from lib.reports.template import render_template
+
+RATE_HZ, SECONDS, TOP_HZ = 8000, 2.6, 2000
+BREATH = {"breath_low_hz": 100, "breath_high_hz": 700, "wheeze_hz": 300}
+# name -> class, whether its crackles are fine, what to hear and to see
+EXAMPLES = {
+    "Normal": ("normal", False, "Breathing in, then softer breathing out: a cloud without lines."),
+    "Fine crackles": (
+        "crackle",
+        True,
+        "Short high clicks: thin upright lines, strong near 750 Hz.",
+    ),
+    "Coarse crackles": (
+        "crackle",
+        False,
+        "Lower, longer clicks: thicker lines, strong near 350 Hz.",
+    ),
+    "Wheeze": ("wheeze", False, "A held tone: level lines at 300 Hz and its multiples."),
+    "Both": ("both", True, "Clicks and a tone in one breath: upright and level lines."),
+}
+
+
+@cache
+def waves() -> dict[str, np.ndarray]:
+    """Return the wave (samples,) of each example, at most 0.8, at 8 kHz; always the same."""
+    sounds = {}
+    for number, (name, (label, fine, _)) in enumerate(EXAMPLES.items()):
+        rng, traits = np.random.default_rng([7, number]), BREATH | {"crackle_fine": float(fine)}
+        wave = cycle_sound(rng, label, SECONDS, RATE_HZ, traits)
+        sounds[name] = 0.8 * wave / np.abs(wave).max()
+    return sounds
+
+
+@cache
+def sources() -> tuple[str, ...]:
+    """Return the examples as WAV in data addresses: the only sounds that every page may hold."""
+    return tuple(map(_data_address, waves().values()))
+
+
+def _data_address(wave: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, wave, RATE_HZ, format="WAV", subtype="PCM_16")
+    return f"data:audio/wav;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+
+
+def players() -> str:
+    """Return HTML with a player and a spectrogram of each example; a line moves as it plays."""
+    sounds = []
+    for (name, (_, _, hear)), wave, source in zip(
+        EXAMPLES.items(), waves().values(), sources(), strict=True
+    ):
+        picture = base64.b64encode(spectrogram_png(wave, RATE_HZ, TOP_HZ)).decode("ascii")
+        sounds.append({
+            "name": name,
+            "hear": hear,
+            "source": source,
+            "picture": f"data:image/png;base64,{picture}",
+            "top": f"0 to {TOP_HZ // 1000} kHz, {SECONDS:g} s",
+            "alt": f"Spectrogram of {SECONDS:g} s, 0 to {TOP_HZ} Hz, {name.lower()}. {hear}",
+        })  # fmt: skip
+    return render_template("listen", sounds=sounds)
