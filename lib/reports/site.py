@@ -9,15 +9,19 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
+import pandas as pd
 from bs4 import BeautifulSoup
 from markupsafe import Markup
 
 from lib import files, papers, paths
 from lib.reports import glossary, html
+from lib.reports.page import answer_box
 from lib.reports.template import TEMPLATES, render_page, render_template
 from lib.runs.folder import published_root
+from lib.tables.answers import page_answer
 
 PAGES = re.compile(r"(?<=<!--pages-->).*?(?=<!--/pages-->)", re.S)
+ANSWER = re.compile(r"(?<=<!--answer-->).*?(?=<!--/answer-->)", re.S)
 NEIGHBOURS = re.compile(r"(?<=<!--neighbours-->).*?(?=<!--/neighbours-->)", re.S)
 SEARCHED = 1200  # letters of a section's text that the search sees
 CODE = ("lib", "notebooks", "benchmarks", "docs/glossary.md")  # what makes a page
@@ -80,9 +84,23 @@ def read_pages(folder: Path) -> dict[str, dict[str, str]]:
 
 def finish(folder: Path) -> None:
     """Make one site of the pages in a folder: glossary, navigation, style, script, search."""
+    write_answers(folder, read_pages(folder))
     write_glossary(folder)
     link_pages(folder, read_pages(folder))
     write_assets(folder)
+
+
+def write_answers(folder: Path, pages: dict[str, dict[str, str]]) -> None:
+    """Write the box that opens a page into each that a claim of tables/claims.csv belongs to."""
+    path = folder / "tables" / "claims.csv"
+    claims = pd.read_csv(path, dtype=str) if path.exists() else pd.DataFrame(columns=["Page"])
+    for name, about in pages.items():
+        answer = page_answer(claims, name[:2])
+        box = answer_box(about["question"], **answer) if answer else ""
+        page = folder / f"{name}.html"
+        text = page.read_text(encoding="utf-8")
+        if (changed := _put(box, ANSWER, text)) != text:
+            files.write_text(page, changed)
 
 
 def write_glossary(folder: Path) -> None:

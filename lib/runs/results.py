@@ -7,6 +7,7 @@ import pandas as pd
 
 from lib import papers
 from lib.config import describe_model, describe_settings
+from lib.errors import UserError
 from lib.evaluation.tasks import get_task
 from lib.runs import folder
 from lib.runs.plan import PlannedRun, open_context, plan_runs
@@ -40,11 +41,13 @@ def collect_results(profile: str, *groups: str) -> pd.DataFrame:
 def read_results(path: Path, *roots: Path) -> pd.DataFrame:
     """The table of a results/<group>.csv; path is each run's folder in the first root that has it.
 
-    Without the file it is an empty table.
+    Without the file it is an empty table. Raises `UserError` if columns are missing.
     """
     if not path.exists():
         return pd.DataFrame(columns=COLUMNS)
     table = pd.read_csv(path, keep_default_na=False, na_values=[""])
+    if missing := [name for name in COLUMNS if name not in table and name != "path"]:
+        raise UserError(f"{path}: lacks the columns {', '.join(missing)}; build its page again")
     runs = [next((root / run for root in roots if (root / run).exists()), roots[0] / run)
             if isinstance(run, str) else None for run in table.run]  # fmt: skip
     return table.assign(path=[str(run) if run else np.nan for run in runs])

@@ -83,7 +83,9 @@ def _claim_line(
     own = pd.concat([_own_results(row, results) for row in (claim.a, claim.b)])
     experiments = claim.a.experiment, claim.b.experiment
     pair = load_pair(own, *experiments, "validation")
-    line = {"Claim": claim.text, "State": claim_state(pair, own, judge), "Page": claim.page}
+    as_published = judge and set(own.data.dropna()) == {OFFICIAL_DATA}
+    state = claim_state(pair, as_published or not claim.a.published)
+    line = {"Claim": claim.text, "State": state, "Page": claim.page}
     line["Paper difference"] = "not published"
     if claim.a.published and claim.b.published:
         line["Paper difference"] = f"{claim.a.published.score - claim.b.published.score:+.2f}"
@@ -120,14 +122,15 @@ def _own_results(row: TableRow, results: Callable[[str], pd.DataFrame]) -> pd.Da
     return table[table.experiment == row.experiment.name]
 
 
-def claim_state(pair: Pair, runs: pd.DataFrame, judge: bool) -> str:
+def claim_state(pair: Pair, as_claimed: bool) -> str:
     """confirmed, refuted or undecided by a validation-selected paired interval, or not run.
 
-    Only the published setting on the official data with three seeds or more can decide a claim.
+    as_claimed: whether the runs are of what the claim speaks of: for a paper's, the published
+    setting on the official data. Only those can decide it, with three seeds or more.
     """
     if not can_compare(*pair):
         return "not run"
-    if not judge or set(runs.data.dropna()) != {OFFICIAL_DATA}:
+    if not as_claimed:
         return "undecided (stand-in models)"
     if len(set(pair[0].seeds) & set(pair[1].seeds)) < FEWEST_SEEDS:
         return f"undecided (fewer than {FEWEST_SEEDS} seeds)"

@@ -1,0 +1,44 @@
+"""The box that opens a page, from a made-up table of claims."""
+
+import pytest
+
+from lib import files
+from lib.reports.site import write_answers
+from lib.tables.answers import joint_state
+
+HEADER = "Claim,State,Page,Paper difference,Difference,On a model that has learnt\n"
+PAGES = {"04_table2": {"question": "Does it help?"}, "05_figure2": {"question": "Which value?"}}
+
+
+def write(folder, line):
+    files.write_text(folder / "tables/claims.csv", HEADER + line)
+    for name in PAGES:
+        files.write_text(folder / f"{name}.html", "<p>a</p><!--answer-->old<!--/answer--><p>b</p>")
+    write_answers(folder, PAGES)
+    return [(folder / f"{name}.html").read_text() for name in PAGES]
+
+
+def test_a_page_opens_with_the_state_and_the_number_of_its_claims(tmp_path):
+    line = "SAM helps,undecided (stand-in models),04,+2.82,-20.00 (-30 to -10),"
+    with_claim, without = write(tmp_path, line + '"-1.30 (-3.00 to +0.40), 3 seeds"\n')
+    assert "Does it help?" in with_claim and "SAM helps: undecided (stand-in models)." in with_claim
+    assert "EfficientAT mn04 on SPRSound: -1.30 (-3.00 to +0.40), 3 seeds points; " in with_claim
+    assert "the paper has +2.82." in with_claim and "./run_all.sh paper 04" in with_claim
+    assert "old" not in with_claim and without == "<p>a</p><!--answer--><!--/answer--><p>b</p>"
+
+
+def test_what_was_not_run_has_no_number(tmp_path):
+    page, _ = write(tmp_path, "SAM helps,not run,04,not published,not run,–\n")
+    assert "SAM helps: not run." in page and "Difference" not in page
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        (["confirmed", "confirmed"], "confirmed"),
+        (["confirmed", "refuted"], "undecided (some confirmed, some not)"),
+        (["not run", "undecided (stand-in models)"], "undecided (stand-in models)"),
+    ],
+)
+def test_the_state_of_several_claims(states, expected):
+    assert joint_state(states) == expected
