@@ -6,6 +6,7 @@ If no run is finished, a figure says so.
 import re
 from collections.abc import Mapping, Sequence
 from itertools import product
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -132,9 +133,10 @@ def plot_confusions(
         labels = np.array(names[title])
         total = matrix.sum(axis=1)
         shares = 100 * matrix / total.clip(min=1)[:, None]
-        cells = [f"{n}\n{s:.1f}%" for n, s in zip(matrix.flat, shares.flat, strict=True)]
+        cells = [f"{n}\n{s:.0f}%" for n, s in zip(matrix.flat, shares.flat, strict=True)]
         ticks = [style.SHORT_NAMES.get(name, name) for name in labels]
         style.heatmap(ax, shares, np.reshape(cells, matrix.shape), ticks, ticks)
+        ax.tick_params("x", rotation=45)
         ax.set(title=title, xlabel="predicted", ylabel="true")
         recalls = format_values(labels[total > 0], np.diag(shares)[total > 0], 1)
         absent = ", ".join(labels[total == 0])
@@ -150,7 +152,7 @@ def plot_intervals(points: pd.DataFrame, metric: str = "Score") -> Figure:
     """
     if points.empty:
         return style.empty_figure(NO_RUN)
-    fig, axes = style.subplots(style.WIDTH, 1.3 + 0.5 * len(points))
+    fig, axes = style.subplots(style.WIDTH, 1.3 + 0.6 * len(points))
     ax, y = axes[0, 0], np.arange(len(points))[::-1]
     reach = np.abs(points[["low", "high"]].to_numpy().T - points["value"].to_numpy())
     ours = {"fmt": "o", "color": COLOURS[0], "label": "ours"}
@@ -159,7 +161,7 @@ def plot_intervals(points: pd.DataFrame, metric: str = "Score") -> Figure:
     ax.errorbar(points["paper"], y - 0.12, xerr=points["paper_std"].fillna(0), capsize=3, **paper)
     style.score_axis(ax, [*points.high, *points.paper.dropna()], axis="x")
     style.mark_below(ax, y + 0.12, points["value"], COLOURS[0], axis="x")
-    ax.set_yticks(y, points["name"])
+    ax.set_yticks(y, [fill(name, 22) for name in points["name"]])
     ax.set(xlabel=f"{metric} (%)", ylim=(-0.6, len(points) - 0.4))
     fig.legend(ncols=3, **style.LEGEND_BELOW)
     texts = [

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import pandas as pd
@@ -80,6 +81,9 @@ def render_table(
         cells = zip(shown.to_numpy().tolist(), origins, strict=True)
         folded = ["State" not in shown and _is_not_run(*each) for each in cells]
         common, shown = lift_common(shown, origins)
+        shown = join_labels(shown, origins)
+        if "Setting" in shown:
+            shown["Setting"] = shown.pop("Setting")  # the longest text, so the last column
     origins = list(origins) or [Origin()] * len(shown)
     with_runs = any(origin.runs for origin in origins) and "Runs" not in shown
     lines = [
@@ -109,6 +113,28 @@ def _is_not_run(cells: list[str], origin: Origin) -> bool:
     return not origin.runs and any(
         cell.startswith("not run:") or cell == "not run" for cell in cells
     )
+
+
+def join_labels(table: pd.DataFrame, origins: Sequence[Origin]) -> pd.DataFrame:
+    """Return the table with the columns that name its rows in the first, so that it names each.
+
+    "MixCL · Patch · stop(z)"; a value without words has the name of its column before it.
+    """
+    labels = {column for origin in origins for cells, *_ in origin.runs for column in cells}
+    names = list(takewhile(labels.__contains__, table.columns))
+    if len(names) < 2:
+        return table
+    texts = [
+        " · ".join(_label(name, line[name]) for name in names if line[name] not in (MISSING, "-"))
+        for line in table.to_dict("records")
+    ]
+    rest = table.drop(columns=names)
+    rest.insert(0, " · ".join(names), [text or MISSING for text in texts])
+    return rest
+
+
+def _label(column: str, text: str) -> str:
+    return text if re.search(r"[^\W\d]{2}", text) else f"{column} {text}"
 
 
 def _is_marked(line: dict[str, str]) -> bool:

@@ -82,8 +82,8 @@ def test_a_sweep_shows_mean_and_std_and_marks_the_chosen_value():
 def test_confusions_show_counts_and_row_percent():
     matrix = np.diag([8, 4, 2, 1]) + np.eye(4, k=1, dtype=int) * 2
     fig = results.plot_confusions({"CE": matrix, "empty": np.zeros((4, 4), dtype=int)})
-    assert fig.axes[0].texts[0].get_text() == "8\n80.0%"
-    assert fig.axes[0].texts[1].get_text() == "2\n20.0%"
+    assert fig.axes[0].texts[0].get_text() == "8\n80%"
+    assert fig.axes[0].texts[1].get_text() == "2\n20%"
     assert "CE: normal 80.0, crackle 66.7, wheeze 50.0, both 100.0" in alt_text(fig)
 
 
@@ -91,8 +91,8 @@ def test_confusions_of_tasks_have_their_own_classes():
     matrix = np.array([[8, 0, 2], [0, 0, 0], [1, 1, 2]])
     fig = results.plot_confusions({"2-1": matrix, "1-1": np.eye(2, dtype=int)}, TASKS)
     texts = [text.get_text() for text in fig.axes[0].texts]
-    zero, quarter = "0\n0.0%", "1\n25.0%"
-    assert texts == ["8\n80.0%", zero, "2\n20.0%", *3 * [zero], quarter, quarter, "2\n50.0%"]
+    zero, quarter = "0\n0%", "1\n25%"
+    assert texts == ["8\n80%", zero, "2\n20%", *3 * [zero], quarter, quarter, "2\n50%"]
     assert len(fig.axes[1].texts) == 4
     alt = alt_text(fig)
     assert "2-1: Normal 80.0, Adventitious 50.0 percent, no Poor Quality in the truth" in alt

@@ -163,3 +163,18 @@ def test_a_row_that_has_not_learnt_its_task_is_muted():
     table = pd.DataFrame({"Row": ["a", "b"], "Mark": ["predicts only wheeze", "–"]})
     rows = soup_of(table, [RUNS, RUNS]).select("tbody tr")
     assert [row.get("class") for row in rows] == [["muted"], None]
+
+
+def test_columns_that_name_a_row_are_one_and_the_setting_is_last():
+    cells = {"Method": "CL", "Mix": "Patch", "Stage": "2", "When": "-"}
+    origin = Origin(((cells, 1, "ce-s1-0000000a"),))
+    rows = cells | {"Setting": "ast"}, dict.fromkeys(cells, "–") | {"Setting": "–"}
+    table = pd.DataFrame(rows).assign(Score=["50.00 (1)", "50.00"])
+    table.loc[1, "Method"] = "always “normal”"
+    soup = soup_of(table, [origin, Origin()])
+    assert [cell.text for cell in soup.select("thead th")] == [
+        *("Method · Mix · Stage · When", "Score", "Setting", "Runs")
+    ]
+    assert [cell.text for cell in soup.select("tbody th")] == [
+        *("CL · Patch · Stage 2", "always “normal”")
+    ]
