@@ -12,9 +12,11 @@ def page_answer(claims: pd.DataFrame, number: str) -> dict[str, str] | None:
     """The answer of a page (number of its notebook): answer, number, state, decides, all text.
 
     claims: the table of `lib.tables.claims.claims_table`. A state for each claim of the page, and
-    the difference that says most of the first one. None if no claim belongs to the page.
+    the difference that says most of the first one. None if no claim belongs to
+    the page, or the table is one of an older version.
     """
-    lines = claims[claims.Page == number].to_dict("records")
+    columns = {"Claim", "State", "Page", "Paper difference", "Difference", LEARNT}
+    lines = claims[claims.Page == number].to_dict("records") if columns <= set(claims) else []
     if not lines:
         return None
     state = joint_state([line["State"] for line in lines])

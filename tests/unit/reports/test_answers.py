@@ -27,6 +27,13 @@ def test_a_page_opens_with_the_state_and_the_number_of_its_claims(tmp_path):
     assert "old" not in with_claim and without == "<p>a</p><!--answer--><!--/answer--><p>b</p>"
 
 
+def test_a_table_of_an_older_version_answers_nothing(tmp_path):
+    files.write_text(tmp_path / "tables/claims.csv", "Claim,Verdict\nSAM helps,not run\n")
+    files.write_text(tmp_path / "04_table2.html", "<!--answer-->old<!--/answer-->")
+    write_answers(tmp_path, {"04_table2": PAGES["04_table2"]})
+    assert (tmp_path / "04_table2.html").read_text() == "<!--answer--><!--/answer-->"
+
+
 def test_what_was_not_run_has_no_number(tmp_path):
     page, _ = write(tmp_path, "SAM helps,not run,04,not published,not run,–\n")
     assert "SAM helps: not run." in page and "Difference" not in page
