@@ -196,8 +196,9 @@ def _cells(line: dict[str, str], origin: Origin) -> list[Cell]:
         if column == "State":
             cells.append(Cell(((text, "", ""),), look=state_look(text)))
             continue
-        linked = number and column not in labels and not PAPER.search(column) and origin.runs
-        cells.append(_link(text, origin.of_column(column)) if linked else _plain(text))
+        runs = origin.of_column(column)
+        linked = number and column not in labels and not PAPER.search(column) and column != "Page"
+        cells.append(_link(text, runs) if linked and runs else _plain(text))
     return cells
 
 

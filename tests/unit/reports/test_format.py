@@ -7,7 +7,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from lib.reports import format
-from lib.reports.links import Origin
+from lib.reports.links import ONLY, Origin
 from lib.tables.format import csv_text
 
 TABLE = pd.DataFrame(
@@ -178,3 +178,13 @@ def test_columns_that_name_a_row_are_one_and_the_setting_is_last():
     assert [cell.text for cell in soup.select("tbody th")] == [
         *("CL · Patch · Stage 2", "always “normal”")
     ]
+
+
+def test_a_claim_whose_stand_in_alone_was_run_links_in_that_column_only():
+    stand_in = ({"Claim": "SAM helps", ONLY: "On a model that has learnt"}, 1, "mn04-s1-0")
+    table = pd.DataFrame([{"Claim": "SAM helps", "State": "not run", "Page": "10",
+                           "Difference": "not run",
+                           "On a model that has learnt": "+1.00"}])  # fmt: skip
+    text = format.render_table(table, "claims", "", [Origin((stand_in,))])
+    (link,) = BeautifulSoup(text, "html.parser").select("tbody td a")
+    assert link.get_text() == "+1.00" and link["href"] == "runs/mn04-s1-0/index.html"
