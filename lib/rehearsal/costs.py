@@ -24,30 +24,36 @@ def costs(runs: list[PlannedRun]) -> pd.DataFrame:
     Columns: experiment; same, how many further ones it stands for, which differ in a number alone;
     parameters (millions); memory (GB, the peak of the process or on the GPU); batch; step (s);
     hours of all these experiments in the profile `paper`, all seeds, one after another on one core
-    or GPU of this machine; problem, why it was not run.
+    or GPU of this machine; problem, why it was not run. On a CPU, seconds and hours are those of a
+    core that has nothing else to do.
     """
     groups: dict[str, list[PlannedRun]] = {}
     for run in runs:
         groups.setdefault(run.spec.hash8, []).append(run)
-    table = pd.DataFrame([_row(group) for group in groups.values()], columns=COLUMNS)
-    table.loc[len(table)] = {"experiment": "total", "hours": round(table.hours.sum(), 1)}
-    return table
+    rows = [_row(group) for group in groups.values()]
+    sums = {key: sum(row.get(key, 0) for row in rows) for key in ("same", "hours")}
+    table = pd.DataFrame([*rows, {"experiment": "total"} | sums], columns=COLUMNS)
+    return table.astype(object).fillna("")
 
 
 def _row(runs: list[PlannedRun]) -> dict:
     run, published = runs[0], _published(runs)
-    row = {"experiment": run.name, "same": len(published) - 1}
+    held_out = run.experiment.validation_split != papers.get_experiment(run.name).validation_split
+    name = f"{run.name}, patients held out" if held_out else run.name
+    row = {"experiment": name, "same": len(published) - 1}
     if not (run.spec.folder / COSTS).exists():
         return row | {"problem": run.failed or run.reason or "not finished"}
     log = (run.spec.folder / "log.txt").read_text()
-    epoch, training = map(float, EPOCH.findall(log)[-1])  # the first one compiles on a GPU
+    cost = files.read_json(run.spec.folder / COSTS)
+    times = EPOCH.findall(log)[-1]  # the first one compiles on a GPU
+    epoch, training = (float(time) * cost["share"] for time in times)
     result, batch = files.read_json(run.spec.folder / "result.json"), run.experiment.batch_size
     clips = result["clips"]
     steps = clips["train"] // batch
     seconds = training / steps / batch, (epoch - training) / (clips["test"] + clips["validation"])
     return row | {
         "parameters": round(result["parameters"] / 1e6, 1),
-        "memory": files.read_json(run.spec.folder / COSTS)["memory_gb"],
+        "memory": cost["memory_gb"],
         "batch": f"{batch} of {published[0].batch_size}",
         "step": round(training / steps, 2),
         "hours": round(sum(_hours(experiment, *seconds) for experiment in published), 1),

@@ -9,7 +9,7 @@ from safetensors import safe_open
 from transformers import ASTConfig, ASTForAudioClassification
 
 from lib import papers
-from lib.config import Experiment, hashed_settings
+from lib.config import Experiment, hashed_settings, override
 from lib.files import write_json, write_text
 from lib.models import weights
 from lib.models.build import build_model
@@ -71,20 +71,27 @@ def test_the_cost_is_projected_to_the_published_setting(run):
     folder = run.spec.folder
     log = "epoch 1 took 90.0 s, 80.0 s of it training\nepoch 2 took 30.0 s, 20.0 s of it training\n"
     write_text(folder / "log.txt", log)
-    write_json(folder / "costs.json", {"memory_gb": 4.1})
+    write_json(folder / "costs.json", {"memory_gb": 4.1, "share": 0.5})
     clips = {"train": 4, "validation": 0, "test": 10}
     write_json(folder / "result.json", {"parameters": 86_000_000, "clips": clips})
     row, total = costs([run, run]).to_dict("records")
-    # Seeds, epochs, 5 s a training clip, 1 s a test clip.
-    hours = 5 * 50 * (4142 * 5 + 2756 * 1) / 3600
-    assert row["step"] == 10 and row["batch"] == "2 of 8" and row["same"] == 0
+    # Seeds, epochs, 2.5 s a training clip and 0.5 s a test clip of a whole core.
+    hours = 5 * 50 * (4142 * 2.5 + 2756 * 0.5) / 3600
+    assert row["step"] == 5 and row["batch"] == "2 of 8" and row["same"] == 0
     assert row["hours"] == total["hours"] == round(hours, 1)
 
 
 def test_a_run_stands_for_all_experiments_that_it_is_rehearsed_for():
     names = ("ast_in_as/patchmix_cl", "ast_in_as/patchmix_cl/tau=0.2", "ast_in_as/ce")
     rows = costs([planned(name) for name in names]).to_dict("records")
-    assert [(row["experiment"], row["same"]) for row in rows[:2]] == [(names[0], 1), (names[2], 0)]
+    expected = [(names[0], 1), (names[2], 0), ("total", 1)]
+    assert [(row["experiment"], row["same"]) for row in rows] == expected
+
+
+def test_a_second_run_with_patients_held_out_is_named(run):
+    held_out = replace(run, experiment=override(run.experiment, validation_split=0.2))
+    row, _ = costs([held_out]).to_dict("records")
+    assert row["experiment"] == "ast_in_as/ce, patients held out"
 
 
 def test_runs_are_trained_one_after_another(run, monkeypatch):
