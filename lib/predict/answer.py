@@ -44,13 +44,14 @@ class Answer:
 
 
 def predict_file(
-    path: Path, model: Predictor, cycles: Path | None = None, window: float = 3.0, step: float = 1.0
-) -> Answer:
+    path: Path, model: Predictor, cycles: Path | None = None, window: float | None = None,
+    step: float = 1.0,
+) -> Answer:  # fmt: skip
     """Return a model's answer about a sound file.
 
     cycles: a text file with start and end of each cycle; without it, a window of `window` seconds
-    begins every `step` seconds. Raises `UserError` if the recording is refused: it cannot be read,
-    is silent, clipped or too short, or has no lung sound.
+    (default: what the model hears) begins every `step` seconds. Raises `UserError` if the
+    recording is refused: it cannot be read, is silent, clipped or too short, or no lung sound.
     """
     front = model.network.front
     recording = recordings.read_recording(path, front)
@@ -63,6 +64,7 @@ def predict_file(
                 "their beginning is heard, as in training"
             )
     else:
+        window = front.clip_seconds if window is None else window
         _require_window(window, step, front.clip_seconds)
         parts = recordings.windows(recording.seconds, window, step)
     parts[list(model.classes)] = predict_parts(model, recording, parts)
@@ -83,7 +85,7 @@ def _detect(recording: Recording, model: Predictor) -> tuple[float | None, float
     if detectors.is_refused(descriptor):
         raise UserError(
             f"{recording.path}: no lung sound: it is more like tones, noise, speech or music "
-            f"({lung_sound:.3f}, and {detectors.settings['lung_sound']['threshold']:.3f} are "
+            f"({lung_sound:.2g}, and {detectors.settings['lung_sound']['threshold']:.2g} are "
             "needed); record the chest with a stethoscope"
         )
     return distance, lung_sound, WARNING if detectors.is_far(descriptor) else "", []

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.data import DATASETS
+from lib.data import DATASETS, find_dataset
 from lib.evaluation.bootstrap import DRAWS
 from lib.models.weights import source_of
 from lib.predict.detectors import NEIGHBOURS, Detectors
@@ -42,8 +42,8 @@ def write_card(
 
 ## Input and answer
 
-Mono sound at {front.rate_hz} Hz in [-1, 1], {front.clip_seconds:g} s at a time; shorter sound is
-repeated, longer sound is cut. The answer is one probability (0 to 1) for each class, in this order:
+Mono sound at {front.rate_hz:,} Hz in [-1, 1], {front.clip_seconds:g} s at a time; shorter sound is
+repeated. The answer is one probability (0 to 1) for each class, in this order:
 
 {classes}
 
@@ -125,13 +125,13 @@ def _data(model: Predictor, record: dict) -> str:
     lines = [f"* {record['clips']['train']:,} training and {record['clips']['validation']:,} "
              f"validation clips of {record['data']['name']}"]  # fmt: skip
     for name in (e.dataset, *e.test_sets):
-        dataset = DATASETS[name]
-        role = (
-            "trained and tested on"
-            if name == e.dataset
-            else "tested on; detectors use its training part"
+        dataset = find_dataset(name)
+        role = "trained and tested" if name == e.dataset else "tested, detectors fitted"
+        part = " Single-channel recordings only." * (name == "icbhi" and e.subset == "sc")
+        lines.append(
+            f"* {role} on {dataset.title}. {dataset.citation}. Licence: {dataset.licence}. "
+            f"{dataset.banner}{part}".strip()
         )
-        lines.append(f"* {dataset.title} ({role}). {dataset.citation}. Licence: {dataset.licence}.")
     if source := source_of(e):
         origin = source.url or source.hub or source.package
         lines.append(

@@ -51,8 +51,9 @@ def describe_recordings(model: Predictor, run: Path) -> pd.DataFrame:
         table["role"] = table.split
         own = {cycle.rsplit(":", 1)[0] for cycle in held_out} if name == e.dataset else None
         table.loc[_validation(table, own), "role"] = VALIDATION
-        table["subset"] = table.subset if "subset" in table else ""
-        paths = {each: dataset.audio_files()[each] for each in table.index}
+        table["subset"] = table.subset.replace(TRAIN, "") if "subset" in table else ""
+        audio = dataset.audio_files()
+        paths = {each: audio[each] for each in table.index}
         table["descriptor"] = list(_descriptors(model, run, name, paths))
         tables.append(table[[*ABOUT, "descriptor"]])
     return pd.concat(tables)
@@ -69,7 +70,8 @@ def _validation(table: pd.DataFrame, held_out: set[str] | None) -> np.ndarray:
 def _descriptors(model: Predictor, run: Path, name: str, paths: dict[str, Path]) -> np.ndarray:
     """Descriptors (N, D) of recordings, computed once for these weights and recordings."""
     weights = files.sha256_of(run / runs_folder.WEIGHTS)
-    key = files.digest([weights, SHAPES, files.checksums(paths)])[:16]
+    limits = recordings.MIN_SECONDS, recordings.QUIETEST_DB, recordings.CLIPPED
+    key = files.digest([weights, SHAPES, limits, files.checksums(paths)])[:16]
     cached = features_root() / f"descriptors-{name}-{key}.npz"
     if not cached.exists():
         bar = progress_bar(paths.values(), desc=name, unit="recording")

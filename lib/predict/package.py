@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
@@ -45,7 +45,7 @@ def package_run(run: Path, out: Path | None = None) -> Path:
     with files.atomic_write(out / WEIGHTS) as path:
         path.write_bytes((run / WEIGHTS).read_bytes())
     with files.atomic_write(out / DETECTORS) as path:
-        save_file(detectors.arrays, path)
+        path.write_bytes(save(detectors.arrays))
     config = {
         "experiment": hashed_settings(e) | {"name": e.name}, "run": run.name,
         "classes": list(model.classes), "temperature": model.network.temperature,

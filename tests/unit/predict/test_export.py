@@ -9,6 +9,7 @@ import torch
 from lib import __main__ as front
 from lib.data.audio import read_at
 from lib.predict import model
+from lib.predict.export import export_onnx
 from lib.predict.recording import read_recording, windows
 
 onnxruntime = pytest.importorskip(
@@ -40,10 +41,6 @@ def test_onnx_equals_python_on_any_number_of_clips(packaged, breath, tmp_path, c
 
 
 def test_the_shipped_model_on_real_clips(sprsound_root, tmp_path):
-    if not (model.FOLDER / model.DEFAULT).exists():
-        pytest.skip("no model is shipped yet")
-    from lib.predict.export import export_onnx
-
     shipped = model.load_model()
     out = export_onnx(shipped, tmp_path / "model.onnx")
     paths = sorted(sprsound_root.rglob("*test2022_wav/*.*"))[:50]
