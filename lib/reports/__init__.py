@@ -1,4 +1,5 @@
-"""Reports: `build` executes notebooks and renders each as one HTML page that opens offline.
+"""Reports: `build` executes notebooks and makes one site of their pages that opens offline.
 
-`page` is what a notebook sees (banner, tables, figures, sounds). Start with `build.build`.
+`page` is what a notebook sees (banner, tables, figures, sounds), `html` renders it, `runs` has a
+page for each run, `site` what all pages share. Start with `build.build`.
 """
