@@ -229,7 +229,7 @@ def plan_runs(context: Context, *groups: str) -> list[PlannedRun]:
 def _variants(profile: Profile, experiment: Experiment) -> list[tuple[Experiment, tuple[str, ...]]]:
     """The experiments that give a row's three selections: holding patients out is a setting."""
     experiment = apply_rules(profile, experiment)
-    if experiment.validation_split:
+    if experiment.validation_split or experiment.method == "probe":  # a probe cross-validates
         return [(experiment, SELECTIONS)]
     variants = [(experiment, ("test", "last"))]
     if experiment.name in papers.MAIN:

@@ -212,3 +212,8 @@ def test_a_record_of_a_run_that_takes_too_long_is_shown(context):
     assert run().reason == "takes too long for this profile"
     folder = publish(run())
     assert run().record == folder and run().reason == ""
+
+
+def test_a_probe_is_selected_on_validation_too(context):
+    (run,) = (run for run in plan.plan_runs(context, "methods") if "probe" in run.name)
+    assert run.selections == ("test", "last", "validation")
