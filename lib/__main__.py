@@ -51,7 +51,7 @@ OPTIONS = {
         "help": "start and end of each cycle, in lines; or their folder",
     },
     "--window": {"metavar": "S", "type": float, "help": "seconds (default: what the model hears)"},
-    "--step": {"metavar": "S", "type": float, "default": 1.0, "help": "between windows (default: 1)"},
+    "--step": {"metavar": "S", "type": float, "default": 1.0, "help": "between windows (1)"},
     "--model": {"metavar": "NAME", "help": "in models/, or the folder of a run"},
     "--csv": {"metavar": "FILE", "help": "write a table, too, which score reads"},
     "--plot": {"metavar": "PNG", "help": "write a picture, too"},

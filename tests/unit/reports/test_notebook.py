@@ -5,6 +5,7 @@ import os
 import sys
 
 import pytest
+from jupyter_client import AsyncKernelClient
 from small_notebooks import write
 
 from lib import paths
@@ -79,7 +80,11 @@ def test_a_failure_is_reported_and_kept_beside_the_older_output(tmp_path, code, 
 
 
 def test_a_kernel_that_does_not_start_in_time_is_a_sentence(tmp_path, monkeypatch):
-    monkeypatch.setattr(notebook, "START_SECONDS", 0)
+    async def wait(self, timeout):
+        raise RuntimeError(f"Kernel didn't respond in {timeout} seconds")
+
+    monkeypatch.setattr(AsyncKernelClient, "_async_wait_for_ready", wait)
+    monkeypatch.setattr(AsyncKernelClient, "wait_for_ready", wait)
     with pytest.raises(UserError, match="its kernel did not start .*start again"):
         execute(tmp_path, "print(1)")
     assert not (tmp_path / "out/03_small.ipynb").exists()
