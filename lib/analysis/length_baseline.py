@@ -15,8 +15,10 @@ def length_scores(events: pd.DataFrame) -> pd.DataFrame:
     events: split, subset, patient, start, end (s), 1-1 and 1-2. A decision tree with a leaf for
     each class (classes weighted alike) sees the training events only. Columns: task, cuts
     (seconds), sp, se, score (means over inter and intra), low, high (95% interval over patients),
-    and the Score of each test subset under its name.
+    and the Score of each test subset under its name. No row without training events.
     """
+    if not (events.split == "train").any():
+        return pd.DataFrame(columns=["task", "cuts", "sp", "se", "score", "low", "high"])
     return pd.DataFrame([_scores(events, name) for name in TASKS])
 
 

@@ -60,6 +60,8 @@ def plot_event_durations(
 
     events: 1-1, subset, start and end in seconds; durations above `most` are drawn at `most`.
     """
+    if events.empty:
+        return style.empty_figure("Nothing to draw: no recordings of SPRSound are here.")
     subsets = list(dict.fromkeys(events.subset))
     fig, axes = style.panels(len(subsets), 2, 3.3, 2.9)
     seconds = (events.end - events.start).clip(upper=most)

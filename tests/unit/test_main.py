@@ -181,7 +181,7 @@ def test_status_lists_the_runs_of_a_notebook():
 
 
 def test_a_program_that_reads_no_more_is_no_error():
-    command = f"{sys.executable} -m lib status smoke 07 2>&1 | true; echo ${{PIPESTATUS[0]}}"
+    command = f"'{sys.executable}' -m lib status smoke 07 2>&1 | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], cwd=paths.PROJECT, capture_output=True)
     assert done.stdout == b"141\n" and done.stderr == b""
 
@@ -223,8 +223,8 @@ def test_the_users_settings_are_not_those_of_this_project(tmp_path, monkeypatch)
     given |= {"LC_ALL": "POSIX", "PYTHONOPTIMIZE": "2", "FEATURES_ROOT": str(tmp_path / "features")}
     code = (
         "import lib, os, sys, matplotlib, pathlib\n"
-        "print(lib.__file__, os.getcwd(), matplotlib.rcParams['lines.linewidth'], __debug__)\n"
-        "print(pathlib.Path.home(), sys.flags.utf8_mode, sys.stdout.encoding)"
+        "print(lib.__file__, os.getcwd(), matplotlib.rcParams['lines.linewidth'], __debug__,\n"
+        "pathlib.Path.home(), sys.flags.utf8_mode, sys.stdout.encoding, sep='\\n')"
     )
     script = str(paths.PROJECT / "run_all.sh")
     done = subprocess.run(
@@ -232,7 +232,7 @@ def test_the_users_settings_are_not_those_of_this_project(tmp_path, monkeypatch)
         text=True,
     )  # fmt: skip
     assert done.stderr == ""
-    assert done.stdout.split() == [
+    assert done.stdout.splitlines() == [
         *(str(paths.PROJECT / "lib/__init__.py"), str(tmp_path), "1.5", "True"),
         *(str(tmp_path / "features/.home"), "1", "utf-8"),
     ]

@@ -37,3 +37,8 @@ def test_a_duration_that_tells_nothing():
     """One class is predicted for all: the Score is .25 if it is Normal."""
     row = length_scores(events(1.0)).iloc[0]
     assert len(row.cuts) == 0 and row.score == pytest.approx(25)
+
+
+def test_without_recordings_there_is_no_row():
+    """A user may have ICBHI alone: page 08 says so, and does not fail."""
+    assert length_scores(events(2.0)[:0]).empty

@@ -25,6 +25,11 @@ def test_durations_count_every_cycle():
     assert "1 are longer" in alt_text(fig) and "0.20 to 9.00 s" in alt_text(fig)
 
 
+def test_without_events_the_figure_says_so():
+    events = pd.DataFrame(columns=["1-1", "subset", "start", "end"])
+    assert "no recordings of SPRSound" in alt_text(dataset.plot_event_durations(events))
+
+
 def test_event_durations_are_shares_of_each_class():
     table = pd.DataFrame({"subset": ["train"] * 5 + ["inter"] * 4, "start": 1.0, "end": 1.6})
     table["1-1"] = ["Normal"] * 3 + ["Adventitious"] * 2 + ["Normal", "Adventitious"] * 2

@@ -101,8 +101,9 @@ def test_the_kernel_is_this_interpreter_with_this_checkout(tmp_path, monkeypatch
     for name, value in changed.items():
         monkeypatch.setenv(name, value)
     before = dict(os.environ)
-    executed = execute(tmp_path, "import sys, lib\nprint(sys.executable, lib.__file__)", FIGURE)
-    assert text(executed).split() == [sys.executable, str(paths.PROJECT / "lib/__init__.py")]
+    code = "import sys, lib\nprint(sys.executable, lib.__file__, sep='\\n')"
+    executed = execute(tmp_path, code, FIGURE)
+    assert text(executed).splitlines() == [sys.executable, str(paths.PROJECT / "lib/__init__.py")]
     (figure,) = [o for o in executed.cells[-2].outputs if "data" in o]
     assert "image/png" in figure.data
     assert dict(os.environ) == before
