@@ -129,7 +129,7 @@ def _smaller(picture: bytes) -> tuple[str, bytes]:
     image, buffer = Image.open(io.BytesIO(base64.b64decode(picture))).convert("RGBA"), io.BytesIO()
     if image.getextrema()[3] == (255, 255):
         kind = "jpeg"
-        image.convert("RGB").save(buffer, "JPEG", quality=80, optimize=True)
+        image.convert("RGB").save(buffer, "JPEG", quality=70, optimize=True)
     else:
         kind, palette = "png", image.quantize(256, method=Image.Quantize.FASTOCTREE)
         palette.save(buffer, "PNG", optimize=True)

@@ -21,7 +21,7 @@ from lib.runs.plan import open_context
 
 RECORDS_BYTES = 40_000_000  # of all published records
 RUN_LINK = re.compile(r'href="runs/([^"/]+)/index\.html"')
-PAGE_BYTES = 10_000_000  # of one published page
+PAGE_BYTES = 1_500_000  # of one published page
 
 
 def select_notebooks(names: list[str], folder: Path | None = None) -> list[Path]:
