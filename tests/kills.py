@@ -53,10 +53,11 @@ def copy_project(folder: Path, papers: str = "") -> Path:
 
     A copy, so that nobody's edit during the minutes of a trial changes what is compared.
     """
-    for name in ("lib", "benchmarks", "notebooks"):
+    for name in ("lib", "benchmarks", "notebooks", "docs"):
         ignored = shutil.ignore_patterns("__pycache__", "kernel-ipc*")  # sockets of a kernel
         shutil.copytree(PROJECT / name, folder / name, ignore=ignored)
-    shutil.copy(PROJECT / "requirements.txt", folder)
+    for name in ("requirements.txt", "pyproject.toml", "CITATION.cff"):
+        shutil.copy(PROJECT / name, folder)
     changes = {"papers/__init__.py": papers}
     changes["papers/profiles.py"] = f"""
 from dataclasses import replace

@@ -5,6 +5,7 @@ It is right if it equals that of the undamaged folder, or if it is legitimate: w
 shares no code with the project gives for the damaged file.
 """
 
+import csv
 import json
 import os
 import re
@@ -36,15 +37,18 @@ from lib.features.cache import cache_for, open_cache
 from lib.features.frontends import Fbank
 from lib.models import pretrained
 from lib.models.build import build_model
+from lib.papers import TABLES
 from lib.paths import PROJECT
 from lib.runs import folder as runs_folder
 from lib.runs import results
+from lib.score.submission import read_submission
 from lib.tables import build_table, verify
 from lib.tables.format import csv_text
 from lib.training import checkpoint
 from tests.integration import fuzz_mutators as mutators
 from tests.integration.fuzz_mutators import Mutator
 from tests.small_runs import BASE
+from tests.submissions import submission
 
 FRONTEND = Fbank(clip_seconds=1.0, mels=32)
 FRAMES = 40
@@ -395,9 +399,9 @@ def read_run(folder: Path) -> dict | None:
         return None
     record = runs_folder.read_record(run)
     lines = {name: results.from_record(record, name) for name in SELECTIONS}
-    frame = pd.DataFrame([{"path": str(run), "seed": 1, "experiment": RUN.name}])
-    histories = results.histories(frame)
-    return {"lines": lines, "arrays": runs_folder.read_predictions(run), "history": histories}
+    about = {"path": str(run), "seed": 1, "experiment": RUN.name, "model": describe_model(RUN)}
+    (history,) = results.histories(pd.DataFrame([about], columns=results.COLUMNS)).values()
+    return {"lines": lines, "arrays": runs_folder.read_predictions(run), "history": history}
 
 
 def make_record(folder: Path) -> None:
@@ -472,28 +476,25 @@ def read_pretrained(folder: Path) -> dict:
 
 # Published numbers
 
-GROUP = "children"  # a small one: three runs and one table
+GROUP = "table3_4class"  # of results, and a table of them
 
 
 def make_reports(folder: Path) -> None:
-    """Published results and the table of one group, from records in the project's reports."""
-    source, target = PROJECT / "reports", folder / "reports"
-    use_roots(folder)
-    lines = []
-    for row in pd.read_csv(source / "results" / f"{GROUP}.csv").itertuples():
-        run = target / "runs" / row.run
-        shutil.copytree(source / "runs" / row.run, run, dirs_exist_ok=True)
-        record = runs_folder.read_record(run)
-        experiment = Experiment(**record["experiment"])
-        names = {"experiment": row.experiment, "seed": row.seed, "selection": row.selection}
-        names |= {"run": row.run, "model": describe_model(experiment)}
-        names["setting"] = describe_settings(experiment)
-        lines.append(names | results.from_record(record, row.selection))
+    """Published results and a table in which one run stands for a row's experiment."""
+    make_run(folder)
+    reports, run = folder / "reports", run_folder(folder)
+    target = shutil.copytree(run, reports / "runs" / run.name)
+    shutil.rmtree(folder / "runs")
+    record = runs_folder.read_record(target)
+    experiment = next(row.experiment for row in TABLES[GROUP].rows if row.experiment)
+    line = {"experiment": experiment.name, "seed": 1, "run": run.name}
+    line |= {"model": describe_model(RUN), "setting": describe_settings(RUN)}
+    lines = [line | {"selection": n} | results.from_record(record, n) for n in SELECTIONS]
     table = pd.DataFrame(lines, columns=results.COLUMNS).drop(columns="path")
-    files.write_text(target / f"results/{GROUP}.csv", table.to_csv(index=False))
+    files.write_text(reports / f"results/{GROUP}.csv", table.to_csv(index=False))
     text = csv_text(build_table(GROUP, verify.load_results().__getitem__))
-    files.write_text(target / f"tables/{GROUP}.csv", text)
-    files.write_json(target / "pages.json", {"03_table1": {"profile": "laptop"}})
+    files.write_text(reports / f"tables/{GROUP}.csv", text)
+    files.write_json(reports / "pages.json", {"06_table3": {"profile": "laptop"}})
 
 
 def read_reports(folder: Path) -> dict:
@@ -517,6 +518,41 @@ def reports_problem(folder: Path, path: Path, reading: dict, original: dict) -> 
         reading = reading | {"results": original["results"]}
     same = content(reading) == content(original)
     return "" if same else difference(folder, path, reading, original)
+
+
+# Predictions
+
+LOGITS = [f"logit_{name}" for name in CLASSES]
+
+
+def make_predictions(folder: Path) -> None:
+    submission().to_csv(folder / "mine.csv", index=False)
+
+
+def read_predictions(folder: Path) -> dict:
+    s = read_submission(folder / "mine.csv", "icbhi")
+    cycles = s.clips.recording + ":" + s.clips.cycle.astype(str)
+    return {"cycle": cycles.tolist(), "logits": s.values, "predicted": s.predicted}
+
+
+def predictions_problem(folder: Path, path: Path, reading: dict, original: dict) -> str:
+    """Other logits are legitimate if they are those in the file."""
+    expected = {}
+    for row in csv.DictReader(text_of(path).splitlines()):
+        row = {(key or "").strip().lower(): (value or "").strip() for key, value in row.items()}
+        if not any(row.values()):
+            continue
+        texts = [row.get(name, "") for name in ("cycle", *LOGITS)]
+        if not all(re.fullmatch(NUMBER, text) for text in texts):
+            return f"accepted, although {texts} are not all numbers"
+        cycle, *logits = map(float, texts)
+        expected[f"{row['recording'].lower()}:{cycle:g}"] = logits
+    if reading["cycle"] != original["cycle"]:
+        return "other clips"
+    logits = np.array([expected.get(name.lower(), [np.nan] * 4) for name in reading["cycle"]])
+    if not np.array_equal(logits, reading["logits"]):
+        return "other logits than in the file"
+    return "" if (logits.argmax(1) == reading["predicted"]).all() else "other classes"
 
 
 # Archives
@@ -582,6 +618,8 @@ KINDS: dict[str, Kind] = {
                                      "reports/runs/*/result.json", "reports/runs/*/*.npz",
                                      "reports/runs/*/experiment.json"), read_reports,
                       (*mutators.JSON, *mutators.BYTES), reports_problem),
+    "predictions": Kind(make_predictions, ("mine.csv",), read_predictions, mutators.TEXT,
+                        predictions_problem),
     "zip": Kind(make_archive, ("data.zip",), read_archive,
                 (mutators.change_zip, mutators.change_zip, *mutators.BYTES)),
 }  # fmt: skip
