@@ -41,6 +41,8 @@ def unpack(archive: Path, top: str, target: Path) -> None:
     part = temp_path(target)
     try:
         with _set_aside_if_damaged(archive), zipfile.ZipFile(archive) as box:
+            for member in box.infolist():  # its name stands in two places, which must agree
+                box.open(member).close()
             members = [member for member in box.infolist() if _is_inside(member, top)]
             _require_space(members, target)
             for member in progress_bar(members, desc=f"unpacking {archive.name}", unit="file"):

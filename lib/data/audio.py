@@ -25,6 +25,7 @@ BLOCK = 1 << 20  # samples that are read at once, whatever length the header pro
 MAX_SAMPLES = 1 << 27  # of a recording, all channels; 50 minutes at 44.1 kHz, 0.5 GB
 MAX_KERNEL = 1 << 24  # numbers in a resampling filter; 44.1 to 16 kHz has 72,480
 SINC_WIDTH, ROLLOFF = 6, 0.99  # of torchaudio's filter
+LOWEST_RATE_HZ = 500  # the lowest that any stethoscope has is 4,000
 LOUDEST = 1e3  # sounds lie in [-1, 1]; floats may be a little beyond
 
 
@@ -59,6 +60,8 @@ def read_channels(path: Path) -> tuple[np.ndarray, int]:
             channels = _read_blocks(sound)
     except (soundfile.LibsndfileError, OSError) as error:
         raise UserError(f"{path}: not a readable sound file ({error}); fetch it again") from error
+    if rate < LOWEST_RATE_HZ:
+        raise UserError(f"{path}: its rate of {rate} Hz is too odd for a sound; fetch it again")
     # A WAV file that ends too early is read without an error, but libsndfile notes it in its log.
     cut = re.search(r"data : (\d+) \(should be", log)
     if channels is None:

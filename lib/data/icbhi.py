@@ -27,6 +27,7 @@ OTHER_NAMES = {  # of these lists: in the official code, and in the copy on Kagg
     DEMOGRAPHICS: ("demographic_info.txt", "metadata.txt"),
 }
 OLDEST = 120.0  # years
+SEXES = ("F", "M", "NA")
 NAME = re.compile(r"[0-9]{3}_\w+")  # the folder also holds notes such as filename_format.txt
 FULL_NAME = re.compile(r"[0-9]{3}_[^_]+_[a-z]{2}_[sm]c_[^_]+", re.IGNORECASE)
 INDEX = re.compile(r"[0-9]+[a-z][0-9]+", re.IGNORECASE)  # of a recording, such as 1b1
@@ -105,6 +106,8 @@ class ICBHI(Dataset):
                 years = math.nan if age == "NA" else parse_number(age)
                 if years < 0 or years > OLDEST:
                     raise ValueError(f"{age} is no age")
+                if sex not in SEXES:
+                    raise ValueError(f"{sex} is not one of {', '.join(SEXES)}")
                 known[patient] = (years, sex)
             except ValueError as error:
                 raise UserError(

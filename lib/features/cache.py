@@ -217,6 +217,7 @@ def cache_for(dataset: Dataset, frontend: Frontend, progress: bool = True) -> Fe
     with file_lock(features_root() / f".{path.name}.lock", wait=True):  # one builder at a time
         if (path / "meta.json").exists():
             try:
+                shutil.rmtree(path / WORK, ignore_errors=True)  # of a builder killed at its end
                 return open_cache(path)
             except UserError as error:
                 print(f"{error}: that is done now", file=sys.stderr)

@@ -24,6 +24,7 @@ RENAME = {
     "cnn6": dict,
     "mn04": efficientat.rename,
 }
+DOS_FOLDER = 0x10  # attribute of a member of a zip archive
 RGB_STEMS = ("trunk.conv1.weight", "trunk.conv_stem.weight")
 SUMMED = (*RGB_STEMS, "vit.patch_embed.proj.weight", "patch_embed.0.weight")
 COLUMNS = ["key", "action", "how", "shape_from", "shape_to"]
@@ -138,6 +139,8 @@ def _require_whole(path: Path) -> None:
     with zipfile.ZipFile(path) as box:
         if damaged := box.testzip():
             raise zipfile.BadZipFile(f"{damaged} does not match its checksum")
+        if any(member.external_attr & DOS_FOLDER for member in box.infolist()):
+            raise zipfile.BadZipFile("it holds a folder")  # torch would return unset memory for it
 
 
 def _row(key: str, action: str, how: str, source: Tensor | None, target: Tensor | None) -> tuple:

@@ -209,12 +209,19 @@ def text_of(path: Path) -> str:
     return raw.decode("utf-16" if marked else "utf-8-sig")
 
 
+def _with_tabs(line: str) -> str:
+    """A line with its fields separated by tabs: a comma separates them, else it is a point."""
+    if len(re.split(r"[;\s]+", line)) > 1:
+        line = line.replace(",", ".")
+    return re.sub(r"[,;\s]+", "\t", line)
+
+
 def lines_of(path: Path, pattern: str) -> list[re.Match]:
     """The lines of a text file that are not blank; ValueError if one has another form."""
     matches = []
     for line in text_of(path).splitlines():
         if line.strip():
-            matches.append(re.fullmatch(pattern, line.strip()))
+            matches.append(re.fullmatch(pattern, _with_tabs(line.strip())))
     if None in matches or not matches:
         raise ValueError("a line has another form")
     return matches

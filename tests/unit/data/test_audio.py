@@ -82,6 +82,13 @@ def test_a_wav_of_open_length_with_a_chunk_after_it(tmp_path):
     assert len(audio.read(path)[0]) == 100
 
 
+def test_a_rate_that_no_sound_has_is_told(tmp_path):
+    """2 Hz can be resampled to 16,000 Hz, and is a damaged header all the same."""
+    soundfile.write(tmp_path / "a.wav", noise(1000), 2)
+    with pytest.raises(UserError, match="a.wav: its rate of 2 Hz is too odd for a sound"):
+        audio.read(tmp_path / "a.wav")
+
+
 @pytest.mark.parametrize("rate", [4000, 8000, 10000, 44100])
 def test_resample_keeps_a_tone(rate):
     t = np.arange(rate) / rate

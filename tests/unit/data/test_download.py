@@ -323,6 +323,17 @@ def test_a_damaged_archive_is_set_aside(tmp_path, damage):
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip.damaged"]
 
 
+def test_a_member_with_two_names_is_not_left_out(tmp_path):
+    """The directory says dc/b.wav, which is not below db; the member's own header says db/b.wav."""
+    path = zip_of(tmp_path / "a.zip", **{"a.wav": "sound", "b.wav": "sound"})
+    body = bytearray(path.read_bytes())
+    body[body.rindex(b"db/b.wav") + 1] = ord("c")
+    path.write_bytes(body)
+    with pytest.raises(UserError, match="a.zip: damaged .*header b'db/b.wav' differ"):
+        download.unpack(path, "db", tmp_path / "db")
+    assert not (tmp_path / "db").exists()
+
+
 def test_the_next_start_fetches_a_damaged_archive_anew(official, server, tmp_path):
     name, whole = "ICBHI_final_database.zip", server.files["ICBHI_final_database.zip"]
     server.files[name] = whole[:300] + bytes(300) + whole[600:]

@@ -230,6 +230,9 @@ def test_the_list_of_patients_is_read(root):
     (root / icbhi.DEMOGRAPHICS).write_text("101 330 F\n")
     with pytest.raises(UserError, match="line 1: .*is not a patient, an age and a sex"):
         ICBHI(root).demographics()
+    (root / icbhi.DEMOGRAPHICS).write_text("101 1,5 F\n")
+    with pytest.raises(UserError, match="line 1: .*is not a patient, an age and a sex"):
+        ICBHI(root).demographics()
     (root / icbhi.DEMOGRAPHICS).write_text("101 three F\n")
     with pytest.raises(UserError, match="line 1: .*is not a patient, an age and a sex"):
         ICBHI(root).demographics()

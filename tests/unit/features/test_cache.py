@@ -94,6 +94,15 @@ def test_an_interrupted_build_continues_with_the_same_bytes(icbhi, monkeypatch, 
     assert not before & set(calls)  # finished recordings are not computed again
 
 
+def test_what_a_builder_killed_at_its_end_left_is_removed(icbhi):
+    path = cache.cache_for(icbhi, FRONT, progress=False).path
+    whole = files(path)
+    (path / cache.WORK).mkdir()
+    (path / cache.WORK / "101_1b1_Al_sc_Meditron.npy").write_bytes(b"features")
+    assert cache.cache_for(icbhi, FRONT, progress=False).path == path
+    assert not (path / cache.WORK).exists() and files(path) == whole
+
+
 def test_another_input_setting_or_version_is_another_folder(icbhi, monkeypatch):
     first = cache.cache_for(icbhi, FRONT, progress=False)
     assert cache.cache_for(icbhi, FRONT, progress=False).path == first.path

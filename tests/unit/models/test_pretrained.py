@@ -223,6 +223,18 @@ def test_a_flipped_bit_in_a_torch_file_is_found(root):
         load(CNN6)
 
 
+def test_a_tensor_that_is_marked_as_a_folder_is_found(root):
+    """torch would return memory that nobody has set."""
+    put(root, "cnn6", "audioset", {"model": build.build_model(CNN6, 98, 64).state_dict()})
+    path = root / weights.SOURCES["cnn6", "audioset"].file
+    content = bytearray(path.read_bytes())
+    name = content.rindex(b"/data/5")
+    content[content.rindex(b"PK\1\2", 0, name) + 38] = 0x10
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="not readable as weights .*holds a folder"):
+        load(CNN6)
+
+
 def test_damaged_and_dangerous_files(root, capsys):
     pickled = pickle.dumps({"a": Payload()}, protocol=2)
     for experiment, content in (
