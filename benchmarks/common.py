@@ -92,7 +92,7 @@ def scoring(e: Experiment, cache: Path, batch: int, clips: int) -> Work:
 
     def score() -> None:
         trainer.EVALUATION_BATCH = dict.fromkeys(trainer.EVALUATION_BATCH, batch)
-        trainer.predict(run, "test")
+        trainer.predict(run, run.sets["test"], "test")
 
     return score
 

@@ -46,6 +46,8 @@ COLOURS = tuple(seaborn.color_palette("colorblind").as_hex()[i] for i in (0, 1, 
 MARKERS = "osD^vP*X"
 HATCHES = ("", "//", "..", "xx")
 PICTURE = re.compile(rb"data:image/png;base64,([^\"]+)")  # inside an SVG
+PLACES = re.compile(rb'\b(?:d|x|y)="[^"]*"')  # of lines and marks in an SVG
+DECIMALS = re.compile(rb"(\.\d\d)\d+")
 GREY, LIGHT_GREY = "#8C8C8C", "#D0D0D0"
 LEGEND_BELOW = {"loc": "outside lower center", "frameon": False}
 NO_RUN = "Nothing to draw: no run is finished; the table says why."
@@ -111,13 +113,17 @@ def to_png(fig: Figure) -> bytes:
 
 
 def to_svg(fig: Figure) -> bytes:
-    """Return the figure as SVG without a date, its alt text inside; pictures in it are small."""
+    """Return the figure as SVG without a date, its alt text inside.
+
+    Pictures in it are small, and places have two decimals (a hundredth of a point).
+    """
     text = _render(fig, "svg", {"Date": None, "Description": alt_text(fig)})
 
     def smaller(match: re.Match) -> bytes:
         kind, data = _smaller(match[1])
         return b"data:image/%s;base64,%s" % (kind.encode(), data)
 
+    text = PLACES.sub(lambda match: DECIMALS.sub(rb"\1", match[0]), text)
     return PICTURE.sub(smaller, text)
 
 

@@ -144,7 +144,7 @@ def publish_records(records: set[Path]) -> None:
 
 def _check_size(what: str, size: int, limit: int) -> None:
     if size > limit:
-        raise UserError(f"{what}: {size / 1e6:.1f} MB, more than {limit / 1e6:.0f} MB; save less")
+        raise UserError(f"{what}: {size / 1e6:.1f} MB, more than {limit / 1e6:g} MB; save less")
 
 
 def _update_pages(folder: Path, name: str, about: dict[str, str]) -> None:

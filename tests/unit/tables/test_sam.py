@@ -32,7 +32,8 @@ def test_effects_by_hand(results):
     # plain: Sp 100, Se 2 of 6; SAM: both 100
     assert first["4 classes"].startswith("+33.33 (") and first["2 classes"].startswith("+33.33 (")
     assert first["4 classes, validation"] == first["2 classes, validation"] == MISSING
-    assert first.Setting == "ICBHI; none; small"
+    settings = [f"ast base, 50 epochs, 8 s clips, lr 0.000{n}, batch 8" for n in (1, 2, 3, 4)]
+    assert first.Setting == "; ".join(["ICBHI", "none", *settings])
     assert table.iloc[1].Setting == "not run: not part of this profile"
 
 
