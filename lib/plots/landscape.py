@@ -1,4 +1,6 @@
-"""Figures of how flat a minimum is: the loss along random directions and on planes."""
+"""Figures of how flat a minimum is: the loss along random directions, on planes, and a SAM step."""
+
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -64,3 +66,25 @@ def plot_loss_planes(positions: np.ndarray, losses: dict[str, np.ndarray]) -> Fi
     )
     alt = f"Contours of the loss around each model, which is the cross. Loss: {ranges}."
     return style.set_alt_text(fig, alt)
+
+
+def plot_sam_step(
+    loss: Callable[[np.ndarray], np.ndarray], start: float, highest: float, ends: dict[str, float]
+) -> Figure:
+    """Plot one step on a loss of one weight: where it starts, where SAM looks, where steps end.
+
+    loss: weights (n,) -> losses (n,). highest: the weight at which SAM takes its gradient. ends:
+    name -> weight after the step.
+    """
+    fig, axes = style.subplots(style.WIDTH, 4.0)
+    ax, points = axes[0, 0], {"start": start, "where SAM looks": highest, **ends}
+    reach = max(points.values()) - min(points.values())
+    w = np.linspace(min(points.values()) - reach, max(points.values()) + 2 * reach, 400)
+    ax.plot(w, loss(w), color="black", linewidth=1)
+    for i, (name, weight) in enumerate(points.items()):
+        look = {"linestyle": "none", "markersize": 9, "color": COLOURS[i], "label": name}
+        ax.plot(weight, loss(weight), marker=style.MARKERS[i], **look)
+    ax.set(xlabel="weight", ylabel="loss")
+    fig.legend(ncols=2, **style.LEGEND_BELOW)
+    alt = "One step on the loss of one weight, plain and with SAM. Weights: "
+    return style.set_alt_text(fig, alt + format_values(points, points.values(), 2) + ".")

@@ -22,6 +22,7 @@ from lib.runs.plan import open_context
 RECORDS_BYTES = 40_000_000  # of all published records
 RUN_LINK = re.compile(r'href="runs/([^"/]+)/index\.html"')
 PAGE_BYTES = 1_500_000  # of one published page
+LEFT_OUT = ("Test-selected", "Setting", "Runs")  # of the table of claims, on the index
 
 
 def select_notebooks(names: list[str], folder: Path | None = None) -> list[Path]:
@@ -176,13 +177,26 @@ def linked_runs(folder: Path, pages: dict[str, dict[str, str]]) -> set[str]:
 
 
 def claims_table(folder: Path, pages: dict[str, dict[str, str]]) -> str:
-    """Return the overview's table of claims for the index, with links to the pages it names."""
+    """Return the overview's table of claims for the index, with links to the pages it names.
+
+    Without the columns `LEFT_OUT`, and with labels for a phone, where a row is a card.
+    """
     path = folder / "00_overview.html"
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     section = BeautifulSoup(text, "html.parser").find(id="table-claims")
+    if section is None:
+        return ""
     by_number = {name[:2]: name for name in pages}
-    for cell in section.find_all("td") if section else []:
-        if name := by_number.get(cell.get_text()):
-            link = BeautifulSoup(f'<a href="{name}.html">{name[:2]}</a>', "html.parser")
-            cell.string.replace_with(link)
-    return str(section or "")
+    names = [header.get_text() for header in section.select("thead th")]
+    for row in section.find_all("tr"):
+        for column, cell in zip(names, row.find_all(["th", "td"], recursive=False), strict=True):
+            cell["data-label"] = column
+            if name := by_number.get(cell.get_text()):
+                link = BeautifulSoup(f'<a href="{name}.html">{name[:2]}</a>', "html.parser")
+                cell.string.replace_with(link)
+            if column in LEFT_OUT:
+                cell.decompose()
+    for common in section.select(".common"):
+        common.decompose()
+    section["class"].append("cards")
+    return str(section)

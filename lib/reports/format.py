@@ -25,6 +25,13 @@ STATES = {  # of a claim, without its reason in brackets -> how it looks
     "undecided": "undecided",
     "not run": "open",
 }
+LONG = 24  # letters
+GAIN = "Test-selection gain"  # a table with it has Scores of one run by several rules of selection
+BY_RULE = {
+    "Test": "Score, test-selected",
+    "Last": "Score, last epoch",
+    "Validation": "Score, validation-selected",
+}
 FILES = (("csv", "CSV"), ("tex", "LaTeX"), ("md", "Markdown"))
 SYMBOLS = "±–·†‘’“”×≤ταβλ"
 COMMANDS = (r"$\pm$", "--", r"$\cdot$", r"$\dagger$", "`", "'", "``", "''", r"$\times$", r"$\leq$")
@@ -65,6 +72,11 @@ class Cell:
     is_number: bool = False
     look: str = ""  # of a state of a claim
 
+    @property
+    def is_long(self) -> bool:
+        """Whether its text would make a narrow column tall."""
+        return sum(len(text) for text, *_ in self.parts) > LONG
+
 
 def render_table(
     table: pd.DataFrame, name: str, caption: str = "", origins: Sequence[Origin] = ()
@@ -95,13 +107,21 @@ def render_table(
         "table",
         name=name,
         caption=caption,
-        columns=[*shown.columns, *(["Runs"] if with_runs else [])],
+        columns=[*headers(list(shown.columns)), *(["Runs"] if with_runs else [])],
         common=common,
         lines=[line for line, fold in zip(lines, folded, strict=True) if not fold],
         not_run=[line for line, fold in zip(lines, folded, strict=True) if fold],
         why="; ".join(f"{count} × {reason}" for reason, count in reasons.most_common() if reason),
         files=FILES,
     )
+
+
+def headers(columns: list[str]) -> list[str]:
+    """Return the headers of columns: a Score says which rule selected the epoch it comes from."""
+    if GAIN not in columns:
+        return columns
+    names = BY_RULE if "Test" in columns else BY_RULE | {"Score": BY_RULE["Test"]}
+    return [names.get(column, column) for column in columns]
 
 
 def _text(value: object) -> str:

@@ -1,11 +1,21 @@
 """The answer to a page's question, from the table of claims."""
 
+import re
+
 import pandas as pd
 
+from lib.papers import CLAIMS
+from lib.tables.claims import STAND_INS
 from lib.tables.format import MISSING
 
 LEARNT = "On a model that has learnt"
 DECIDES = "./run_all.sh paper {}: the published models need all recordings, their weights and a GPU"
+OUR_OWN = [claim.text for claim in CLAIMS if claim.a.key in STAND_INS]
+DECIDES_OURS = (
+    "./run_all.sh train laptop {} --only 'mn04_as/*': the recordings, AudioSet weights of "
+    "EfficientAT, hours on two cores"
+)
+INTERVAL = re.compile(r"(.+) \((.+) to (.+)\)")
 
 
 def page_answer(claims: pd.DataFrame, number: str) -> dict[str, str] | None:
@@ -21,12 +31,22 @@ def page_answer(claims: pd.DataFrame, number: str) -> dict[str, str] | None:
         return None
     state = joint_state([line["State"] for line in lines])
     decided = state.startswith(("confirmed", "refuted"))
+    ours = all(line["Claim"] in OUR_OWN for line in lines)
     return {
-        "answer": "; ".join(f"{line['Claim']}: {line['State']}" for line in lines) + ".",
+        "answer": _answer(lines),
         "number": _number(lines[0]),
         "state": state,
-        "decides": "" if decided else DECIDES.format(number),
+        "decides": "" if decided else (DECIDES_OURS if ours else DECIDES).format(number),
     }
+
+
+def _answer(lines: list[dict[str, str]]) -> str:
+    """A sentence for each state: "Undecided (stand-in models): SAM helps; MixUp helps." """
+    claims: dict[str, list[str]] = {}
+    for line in lines:
+        claims.setdefault(line["State"], []).append(line["Claim"])
+    sentences = (f"{state}: {'; '.join(texts)}." for state, texts in claims.items())
+    return " ".join(text[0].upper() + text[1:] for text in sentences)
 
 
 def _number(line: dict[str, str]) -> str:
@@ -35,10 +55,14 @@ def _number(line: dict[str, str]) -> str:
     found = learnt if learnt not in (MISSING, "not run") else line["Difference"]
     if found in (MISSING, "not run"):
         return ""
-    what = "EfficientAT mn04 on SPRSound" if found == learnt else "small models here"
-    text = f"{line['Claim']}? Difference in Score with {what}: {found} points"
+    what = "EfficientAT mn04 on SPRSound" if found == learnt else "the small models here"
+    found, _, seeds = found.partition(", ")
+    difference, low, high = INTERVAL.fullmatch(found).groups()
+    chance = ", so it may be chance" if float(low) <= 0 <= float(high) else ""
+    text = f"{line['Claim']}? With {what}{seeds and f', {seeds}'}: {difference} points of Score "
+    text += f"(95% interval {low} to {high}{chance})."
     paper = line["Paper difference"]
-    return f"{text}." if paper == "not published" else f"{text}; the paper has {paper}."
+    return text if paper == "not published" else f"{text} The paper: {paper}."
 
 
 def joint_state(states: list[str]) -> str:

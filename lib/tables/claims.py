@@ -8,6 +8,7 @@ from lib.config import SELECTIONS, Experiment
 from lib.papers import CLAIMS, GROUPS
 from lib.papers.table_row import Claim, TableRow
 from lib.papers.transfer import METHODS
+from lib.plots.results import reader_name
 from lib.runs.predictions import Predictions, can_compare, load_predictions, paired_difference
 from lib.tables.compare import FEWEST_SEEDS, OFFICIAL_DATA, mark
 from lib.tables.format import (
@@ -91,6 +92,8 @@ def _claim_line(
         line["Paper difference"] = f"{claim.a.published.score - claim.b.published.score:+.2f}"
     columns = {"Difference": ("validation", "score"), "Test-selected": ("test", "score")}
     line |= difference_line({}, experiments, own, columns)
+    if line["Difference"] == MISSING:  # both ran, and one has no epoch that the rule may select
+        line["State"] = "undecided (no epoch qualifies)"
     line["Mark"] = _marks(experiments, pair)
     line["On a model that has learnt"] = _stand_in(claim, results)
     return line
@@ -110,9 +113,21 @@ def _stand_in(claim: Claim, results: Callable[[str], pd.DataFrame]) -> str:
 
 
 def _marks(experiments: Iterable[Experiment], pair: Pair) -> str:
-    """What is wrong with either side of a difference."""
-    marks = ((one.name, mark(p)) for one, p in zip(experiments, pair, strict=True))
-    return join_unique(f"{name} {text}" for name, text in marks if text != MISSING)
+    """Which sides of a difference have not learnt their task, and how that shows; "–" if both have.
+
+    "neither has learnt its task (Patch-Mix CL: never predicts both; CE: predicts only normal)".
+    """
+    names = [reader_name(one.name.partition("/")[2]).replace("/", ", ") for one in experiments]
+    if names[0] == names[1]:
+        names = ["the first", "the second"]
+    marks = {name: mark(p) for name, p in zip(names, pair, strict=True)}
+    marks = {name: text for name, text in marks.items() if text != MISSING}
+    if not marks:
+        return MISSING
+    who = "neither has" if len(marks) == 2 else f"{next(iter(marks))} has not"
+    same = len(set(marks.values())) == 1
+    texts = marks.values() if same else (f"{name}: {text}" for name, text in marks.items())
+    return f"{who} learnt its task ({join_unique(texts)})"
 
 
 def _own_results(row: TableRow, results: Callable[[str], pd.DataFrame]) -> pd.DataFrame:

@@ -4,10 +4,12 @@ import ast
 import re
 
 import nbformat
+import numpy as np
 import pytest
 
 from lib import papers
 from lib.paths import PROJECT
+from lib.plots import style
 from lib.reports import html, notebook
 from lib.tables.verify import verify
 
@@ -15,6 +17,9 @@ PATHS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
 LINES = 10
 HEADINGS = ["Question.", "Profiles.", "Inputs.", "Writes."]
 TABLE_LAST = ("03", "04", "05", "06")  # they end with the paper's numbers beside ours
+HINT = "# An import fails? This is not the project's kernel: close it and start ./run_all.sh lab"
+EXAMPLE = "## A worked example"
+BY_HAND = {"03", "04", "05", "06", "08", "09"}  # their example gives a number twice
 
 
 @pytest.fixture(params=PATHS, ids=lambda path: path.stem)
@@ -58,6 +63,51 @@ def test_parameters_then_imports(book):
         assert not re.search(r"^\s*(import|from)\b", cell.source, re.M)
 
 
+def test_a_kernel_without_lib_shows_what_to_do(book):
+    """The hint stands above the first import of this project, so the traceback shows it too."""
+    lines = book[1].cells[2].source.splitlines()
+    own = [i for i, line in enumerate(lines) if re.match(r"from (lib|benchmarks)\b", line)]
+    assert lines[own[0] - 1] == HINT
+
+
+class StubPage:
+    """What a worked example sees of its page."""
+
+    def figure(self, fig, name: str) -> str:
+        """Return the alt text of a figure; no file is written."""
+        assert name.startswith("example_")
+        return style.alt_text(fig)
+
+
+def run_example(nb: nbformat.NotebookNode) -> list[object]:
+    """What the cells of a worked example show, executed without a page and without any data."""
+    names, shown, inside = {"page": StubPage()}, [], False
+    exec(nb.cells[2].source, names)
+    for cell in nb.cells[3:]:
+        if cell.cell_type == "markdown":
+            inside = cell.source.startswith(EXAMPLE) or (inside and "## " not in cell.source)
+        elif inside:
+            *steps, last = ast.parse(cell.source).body
+            exec(compile(ast.Module(steps, []), "cell", "exec"), names)
+            if isinstance(last, ast.Expr):
+                shown.append(eval(compile(ast.Expression(last.value), "cell", "eval"), names))
+            else:
+                exec(compile(ast.Module([last], []), "cell", "exec"), names)
+    return shown
+
+
+def test_a_worked_example_gives_what_the_library_gives(book):
+    name, nb = book
+    shown = run_example(nb)
+    assert bool(shown) == ("03" <= name[:2] <= "11"), "one worked example a page of runs"
+    tables = [table for table in shown if hasattr(table, "columns")]
+    pairs = [("by hand", "library"), ("λ by hand", "λ")]
+    twice = [(t[a], t[b]) for t in tables for a, b in pairs if {a, b} <= set(t.columns)]
+    assert bool(twice) == (name[:2] in BY_HAND)
+    for by_hand, library in twice:
+        np.testing.assert_allclose(by_hand, library, atol=2e-4)
+
+
 def test_cells_are_thin(book):
     """No definitions, no branches, no shell, no paths: all of that belongs to lib."""
     banned = (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.If, ast.While, ast.Try)
@@ -81,6 +131,7 @@ def test_the_end(book):
     name, nb = book
     assert nb.cells[-1].cell_type == "markdown"
     assert nb.cells[-1].source.startswith("## Deviations and open questions")
+    assert f"The finished page: `reports/{name}.html`." in nb.cells[-1].source
     last = code(nb)[-1]
     assert last is nb.cells[-2]
     if name[:2] in TABLE_LAST:

@@ -63,6 +63,17 @@ def test_a_flat_plane_can_be_drawn(steep):
         assert len(to_png(fig)) > 1000
 
 
+def test_a_sam_step_shows_where_it_looks_and_where_steps_end():
+    fig = landscape.plot_sam_step(np.square, 0.5, 1.0, {"plain": 0.25, "SAM": 0.0})
+    curve, *points = fig.axes[0].lines
+    np.testing.assert_allclose(curve.get_ydata(), np.square(curve.get_xdata()))
+    assert curve.get_xdata().min() < 0 and curve.get_xdata().max() > 1
+    drawn = {line.get_label(): (line.get_xdata()[0], line.get_ydata()[0]) for line in points}
+    expected = {"start": 0.5, "where SAM looks": 1.0, "plain": 0.25, "SAM": 0.0}
+    assert drawn == {name: (w, w**2) for name, w in expected.items()}
+    assert "start 0.50, where SAM looks 1.00, plain 0.25, SAM 0.00" in alt_text(fig)
+
+
 def test_without_a_run_a_figure_says_so():
     figures = landscape.plot_loss_lines(POINTS[:0]), landscape.plot_loss_planes(np.zeros(1), {})
     assert {alt_text(fig) for fig in figures} == {NO_RUN}

@@ -4,7 +4,7 @@ import pytest
 
 from lib import files
 from lib.reports.site import write_answers
-from lib.tables.answers import joint_state
+from lib.tables.answers import OUR_OWN, joint_state
 
 HEADER = "Claim,State,Page,Paper difference,Difference,On a model that has learnt\n"
 PAGES = {"04_table2": {"question": "Does it help?"}, "05_figure2": {"question": "Which value?"}}
@@ -21,9 +21,10 @@ def write(folder, line):
 def test_a_page_opens_with_the_state_and_the_number_of_its_claims(tmp_path):
     line = "SAM helps,undecided (stand-in models),04,+2.82,-20.00 (-30 to -10),"
     with_claim, without = write(tmp_path, line + '"-1.30 (-3.00 to +0.40), 3 seeds"\n')
-    assert "Does it help?" in with_claim and "SAM helps: undecided (stand-in models)." in with_claim
-    assert "EfficientAT mn04 on SPRSound: -1.30 (-3.00 to +0.40), 3 seeds points; " in with_claim
-    assert "the paper has +2.82." in with_claim and "./run_all.sh paper 04" in with_claim
+    assert "Does it help?" in with_claim and "Undecided (stand-in models): SAM helps." in with_claim
+    number = "With EfficientAT mn04 on SPRSound, 3 seeds: -1.30 points of Score "
+    number += "(95% interval -3.00 to +0.40, so it may be chance). The paper: +2.82."
+    assert number in with_claim and "./run_all.sh paper 04" in with_claim
     assert "old" not in with_claim and without == "<p>a</p><!--answer--><!--/answer--><p>b</p>"
 
 
@@ -36,7 +37,20 @@ def test_a_table_of_an_older_version_answers_nothing(tmp_path):
 
 def test_what_was_not_run_has_no_number(tmp_path):
     page, _ = write(tmp_path, "SAM helps,not run,04,not published,not run,–\n")
-    assert "SAM helps: not run." in page and "Difference" not in page
+    assert "Not run: SAM helps." in page and "points of Score" not in page
+
+
+def test_claims_of_one_state_share_a_sentence_and_small_models_are_named(tmp_path):
+    lines = "A,not run,04,+1.00,not run,–\nB,undecided (x),04,+1.00,+2.00 (+1.00 to +3.00),–\n"
+    page, _ = write(tmp_path, lines + "C,not run,04,+1.00,not run,–\n")
+    assert "Not run: A; C. Undecided (x): B." in page
+    page, _ = write(tmp_path, lines.splitlines()[1] + "\n")
+    assert "With the small models here: +2.00 points of Score (95% interval +1.00 to +3.00)" in page
+
+
+def test_a_claim_of_our_own_needs_no_published_model(tmp_path):
+    page, _ = write(tmp_path, f'"{OUR_OWN[0]}",not run,04,not published,not run,–\n')
+    assert "mn04_as/*" in page and "run_all.sh paper" not in page
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from small_notebooks import SHOW_BANNER, write
 
 from lib import papers, paths
 from lib.errors import UserError
-from lib.reports import build
+from lib.reports import build, format
 from lib.runs.folder import RECORD
 from lib.runs.results import COLUMNS
 
@@ -53,6 +53,21 @@ def test_pages_the_index_and_links_between_neighbours(tmp_path, folder):
     pages = json.loads((folder / "pages.json").read_text())
     assert pages["03_small"]["profile"] == "laptop"  # what `verify` reads
     assert not (paths.reports_root() / "runs").exists()
+
+
+def test_the_index_shows_the_overviews_claims_with_labels_and_links(tmp_path):
+    columns = ["Claim", "State", "Page", "Test-selected", "Setting"]
+    table = pd.DataFrame([["SAM helps", "not run", "10", "+1.00", "lr 1"]], columns=columns)
+    page = f"<main>{format.render_table(table, 'claims', 'Claims')}</main>"
+    (tmp_path / "00_overview.html").write_text(page)
+    section = BeautifulSoup(build.claims_table(tmp_path, {"10_sam": {}}), "html.parser").section
+    assert [cell.text for cell in section.select("thead th")] == ["Claim", "State", "Page"]
+    cells = {cell["data-label"]: cell for cell in section.select("tbody tr > *")}
+    assert {name: cell.text for name, cell in cells.items()} == {
+        "Claim": "SAM helps", "State": "not run", "Page": "10",
+    }  # fmt: skip
+    assert cells["Page"].a["href"] == "10_sam.html" and "cards" in section["class"]
+    assert build.claims_table(tmp_path / "empty", {}) == ""
 
 
 def test_a_failed_notebook_is_reported_and_the_others_are_made(tmp_path, folder):

@@ -57,6 +57,23 @@ def test_the_same_table_gives_the_same_three_files(tmp_path):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() != b""
 
 
+def test_a_score_says_in_its_header_which_rule_selected_it():
+    rules = {"Validation": ["1.00"], "Score": ["2.00"], "Test-selection gain": ["+1.00"]}
+    names = [th.text for th in soup_of(pd.DataFrame({"Row": ["a"], **rules})).select("thead th")]
+    assert names == ["Row", "Score, validation-selected", "Score, test-selected", format.GAIN]
+    names = format.headers(["Test", "Last", "Score", "Test-selection gain"])
+    assert names[:3] == ["Score, test-selected", "Score, last epoch", "Score"]
+    assert format.headers(["Validation", "Test"]) == ["Validation", "Test"]
+
+
+def test_a_long_text_has_a_wide_cell():
+    table = pd.DataFrame(
+        {"Row": ["a"], "Mark": ["never predicts crackle, both"], "Score": ["1.00"]}
+    )
+    cells = soup_of(table).select("tbody td")
+    assert [cell["class"] for cell in cells] == [["text"], ["number"]]
+
+
 def test_html_is_the_same_twice_and_escaped():
     html = format.render_table(TABLE, "t", "Sp & <i>Se</i>")
     assert html == format.render_table(TABLE, "t", "Sp & <i>Se</i>")

@@ -62,7 +62,20 @@ def test_the_stand_in_of_a_claim_and_its_mark(results, save_run):
     # Se is 24 of 30 with fine-tuning and 18 of 30 with Patch-Mix CL
     assert line["On a model that has learnt"].startswith("-10.00 (")
     assert line["On a model that has learnt"].endswith(", 1 seed")
-    assert line.Mark == "ast_in_as/ce predicts only normal; no better than always “normal”"
+    mark = "predicts only normal; no better than always “normal”"
+    assert line.Mark == f"CE has not learnt its task ({mark})"
+    same = save_run("ast_in_as/patchmix_cl", {"test": (about, np.zeros(40, dtype=int))})
+    results["table2"] = table_of(only, same)
+    line = table_of_claims(results).loc["Patch-Mix CL beats fine-tuning"]
+    assert line.Mark == f"neither has learnt its task ({mark})"
+
+
+def test_a_claim_whose_runs_have_no_selected_epoch_was_run(results, save_run):
+    sets = {"test": (about := clips(40, 4, patients=10), first_normal(about["label"], 8))}
+    unselected = save_run("ast_in_as/ce", sets, selections=("test", "last"))
+    results["table2"] = table_of(unselected, results["table2"][3:].to_dict("records"))
+    line = table_of_claims(results).loc["Patch-Mix CL beats fine-tuning"]
+    assert line.Difference == "–" and line.State == "undecided (no epoch qualifies)"
 
 
 def test_a_claim_reads_the_results_of_its_own_rows(results):
