@@ -34,7 +34,7 @@ class Experiment:
     scale: Literal["zero_mean", "minmax"] = "zero_mean"  # the paper | the published code
     normalise: Literal["audioset", "dataset", "clip", "zscore"] = "audioset"  # zscore: not halved
     pad_frames: int = 0  # frames up to which zeros are added before normalising; 0 = none
-    interpolated_frames: int = 0  # frames to which clips are stretched before normalising; 0 = none
+    interpolated_frames: int = 0  # frames to which clips are stretched after masking; 0 = none
     # model
     model: str = "ast"
     size: str = "base"
@@ -84,7 +84,7 @@ class Experiment:
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"  # sgd: momentum 0.9
     rho: float = 0.0  # radius of sharpness-aware minimisation; 0 = the optimiser alone
     adaptive: bool = False  # SAM's ball scaled by the size of each weight (ASAM)
-    schedule: Literal["cosine", "constant", "warmup"] = "cosine"  # warmup: before a cosine
+    schedule: Literal["cosine", "constant", "onecycle"] = "cosine"  # onecycle: lr by step
     lr: float = 5e-5
     weight_decay: float = 1e-6
     batch_size: int = 8

@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import multiprocessing
 import os
 import platform
 import sys
@@ -29,7 +30,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("cache", type=Path, help="feature cache")
     parser.add_argument("frames", type=int, help="frames of a clip")
-    parser.add_argument("--with-parent", action="store_true", help="end when stdin is closed")
+    parser.add_argument("--with-parent", action="store_true", help="end with the parent, or stdin")
     parser.add_argument("--test", action="append", default=[], metavar="NAME=CACHE")
     options = parser.parse_args(arguments)
     if options.with_parent:
@@ -103,7 +104,10 @@ def _short(path: Path) -> str:
 
 
 def _end_with_parent() -> None:
-    os.read(sys.stdin.fileno(), 1)  # nobody writes: it returns when the pipe is closed
+    if parent := multiprocessing.parent_process():
+        parent.join()
+    else:
+        os.read(sys.stdin.fileno(), 1)  # nobody writes: it returns when the pipe is closed
     os._exit(1)
 
 

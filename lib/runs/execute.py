@@ -1,6 +1,6 @@
 """Train the runs that tables need, side by side: on this machine's cores, or on a Ray cluster.
 
-Each run is a fresh process (`python -m lib.worker`), so results do not depend on what ran before.
+Each run has its own process (`lib.worker`), so results do not depend on what ran before.
 Interrupted at any moment, the same command continues where it stopped.
 """
 

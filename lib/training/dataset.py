@@ -35,7 +35,7 @@ class FeatureDataset:
     per_clip: bool  # normalised by its own mean and std
     cyclic: bool = False  # a shorter clip is repeated; else filled up with its mean
     pad_frames: int = 0  # frames up to which zeros are added before normalising
-    interpolated_frames: int = 0  # frames to which clips are interpolated before normalising
+    interpolated_frames: int = 0  # frames to which clips are stretched, last of all
     noise: Tensor | None = None  # (mels,) power that `augment.apply_gain_noise` adds
     std_scale: float = (
         2.0  # x = (x - mean) / (std_scale * std); AST divides by 2 std, a z-score by 1
@@ -43,14 +43,32 @@ class FeatureDataset:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Frames and bins of a clip in a batch."""
-        frames = max(self.frames, self.pad_frames)
-        return self.interpolated_frames or frames, self.features.shape[-1]
+        """Frames and bins of a clip as a model gets it."""
+        return self.interpolated_frames or self.clip_shape[0], self.clip_shape[1]
 
-    def batch(
+    @property
+    def clip_shape(self) -> tuple[int, int]:
+        """Frames and bins of a clip before it is stretched."""
+        return max(self.frames, self.pad_frames), self.features.shape[-1]
+
+    def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Return x (B, frames, bins) as a model gets it, float32, and labels (B,) of some clips."""
+        x, labels = self.clips(indices)
+        return self.stretch(x), labels
+
+    def stretch(self, x: Tensor) -> Tensor:
+        """Return clips (B, frames, bins) interpolated to the model's frames, if it has its own.
+
+        As the Lung-SRAD code does for DASS: after normalising and masking.
+        """
+        if not self.interpolated_frames:
+            return x
+        return F.interpolate(x.mT, self.interpolated_frames, mode="linear").mT
+
+    def clips(
         self, indices: Tensor, position: Tensor | None = None, change: GainNoise | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return x (B, frames, bins), float32 and normalised, and labels (B,) of some clips.
+        """Return x (B, frames, bins), normalised but not stretched, and labels (B,) of some clips.
 
         change: gain and noise, for clips of one length. position: (B,) in [0, 1), for variable
         length: where the window lies in a longer clip, or a shorter clip in the window, which is
@@ -64,8 +82,6 @@ class FeatureDataset:
         x = self.features[indices, : self.frames].float()
         x = x if change is None else augment.apply_gain_noise(x, change, self.noise)
         x = F.pad(x, (0, 0, 0, max(0, self.pad_frames - self.frames)))
-        if self.interpolated_frames:  # as the Lung-SRAD code does for DASS
-            x = F.interpolate(x.mT, self.interpolated_frames, mode="linear").mT
         if not self.per_clip:
             return x.sub_(self.mean).div_(self.std_scale * self.std), labels
         std, mean = torch.std_mean(x, dim=(1, 2), correction=0, keepdim=True)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from lib.config import Experiment
 
@@ -102,24 +103,22 @@ def ascent_step(
 
 
 def build_scheduler(
-    optimizer: torch.optim.Optimizer, epochs: int, name: str
-) -> torch.optim.lr_scheduler.LambdaLR:
-    """Return the schedule "cosine", "warmup" or "constant", stepped once after each epoch."""
-    factor = {"cosine": cosine, "warmup": warmup, "constant": lambda epoch, epochs: 1.0}[name]
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: factor(done + 1, epochs))
+    optimizer: torch.optim.Optimizer, experiment: Experiment, steps: int
+) -> LRScheduler:
+    """Return the schedule "cosine" or "constant", stepped after an epoch, or "onecycle", a step.
+
+    steps: of an epoch. One cycle is PyTorch's: up to lr in 30% of the steps, then down to nearly 0;
+    it spares the features of a pretrained encoder while its classifier is still random.
+    """
+    epochs = experiment.epochs
+    if experiment.schedule == "onecycle":
+        highest = optimizer.param_groups[0]["lr"]
+        return OneCycleLR(optimizer, highest, epochs=epochs, steps_per_epoch=steps)
+    if experiment.schedule == "constant":
+        return LambdaLR(optimizer, lambda done: 1.0)
+    return LambdaLR(optimizer, lambda done: cosine(done + 1, epochs))
 
 
 def cosine(epoch: int, epochs: int) -> float:
     """Factor on the learning rate in epoch 1..epochs: a half cosine down to a floor of 1e-3."""
     return 1e-3 + (1 - 1e-3) * (1 + math.cos(math.pi * epoch / epochs)) / 2
-
-
-def warmup(epoch: int, epochs: int) -> float:
-    """Factor on the learning rate in epoch 1..epochs: up in a line for 30%, down in a half cosine.
-
-    It spares the features of a pretrained encoder while its classifier is still random.
-    """
-    rising = int(0.3 * epochs)
-    if epoch <= rising:
-        return epoch / (rising + 1)
-    return (1 + math.cos(math.pi * (epoch - rising - 1) / (epochs - rising))) / 2

@@ -112,7 +112,8 @@ def fit(
         outputs = {name: predict(run, clips, name) for name, clips in scored.items()}
         history.append({"epoch": epoch, **logs, **epoch_scores(run, outputs)})
         _keep_selected(run, history, outputs, selected)
-        run.scheduler.step()
+        if experiment.schedule != "onecycle":
+            run.scheduler.step()
         state = {name: getattr(run, name).state_dict() for name in RESTORED}
         checkpoint.save(folder, epoch, state | {"history": history, "selected": selected})
         for key, value in history[-1].items():
@@ -146,7 +147,8 @@ def prepare_run(
     if can_compile(device):
         method = replace(method, loss=torch.compile(method.loss))
     optimizer = optim.build_optimizer(model, experiment)
-    scheduler = optim.build_scheduler(optimizer, experiment.epochs, experiment.schedule)
+    steps = len(train.indices) // experiment.batch_size
+    scheduler = optim.build_scheduler(optimizer, experiment, steps)
     scaler = torch.amp.GradScaler(enabled=experiment.precision == "fp16")
     parts = model, method, optimizer, scheduler, scaler
     return Run(experiment, seed, folder, device, task, sets, *parts)
@@ -202,6 +204,8 @@ def _train_epoch(run: Run, epoch: int) -> dict[str, float]:
         logs = training_step(run, tree_map(lambda values, i=step: values[i], sampled))
         for key, value in logs.items():
             sums[key] = sums.get(key, 0) + value
+        if run.experiment.schedule == "onecycle":
+            run.scheduler.step()
         progress.step(step + 1)
     means = {key: (value / steps).item() for key, value in sums.items()}
     if not np.isfinite(means["loss"]):
@@ -224,7 +228,7 @@ def sample_epoch(run: Run, epoch: int) -> dict:
             f"{run.folder.name}: {len(order)} training clips do not fill one batch of "
             f"{e.batch_size}; choose a smaller batch"
         )
-    masks = run.dataset.shape, e.spec_augment, e.frequency_mask, e.time_mask
+    masks = run.dataset.clip_shape, e.spec_augment, e.frequency_mask, e.time_mask
     batches = []
     for step in range(steps):
         rng = np.random.default_rng([run.seed, epoch, step + 1])
@@ -234,7 +238,7 @@ def sample_epoch(run: Run, epoch: int) -> dict:
         if run.dataset.offset is not None:
             sampled["crop_flip"] = augment.sample_crop_flip(rng, len(indices), e.flip)
         if e.roll:
-            frames = rng.integers(0, run.dataset.shape[0], len(indices))
+            frames = rng.integers(0, run.dataset.clip_shape[0], len(indices))
             sampled["roll"] = torch.from_numpy(frames)
         if e.gain or e.noise:
             sampled["gain_noise"] = augment.sample_gain_noise(rng, len(indices), e.gain)
@@ -260,10 +264,11 @@ def augmented_batch(run: Run, sampled: dict) -> tuple[Tensor, Tensor]:
     """Return the augmented clips of a step (B, frames, bins) and their labels (B,)."""
     crop = sampled.get("crop_flip")
     change = sampled.get("gain_noise")
-    x, y = run.dataset.batch(sampled["indices"], crop and crop.position, change)
+    x, y = run.dataset.clips(sampled["indices"], crop and crop.position, change)
     x = augment.flip_time(x, crop.flip) if crop else x
     x = augment.roll_time(x, sampled["roll"]) if "roll" in sampled else x
-    return (augment.spec_augment(x, sampled["masks"]) if "masks" in sampled else x), y
+    x = augment.spec_augment(x, sampled["masks"]) if "masks" in sampled else x
+    return run.dataset.stretch(x), y
 
 
 def autocast(run: Run) -> torch.autocast:

@@ -1,10 +1,12 @@
 """This machine's pool: no GPU given away twice, no more runs than cores, and no orphans."""
 
-import io
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from textwrap import indent
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,26 +15,30 @@ from lib.config import Experiment
 from lib.errors import UserError
 from lib.runs import local
 
-SLEEP = ["-c", "import time; time.sleep(60)"]
-
 
 @pytest.fixture
 def environments(monkeypatch):
     """The environment of every process that a pool would have started; each ends at once."""
     started = []
 
-    class Child:
-        stdin = io.BytesIO()
-
-        def poll(self):
-            return 0
-
-    def start_process(words, log, environment):
+    def fork_process(words, log, environment):
         started.append(environment)
-        return Child()
+        return SimpleNamespace(exitcode=0, close=list)
 
-    monkeypatch.setattr(local, "start_process", start_process)
+    monkeypatch.setattr(local, "fork_process", fork_process)
     return started
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """A function that writes a module and returns the words that run it."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(name, code):
+        (tmp_path / f"{name}.py").write_text(f"def main(arguments):\n{indent(code, '    ')}")
+        return ["-m", name, "argument"]
+
+    return write
 
 
 @pytest.mark.parametrize(
@@ -133,37 +139,52 @@ def test_arguments_of_a_worker():
                      "--test", "icbhi=/c", "--test", "mel=/d"]  # fmt: skip
 
 
-def test_exit_codes_and_output_of_real_processes(tmp_path):
-    pool = local.LocalPool(2, [])
-    code = "import os, sys; print(os.getcwd(), os.environ['OMP_NUM_THREADS']); sys.exit(3)"
-    pool.start("a", 1, ["-c", code], tmp_path / "log")
-    pool.start("b", 1, ["-c", "import os; os.kill(os.getpid(), 9)"], tmp_path / "other")
+def test_exit_codes_and_output_of_real_processes(tmp_path, module, monkeypatch):
+    monkeypatch.setenv("SET_SINCE", "yes")
+    code = (
+        "import os, sys; assert 'torch' in sys.modules or sys.platform != 'linux'\n"
+        "print(os.getcwd(), *arguments, os.environ['OMP_NUM_THREADS'], os.environ['SET_SINCE'])\n"
+        "sys.exit(3)"
+    )
+    pool = local.LocalPool(3, [])
+    pool.start("a", 1, module("exits", code), tmp_path / "log")
+    pool.start("b", 1, module("dies", "import os; os.kill(os.getpid(), 9)"), tmp_path / "other")
+    pool.start("c", 1, module("says", "raise SystemExit('error: why')"), tmp_path / "third")
     ended = {}
-    while len(ended) < 2:
+    while len(ended) < 3:
         ended.update(pool.finished())
-    assert ended == {"a": 3, "b": -9}
-    assert (tmp_path / "log").read_text() == f"{paths.PROJECT} 1\n"
+    assert ended == {"a": 3, "b": -9, "c": 1}
+    assert (tmp_path / "log").read_text() == f"{paths.PROJECT} argument 1 yes\n"
+    assert (tmp_path / "third").read_text() == "error: why\n"
 
 
-def test_stop_ends_what_runs(tmp_path):
+def test_stop_ends_what_runs(tmp_path, module):
     pool = local.LocalPool(1, [])
-    pool.start("a", 1, SLEEP, tmp_path / "log")
+    pool.start("a", 1, module("sleeps", "import time; time.sleep(60)"), tmp_path / "log")
     start = time.monotonic()
     pool.stop()
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30
 
 
-def test_a_run_sees_the_end_of_a_killed_parent(tmp_path):
-    """The parent is killed; its child's standard input ends, and with it the child."""
-    child = (
-        f"open({str(tmp_path / 'up')!r}, 'w'); import os; os.read(0, 1); print('end', flush=True)"
+@pytest.mark.parametrize("start", ["start_process", "fork_process"])
+def test_a_run_sees_the_end_of_a_killed_parent(tmp_path, monkeypatch, start):
+    """The parent is killed; its child sees it, and ends."""
+    child = "def main(arguments):\n" + indent(
+        "import os; from types import SimpleNamespace; from lib import worker\n"
+        "end = lambda code: print('end', flush=True)\n"
+        "worker.os = SimpleNamespace(read=os.read, _exit=end)\n"
+        f"open({str(tmp_path / 'up')!r}, 'w')\n"
+        "worker._end_with_parent()\n",
+        "    ",
     )
+    (tmp_path / "waits.py").write_text(f"{child}\nif __name__ == '__main__':\n    main([])")
     code = (
         "import os, pathlib, sys; from lib.runs import local\n"
-        f"local.start_process(['-c', {child!r}], pathlib.Path(sys.argv[1]), {{}})\n"
+        f"local.{start}(['-m', 'waits'], pathlib.Path(sys.argv[1]), {{}})\n"
         f"while not os.path.exists({str(tmp_path / 'up')!r}): pass\n"
         "os.kill(os.getpid(), 9)"
     )
+    monkeypatch.setenv("PYTHONPATH", f"{paths.PROJECT}{os.pathsep}{tmp_path}")
     log = tmp_path / "log"
     parent = subprocess.Popen(
         [sys.executable, "-c", code, str(log)], cwd=paths.PROJECT, stdin=subprocess.PIPE

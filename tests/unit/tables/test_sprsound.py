@@ -70,7 +70,7 @@ def test_table_3_by_hand(results):
     pair = [mean_by_hand("2-1", wrong) for wrong in (14, 7)]
     assert cnn["Task 21, test2022"] == f"{np.mean(pair):.3f} ± {np.std(pair, ddof=1):.3f} (2)"
     assert cnn["Task 21, paper"] == "0.537" and cnn["Task 21, test2023"] == "not saved"
-    assert cnn.Setting.startswith("SPRSound; none; cnn2 base, ")
+    assert cnn.Setting.startswith("SPRSound; none; ast base, 50 epochs, ")
     assert "needs a GPU" in table.loc["ResNet 18"].Setting
     tuned = table.loc["ResNet 18 + SupCon + MixUp + Tune"]
     assert (tuned["Task 11, test2023"], tuned["Task 11, paper"]) == ("not run", "0.762")

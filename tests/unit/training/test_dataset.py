@@ -75,7 +75,7 @@ def test_silence_stays_finite_and_unknown_names_are_errors(tmp_path):
 
 def window(dataset, index, position=None):
     position = None if position is None else torch.tensor([position])
-    return dataset.batch(torch.tensor([index]), position)[0][0, :, 0].numpy()
+    return dataset.clips(torch.tensor([index]), position)[0][0, :, 0].numpy()
 
 
 def normalised(*values):
@@ -114,21 +114,21 @@ def test_zeros_are_added_before_normalising_and_noise_before_the_zeros(fixed):
     raw = np.asarray(fixed.features[[4, 1], :15], np.float64)
     changed = np.stack([raw[0] + 0.3, np.log(np.exp(raw[1]) + 0.5)])
     for clips, given in ((raw, None), (changed, change)):
-        x, _ = dataset.batch(torch.tensor([4, 1]), change=given)
+        x, _ = dataset.clips(torch.tensor([4, 1]), change=given)
         padded = np.concatenate([clips, np.zeros((2, 5, 8))], axis=1)
         np.testing.assert_allclose(x, (padded - AUDIOSET[0]) / (2 * AUDIOSET[1]), atol=1e-5)
 
 
-def test_clips_are_interpolated_before_they_are_normalised(fixed):
+def test_clips_are_stretched_after_they_are_normalised(fixed):
     """Twice as long: a frame's halves lie a quarter towards its neighbours; ends stay (by hand)."""
     dataset = load(fixed, 15, "clip", interpolated_frames=30)
-    assert dataset.shape == (30, 8)
+    assert (dataset.clip_shape, dataset.shape) == ((15, 8), (30, 8))
     raw = np.asarray(fixed.features[4, :15], np.float64)
+    raw = (raw - raw.mean()) / (2 * raw.std())
     before = np.concatenate([raw[:1], raw[:-1]])
     after = np.concatenate([raw[1:], raw[-1:]])
     halves = (0.75 * raw + 0.25 * before, 0.75 * raw + 0.25 * after)
     expected = np.stack(halves, 1).reshape(30, 8)
-    expected = (expected - expected.mean()) / (2 * expected.std())
     np.testing.assert_allclose(dataset.batch(torch.tensor([4]))[0][0], expected, atol=1e-4)
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def test_moving_average_is_half_the_step(batches, rho):
     official, ours, epochs = network(), network(), 4
     whole = torch.optim.Adam(official.parameters(), lr=0.05, weight_decay=1e-2)
     half = optim.build_optimizer(ours, ADAM)
-    scheduler = optim.build_scheduler(half, epochs, "cosine")
+    scheduler = optim.build_scheduler(half, replace(ADAM, epochs=epochs), 1)
     for epoch in range(1, epochs + 1):
         floor = 0.05 * 1e-3
         rate = floor + (0.05 - floor) * (1 + math.cos(math.pi * epoch / epochs)) / 2
@@ -73,16 +74,26 @@ def test_schedules():
     assert optim.cosine(1, 50) == pytest.approx(0.99901435, abs=1e-8)
     assert optim.cosine(25, 50) == pytest.approx(0.5005)
     assert optim.cosine(50, 50) == pytest.approx(1e-3)
-    rates = [optim.warmup(epoch, 10) for epoch in range(1, 11)]
-    assert rates[:4] == pytest.approx([0.25, 0.5, 0.75, 1.0]) and max(rates) == 1.0
-    assert rates[3:] == pytest.approx([(1 + math.cos(math.pi * t / 7)) / 2 for t in range(7)])
-    assert [optim.warmup(1, epochs) for epochs in (1, 2, 3)] == [1.0, 1.0, 1.0]
     optimizer = optim.build_optimizer(network(), SGD)
-    scheduler = optim.build_scheduler(optimizer, 3, "constant")
+    scheduler = optim.build_scheduler(optimizer, replace(SGD, schedule="constant"), 1)
     for _ in range(3):
         optimizer.step()
         scheduler.step()
     assert optim.learning_rate(optimizer, SGD) == 0.1
+
+
+def test_one_cycle_rises_to_lr_and_falls_to_nothing():
+    """Smith and Topin 2019 as PyTorch has it: lr/25, cosine to lr at 30%, cosine to lr/25e4."""
+    experiment = replace(ADAM, schedule="onecycle", epochs=5)
+    optimizer = optim.build_optimizer(network(), experiment)
+    scheduler, rates = optim.build_scheduler(optimizer, experiment, 4), []
+    for _ in range(20):
+        rates.append(optim.learning_rate(optimizer, experiment) / experiment.lr)
+        optimizer.step()
+        scheduler.step()
+    assert rates[0] == pytest.approx(1 / 25) and rates[-1] == pytest.approx(1 / 25e4)
+    assert rates[5] == pytest.approx(1) == max(rates)  # the peak: step 0.3 x 20 - 1
+    assert rates[12] == pytest.approx((1 + math.cos(math.pi / 2)) / 2, abs=1e-4)  # halfway down
 
 
 def test_sgd_has_momentum(batches):

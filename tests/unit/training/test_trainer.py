@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from small_runs import BASE, write_cache
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 from lib import files, paths
 from lib.config import override
@@ -24,7 +24,7 @@ from lib.evaluation import metrics
 from lib.features.cache import FeatureCache
 from lib.models import build
 from lib.runs import folder as runs_folder
-from lib.training import checkpoint, optim, trainer
+from lib.training import augment, checkpoint, optim, trainer
 
 SMALL = override(BASE, method="patchmix_cl", epochs=3, save_embeddings=True)
 
@@ -268,6 +268,25 @@ def test_everything_random_is_another_in_another_epoch(small_cache, changes, cha
     assert set(first) == sampled
     for a, b in zip(tree_leaves(first), tree_leaves(second), strict=True):
         assert not torch.equal(a, b)
+
+
+def test_clips_are_stretched_after_they_are_masked(small_cache):
+    """As the Lung-SRAD code runs: masks of at most so many frames of the clip, then twice as long.
+
+    By hand: a frame of the longer clip lies a quarter of a frame beside one of the shorter.
+    """
+    e = override(SMALL, method="ce", interpolated_frames=80, spec_augment=1.0, time_mask=20)
+    prepared = trainer.prepare_run(e, 1, small_cache, 40, start(e))
+    sampled = tree_map(lambda values: values[0], trainer.sample_epoch(prepared, 1))
+    x, _ = trainer.augmented_batch(prepared, sampled)
+    short, _ = prepared.dataset.clips(sampled["indices"])
+    short = augment.spec_augment(short, sampled["masks"]).numpy()
+    assert (np.ptp(short, axis=2) == 0).any() and x.shape == (len(short), 80, 32)  # masked frames
+    places = np.clip((np.arange(80) + 0.5) / 2 - 0.5, 0, 39)
+    low, share = np.floor(places).astype(int), (places % 1)[None, :, None]
+    high = np.minimum(low + 1, 39)
+    expected = short[:, low] * (1 - share) + short[:, high] * share
+    np.testing.assert_allclose(x, expected, atol=1e-5)
 
 
 def test_dropout_is_keyed_by_epoch(small_cache, monkeypatch):
