@@ -197,14 +197,13 @@ def package(options: argparse.Namespace) -> int:
     return 0
 
 
-@command("MODEL", "--out", example="mn04-sprsound --out model.onnx")
+@command("MODEL | RUN", "--out", "--weights", example="mn04-sprsound --out listen.html")
 def export(options: argparse.Namespace) -> int:
-    """Write a model as ONNX, its front end inside: waveform in, probabilities out."""
+    """Write a model as ONNX, as a page that listens, or an AST for transformers."""
     _require_words(options, "export: name one model or run")
-    from lib.predict import export, model
+    from lib.export.commands import export_model
 
-    out = Path(os.environ["OUT"]) if options.out else Path("model.onnx")
-    print(export.export_onnx(model.load_model(options.words[0]), out))
+    print(export_model(options.words[0], Path(os.environ.get("OUT") or "model.onnx")))
     return 0
 
 

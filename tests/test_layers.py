@@ -7,7 +7,7 @@ from lib.paths import PROJECT
 
 ROOMS = ["errors paths files progress config", "papers", "data", "features", "models"]
 ROOMS += ["evaluation", "plots", "runs", "training", "analysis", "tables", "score predict"]
-ROOMS += ["reports", "rehearsal", "__main__ worker"]
+ROOMS += ["reports", "export rehearsal", "__main__ worker"]
 RANK = {name: rank for rank, names in enumerate(ROOMS) for name in names.split()}
 PATHS = sorted((PROJECT / "lib").rglob("*.py"))
 NAMES = [".".join(path.relative_to(PROJECT).with_suffix("").parts) for path in PATHS]

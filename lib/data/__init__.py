@@ -1,7 +1,7 @@
 """The datasets, one file each, and where their recordings are on this machine.
 
-`ICBHI.open(root).load()` and `SPRSound.open(root).load("record")` are tables of annotated clips;
-`lib.data.dataset` says what every dataset offers.
+`ICBHI(root)[0]` is an annotated event with its waveform, `ICBHI(root).frame` the table of all;
+`SPRSound(root).load("record")` is that of whole records. `lib.data.dataset` says what each offers.
 """
 
 import os
@@ -39,10 +39,10 @@ def find_dataset(name: str, stand_in: Dataset | None = None) -> Dataset:
         raise UserError(
             f"{_data_root()}: {why}; give the folder of the recordings (--data, DATA_ROOT)"
         )
-    if named and not stand_in:
+    if named and stand_in is None:
         title = kind.short_title
         return kind(_data_root(), "none", f"No {title} recordings here: its rows are not run.")
-    return stand_in or synthetic_dataset(name)
+    return synthetic_dataset(name) if stand_in is None else stand_in
 
 
 def recordings_used(datasets: Iterable[Dataset]) -> list[str]:

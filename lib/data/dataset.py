@@ -5,9 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import ClassVar, Self
 
+import numpy as np
 import pandas as pd
 
 from lib.data import audio, layout
@@ -37,6 +39,8 @@ Annotated = tuple[dict, list[dict]]  # columns of a recording, columns of each o
 class Dataset(ABC):
     """A dataset below the folder `root`; recordings are .wav or .flac files.
 
+    It is a sequence of annotated events, those with audio: `len(dataset)`, `dataset[i]`, `frame`.
+
     kind: official (all recordings with audio), partial, synthetic, or none (no recordings are here;
     `root` may be a feature cache). banner: a sentence for every page, "" if official.
     """
@@ -60,6 +64,42 @@ class Dataset(ABC):
     optional: ClassVar[tuple[str, ...]] = ()  # subsets that an official copy may lack
     nested: ClassVar[bool] = False  # whether files may lie in folders below those named
     tables: ClassVar[dict[str, tuple[str, ...]]]  # unit of a clip -> columns of its table
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", Path(self.root))
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The table of annotated events with audio (`clips`); row i is about `dataset[i]`."""
+        return self.clips()
+
+    def __len__(self) -> int:
+        """Return the number of annotated events with audio."""
+        return len(self.frame)
+
+    def __getitem__(self, index: int) -> dict:
+        """Return an annotated event.
+
+        waveform: (samples,) float32, mono, at its recording's own rate (Hz). label, patient,
+        device, site (on the chest) and split are text, times are start and end in seconds in the
+        recording. Raises `UserError` if the sound cannot be read, or ends before the event.
+        """
+        row = self.frame.iloc[range(len(self))[index]]  # an IndexError ends a loop
+        path = self._files[row.recording]
+        wave, rate = _read_sound(path)
+        try:
+            waveform = audio.excerpt(wave, row.start, row.end, rate)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error
+        return {
+            "waveform": waveform.copy(), "rate": rate, "label": row.label, "patient": row.patient,
+            "device": row.device, "site": row.location, "split": row.split,
+            "times": (float(row.start), float(row.end)),
+        }  # fmt: skip
+
+    @cached_property
+    def _files(self) -> dict[str, Path]:
+        return self.audio_files()
 
     @classmethod
     def locate(cls, folder: Path) -> Path | None:
@@ -246,6 +286,12 @@ class Dataset(ABC):
     @abstractmethod
     def _folders(self) -> list[Path]:
         """Return the folders that hold annotations and audio."""
+
+
+@lru_cache(maxsize=1)
+def _read_sound(path: Path) -> tuple[np.ndarray, int]:
+    """A recording's mono wave and rate, kept for the event that comes next."""
+    return audio.read(path)
 
 
 def raise_problems(problems: list[str]) -> None:

@@ -15,6 +15,7 @@ SIZES = {  # width, depth, heads; nano and mini are ours, the others are DeiT's
     "small": (384, 12, 6),
     "base": (768, 12, 12),
 }
+EPSILON = 1e-6  # of DeiT's norms
 AUDIOSET_ROWS = 12  # frequency rows of the AudioSet checkpoint's grid: 128 mels, stride 10
 
 
@@ -137,4 +138,20 @@ def rename(state: dict[str, Tensor]) -> dict[str, Tensor]:
     for key in [key for key in renamed if ".attention.attention.query." in key]:
         qkv = [renamed.pop(key.replace("query", name)) for name in ("query", "key", "value")]
         renamed[key.replace("attention.attention.query", "attn.qkv")] = torch.cat(qkv)
+    return renamed
+
+
+def to_transformers(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Rename this model's keys, without those of its classifier, to the hub's: undo `rename`."""
+    prefix, *names = TRANSFORMERS_NAMES.items()
+    renamed: dict[str, Tensor] = {}
+    for key, value in state.items():
+        for old, new in names:
+            key = key.replace(new, old)
+        key = prefix[0] + key.replace("vit.norm.", "layernorm.")
+        if ".attn.qkv." in key:
+            for name, third in zip(("query", "key", "value"), value.chunk(3), strict=True):
+                renamed[key.replace("attn.qkv", f"attention.attention.{name}")] = third
+        else:
+            renamed[key] = value
     return renamed

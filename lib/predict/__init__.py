@@ -1,4 +1,4 @@
-"""Probabilities for anybody's recordings from a packaged model; packaging and exporting models.
+"""Probabilities for anybody's recordings from a packaged model; packaging models.
 
-Start with `load.load_model` and `answer.predict_file`; docs/predict.md shows the commands.
+Start with `model.load_model` and `answer.predict_file`; docs/predict.md shows the commands.
 """

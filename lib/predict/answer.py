@@ -16,6 +16,7 @@ from lib.predict.recording import Recording
 WARNING = (
     "recorded unlike anything this model was trained on; its probabilities are not to be trusted"
 )
+UNPACKAGED = "not packaged: no lung sound and strange devices go unnoticed"
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def _detect(recording: Recording, model: Predictor) -> tuple[float | None, float
     """Return distance, lung sound, warning and notes; raises `UserError` without a lung sound."""
     detectors, length = model.detectors, model.network.front.clip_seconds
     if detectors is None:
-        return None, None, "", ["not packaged: no lung sound and strange devices go unnoticed"]
+        return None, None, "", [UNPACKAGED]
     parts = recordings.windows(recording.seconds, length, length)
     descriptor = describe(model.network, recording.batches(parts))
     lung_sound, distance = detectors.lung_sound(descriptor), detectors.distance(descriptor)

@@ -4,6 +4,7 @@ Both read one descriptor of a recording: the mean, over windows side by side, of
 pools of its maps, and of the shape of the spectrum and of the envelope.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -56,12 +57,15 @@ class Detectors:
 @torch.no_grad()
 def describe(network: WaveformModel, batches: Iterable[np.ndarray]) -> np.ndarray:
     """Return the descriptor (D,), float64, of a recording's clips (B, samples) in batches."""
-    rows = []
-    for batch in batches:
-        fbanks = network.filter_bank(torch.from_numpy(batch))
-        pooled = network.network.probe_features(network.normalise(fbanks))
-        rows.append(torch.cat([pooled, shape_numbers(fbanks)], dim=1))
+    rows = [clip_descriptors(network, torch.from_numpy(batch)) for batch in batches]
     return torch.cat(rows).double().mean(dim=0).numpy()
+
+
+def clip_descriptors(network: WaveformModel, waves: Tensor) -> Tensor:
+    """Return the descriptors (B, D), float32, of clips (B, samples)."""
+    fbanks = network.filter_bank(waves)
+    pooled = network.network.probe_features(network.normalise(fbanks))
+    return torch.cat([pooled, shape_numbers(fbanks)], dim=1)
 
 
 def shape_numbers(fbanks: Tensor) -> Tensor:
@@ -77,12 +81,19 @@ def shape_numbers(fbanks: Tensor) -> Tensor:
     spectrum = power.mean(1) / power.mean(1).sum(1, keepdim=True)
     below = spectrum.cumsum(1)
     envelope = power.sum(2).log()
-    low, high = envelope.quantile(torch.tensor([0.05, 0.95]), dim=1)
+    low, high = _quantile(envelope, 0.05), _quantile(envelope, 0.95)
     numbers = [flatness.mean(1), flatness.std(1), spectrum.amax(1).log(),
                levels.diff(dim=1).abs().mean(dim=(1, 2)), envelope.std(1),
-               *_envelope_shares(envelope), (below < 0.5).sum(1), (below < 0.85).sum(1),
-               high - low]  # fmt: skip
+               *_envelope_shares(envelope), (below < 0.5).float().sum(1),
+               (below < 0.85).float().sum(1), high - low]  # fmt: skip
     return torch.stack(numbers, dim=1)
+
+
+def _quantile(x: Tensor, q: float) -> Tensor:
+    """Quantiles (B,) of (B, N), linear between two; torch's own cannot be exported."""
+    place = q * (x.shape[1] - 1)
+    below, above = x.sort(dim=1).values[:, math.floor(place) : math.floor(place) + 2].unbind(1)
+    return below.lerp(above, place % 1)
 
 
 def _envelope_shares(envelope: Tensor) -> list[Tensor]:

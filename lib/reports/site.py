@@ -123,7 +123,8 @@ def write_glossary(folder: Path) -> None:
 def link_pages(folder: Path, pages: dict[str, dict[str, str]]) -> None:
     """Write the navigation and the neighbours into every page of a folder."""
     listed = [("index.html", "Start"), *((f"{name}.html", p["title"]) for name, p in pages.items())]
-    more = [("leaderboard.html", "Leaderboard"), ("runs/index.html", "All runs")]
+    more = [("listen.html", "Listen"), ("leaderboard.html", "Leaderboard")]
+    more.append(("runs/index.html", "All runs"))
     more.append((glossary.PAGE, "Glossary"))
     listed += [(address, title) for address, title in more if (folder / address).exists()]
     for path in all_pages(folder):

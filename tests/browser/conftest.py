@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,9 @@ def browser():
             f"no browser: install one of {', '.join(BROWSERS)} (Debian: apt install chromium)"
         )
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path)
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--use-fake-device-for-media-stream"]
+        )
         yield browser
         browser.close()
 
@@ -70,18 +73,24 @@ class Watched:
 
 
 @pytest.fixture
-def watched(browser, site):
-    """Open a page of the site: watched(address, width, scheme) -> `Watched`."""
+def open_page(browser):
+    """Open a page of a folder: open_page(folder, address, width, scheme) -> `Watched`."""
     opened: list[Watched] = []
 
-    def open_page(address: str, width: int = 1366, scheme: str = "light") -> Watched:
-        opened.append(Watched(browser, site, width, scheme))
+    def open_one(folder: Path, address: str, width: int = 1366, scheme: str = "light") -> Watched:
+        opened.append(Watched(browser, folder, width, scheme))
         opened[-1].open(address)
         return opened[-1]
 
-    yield open_page
+    yield open_one
     for each in opened:
         each.context.close()
+
+
+@pytest.fixture
+def watched(open_page, site):
+    """Open a page of the site: watched(address, width, scheme) -> `Watched`."""
+    return partial(open_page, site)
 
 
 @pytest.fixture
