@@ -70,14 +70,14 @@ def plot_event_durations(
         table = events[events.subset == subset]
         colours = {"hue": "1-1", "hue_order": classes, "palette": COLOURS[:2], "alpha": 0.55}
         bins = {"stat": "proportion", "common_norm": False, "binwidth": 0.05, "binrange": (0, most)}
-        legend = ax is axes[-1]
-        seaborn.histplot(
-            table, x="seconds", element="step", legend=legend, ax=ax, **colours, **bins
-        )
+        seaborn.histplot(table, x="seconds", element="step", ax=ax, **colours, **bins)
+        legend = ax.get_legend()
+        legend.remove()
         ax.set(title=subset, xlabel="duration of the event (s)", ylabel="share of the class")
         for name in classes:
             group = table.seconds[table["1-1"] == name]
             texts.append(f"{subset}, {name}: median {group.median():.2f} s of {len(group)}")
+    fig.legend(legend.legend_handles, classes, ncols=2, **style.LEGEND_BELOW)
     alt = f"Histograms of the durations of events by class. {'; '.join(texts)}."
     return style.set_alt_text(fig, alt)
 

@@ -56,6 +56,13 @@ def plot_histories(
     ]
     which = f" of the {len(shown)} of {len(histories)} runs that end highest"
     alt = f"Curves over the epochs{which * (len(shown) < len(histories))}: {', '.join(columns)}"
+    scores = [column for column in columns if column.endswith("score")]
+    alt += style.BELOW * any(
+        (table[column] < baseline).any()
+        for table in shown.values()
+        for column in scores
+        if column in table
+    )
     return style.set_alt_text(fig, f"{alt.replace('_', ' ')}. {'; '.join(ends)}.")
 
 
@@ -110,8 +117,10 @@ def plot_sweep(points: pd.DataFrame, metric: str = "score") -> Figure:
     axes[0].set_ylabel(f"{metric} (%)")
     for ax in axes:
         style.score_axis(ax, points[metric])
-    seeds = points.groupby(["setting", "value"]).size().max()
-    alt = f"Mean {metric} over at most {seeds} seeds against each setting. {'; '.join(texts)}."
+    seeds = int(points.groupby(["setting", "value"]).size().max())
+    low = style.BELOW * bool((points[metric] < 50).any())
+    alt = f"Mean {metric} over at most {seeds} seed{'s' * (seeds > 1)} against each setting{low}. "
+    alt += f"{'; '.join(texts)}."
     return style.set_alt_text(fig, alt)
 
 
@@ -137,7 +146,7 @@ def plot_confusions(
         ticks = [style.SHORT_NAMES.get(name, name) for name in labels]
         style.heatmap(ax, shares, np.reshape(cells, matrix.shape), ticks, ticks)
         ax.tick_params("x", rotation=45)
-        ax.set(title=title, xlabel="predicted", ylabel="true")
+        ax.set(title=fill(title, 9 * int(width)), xlabel="predicted", ylabel="true")
         recalls = format_values(labels[total > 0], np.diag(shares)[total > 0], 1)
         absent = ", ".join(labels[total == 0])
         texts.append(f"{title}: {recalls} percent" + (f", no {absent} in the truth" * bool(absent)))
@@ -158,7 +167,9 @@ def plot_intervals(points: pd.DataFrame, metric: str = "Score") -> Figure:
     ours = {"fmt": "o", "color": COLOURS[0], "label": "ours"}
     ax.errorbar(points["value"], y + 0.12, xerr=reach, capsize=3, **ours)
     paper = {"fmt": "D", "color": GREY, "mfc": "white", "label": "paper (± std)"}
-    ax.errorbar(points["paper"], y - 0.12, xerr=points["paper_std"].fillna(0), capsize=3, **paper)
+    if points.paper.notna().any():
+        reach = points["paper_std"].fillna(0)
+        ax.errorbar(points["paper"], y - 0.12, xerr=reach, capsize=3, **paper)
     style.score_axis(ax, [*points.high, *points.paper.dropna()], axis="x")
     style.mark_below(ax, y + 0.12, points["value"], COLOURS[0], axis="x")
     ax.set_yticks(y, [fill(name, 22) for name in points["name"]])
@@ -169,7 +180,8 @@ def plot_intervals(points: pd.DataFrame, metric: str = "Score") -> Figure:
         + ("" if np.isnan(p.paper) else f", paper {p.paper:.2f}")
         for p in points.itertuples(index=False)
     ]
-    alt = f"{metric} with 95% intervals over patients. {'; '.join(texts)}."
+    low = style.BELOW * bool((points.value < 50).any())
+    alt = f"{metric} with 95% intervals over patients{low}. {'; '.join(texts)}."
     return style.set_alt_text(fig, alt)
 
 
@@ -192,7 +204,7 @@ def plot_embeddings(
     for title, table in tables.items():
         counts = table[groupings[0]].value_counts(sort=False)
         texts.append(f"{title}: {len(table)} clips ({format_values(counts.index, counts)})")
-    alt = f"t-SNE of clips, coloured by {', by '.join(groupings)}. {'; '.join(texts)}."
+    alt = f"Clips as points, coloured by {', by '.join(groupings)}. {'; '.join(texts)}."
     return style.set_alt_text(fig, alt)
 
 
@@ -224,6 +236,7 @@ def plot_speeds(points: pd.DataFrame) -> Figure:
     if points.empty:
         return style.empty_figure(NOT_MEASURED)
     points = points.sort_values("variant", kind="stable", key=lambda names: pd.factorize(names)[0])
+    points = points.assign(case=points.case.map(reader_name))
     several = points.variant.nunique() > 1
     names = points.variant + " · " + points.case if several else points.case
     fig, axes = style.subplots(style.WIDTH, 0.9 + 0.27 * len(points))
@@ -237,5 +250,5 @@ def plot_speeds(points: pd.DataFrame) -> Figure:
     ax.set_yticks(y, names)
     base = ", ".join(dict.fromkeys(points.base))
     ax.set(xlabel=f"times as fast as: {base}", ylim=(-0.6, len(points) - 0.4))
-    alt = f"Bars of how many times as fast as {base}: {format_values(names, points.faster, 2)}."
+    alt = f"Bars of how many times as fast as {base}. {format_values(names, points.faster, 2)}."
     return style.set_alt_text(fig, alt)

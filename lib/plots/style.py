@@ -49,6 +49,7 @@ PICTURE = re.compile(rb"data:image/png;base64,([^\"]+)")  # inside an SVG
 PLACES = re.compile(rb'\b(?:d|x|y)="[^"]*"')  # of lines and marks in an SVG
 DECIMALS = re.compile(rb"(\.\d\d)\d+")
 GREY, LIGHT_GREY = "#8C8C8C", "#D0D0D0"
+BELOW = ", arrows for those below the axis"  # of a caption, if there are any
 LEGEND_BELOW = {"loc": "outside lower center", "frameon": False}
 NO_RUN = "Nothing to draw: no run is finished; the table says why."
 SHORT_NAMES = {"Poor Quality": "Poor", "Adventitious": "Adv.", "Coarse Crackle": "Coarse",
@@ -197,7 +198,9 @@ def score_axis(ax: Axes, values: Sequence[float], baseline: float = 50.0, axis: 
     if axis == "y":
         ax.axhline(baseline, clip_on=False, **line)
         place = {"xy": (1, baseline), "xycoords": ("axes fraction", "data"), "ha": "right"}
-        ax.annotate(text, va="bottom", color="#595959", **place)
+        place |= {"xytext": (0, 7), "textcoords": "offset points", "va": "bottom"}  # above marks
+        behind = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
+        ax.annotate(text, color="#595959", bbox=behind, **place)
     else:
         ax.axvline(baseline, clip_on=False, label=text, **line)
 

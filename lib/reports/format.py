@@ -25,7 +25,7 @@ STATES = {  # of a claim, without its reason in brackets -> how it looks
     "undecided": "undecided",
     "not run": "open",
 }
-LONG = 24  # letters
+LONG = 16  # letters
 GAIN = "Test-selection gain"  # a table with it has Scores of one run by several rules of selection
 BY_RULE = {
     "Test": "Score, test-selected",

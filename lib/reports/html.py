@@ -61,7 +61,9 @@ def render_page(notebook: NotebookNode, name: str, about: dict[str, str], sounds
     contents = link_headings(soup)
     frame_tables(soup)
     glossary.mark_words(soup)
+    heading = soup.h1.extract() if soup.h1 else ""  # the answer comes right after it
     given = {**about, "number": name[:2], "contents": contents, "body": Markup(str(soup))}
+    given["heading"] = Markup(str(heading))
     page = template.render_page("page", given.pop("title"), **given)
     check_page(page, name, sounds)
     return page

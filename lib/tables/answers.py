@@ -22,19 +22,24 @@ def page_answer(claims: pd.DataFrame, number: str) -> dict[str, str] | None:
     """The answer of a page (number of its notebook): answer, number, state, decides, all text.
 
     claims: the table of `lib.tables.claims.claims_table`. A state for each claim of the page, and
-    the difference that says most of the first one. None if no claim belongs to
-    the page, or the table is one of an older version.
+    the first difference that there is; on the page of our own claims, those of all
+    claims on a model that has learnt, which it is about. None if no claim belongs to the page, or
+    the table is one of an older version.
     """
     columns = {"Claim", "State", "Page", "Paper difference", "Difference", LEARNT}
-    lines = claims[claims.Page == number].to_dict("records") if columns <= set(claims) else []
+    if not columns <= set(claims):
+        return None
+    lines = claims[claims.Page == number].to_dict("records")
     if not lines:
         return None
     state = joint_state([line["State"] for line in lines])
     decided = state.startswith(("confirmed", "refuted"))
     ours = all(line["Claim"] in OUR_OWN for line in lines)
+    others = claims[claims.Page != number].to_dict("records") if ours else []
+    numbers = [text for line in (*lines, *others) if (text := _number(line, ours))]
     return {
         "answer": _answer(lines),
-        "number": _number(lines[0]),
+        "number": " ".join(numbers if ours else numbers[:1]),
         "state": state,
         "decides": "" if decided else (DECIDES_OURS if ours else DECIDES).format(number),
     }
@@ -49,10 +54,15 @@ def _answer(lines: list[dict[str, str]]) -> str:
     return " ".join(text[0].upper() + text[1:] for text in sentences)
 
 
-def _number(line: dict[str, str]) -> str:
-    """The difference that says most of a claim, in points of Score, and the published one."""
-    learnt = line[LEARNT]
-    found = learnt if learnt not in (MISSING, "not run") else line["Difference"]
+def _number(line: dict[str, str], ours: bool) -> str:
+    """The difference that says most of a claim, in points of Score, and the published one.
+
+    ours: whether only models that have learnt count, as on the page of our own claims.
+    """
+    learnt, own = line[LEARNT], line["Difference"]
+    if line["Claim"] in OUR_OWN:
+        learnt = own  # such a claim is about the model that has learnt
+    found = own if learnt in (MISSING, "not run") and not ours else learnt
     if found in (MISSING, "not run"):
         return ""
     what = "EfficientAT mn04 on SPRSound" if found == learnt else "the small models here"

@@ -101,6 +101,7 @@ function addFilter(section) {
     });
   };
   [input, ...choices].forEach((each) => each.addEventListener("input", filter));
+  if (choices.some((each) => each.value)) filter();
   section.querySelector(".scroll, details").before(input);
 }
 

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.colors import to_hex
 
 from lib.data.icbhi import CLASSES
 from lib.plots import dataset
-from lib.plots.style import alt_text
+from lib.plots.style import COLOURS, alt_text
 
 PAPER = pd.DataFrame([[2063, 1215, 501, 363], [1579, 649, 385, 143]], ["train", "test"], CLASSES)
 
@@ -36,6 +37,11 @@ def test_event_durations_are_shares_of_each_class():
     table.loc[:1, "end"] = 9.0  # longer than the axis
     fig = dataset.plot_event_durations(table)
     assert [ax.get_title() for ax in fig.axes] == ["train", "inter"]
+    assert [ax.get_legend() for ax in fig.axes] == [None, None]  # one below, over no data
+    (legend,) = fig.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["Normal", "Adventitious"]
+    colours = [to_hex(handle.get_facecolor()) for handle in legend.legend_handles]
+    assert colours == [colour.lower() for colour in COLOURS[:2]]
     areas = [path.vertices for shape in fig.axes[0].collections for path in shape.get_paths()]
     assert sorted(area[:, 1].max() for area in areas) == [2 / 3, 1]
     alt = alt_text(fig)

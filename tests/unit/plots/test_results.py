@@ -6,7 +6,7 @@ import pytest
 
 from lib.data.icbhi import CLASSES
 from lib.data.sprsound import TASKS
-from lib.plots import results
+from lib.plots import results, style
 from lib.plots.style import NO_RUN, alt_text, to_png
 
 
@@ -54,6 +54,8 @@ def test_scores_start_at_a_labelled_line_and_a_failed_run_does_not_set_the_scale
         ]
         assert arrows.get_xydata().tolist() == [[2, baseline]]
         assert not arrows.get_clip_on()
+        caption = alt_text(results.plot_histories(runs, ["loss", "test_score"], baseline))
+        assert f"test score{style.BELOW}. " in caption
     ax = results.plot_histories({"run 1": history(10, 20)}, ["test_score"]).axes[0]
     assert ax.get_ylim() == pytest.approx((50, 54.32))  # all failed: the line is there all the same
 
@@ -77,6 +79,8 @@ def test_a_sweep_shows_mean_and_std_and_marks_the_chosen_value():
     assert whiskers[1][:, 1] == pytest.approx([61 - std, 61 + std])
     assert whiskers[0][:, 1] == pytest.approx([55, 55])  # one seed has no std
     assert to_png(fig) == to_png(results.plot_sweep(sweep_points()))
+    assert style.BELOW not in alt_text(fig)
+    assert style.BELOW in alt_text(results.plot_sweep(sweep_points().replace(55.0, 45.0)))
 
 
 def test_confusions_show_counts_and_row_percent():
@@ -85,6 +89,12 @@ def test_confusions_show_counts_and_row_percent():
     assert fig.axes[0].texts[0].get_text() == "8\n80%"
     assert fig.axes[0].texts[1].get_text() == "2\n20%"
     assert "CE: normal 80.0, crackle 66.7, wheeze 50.0, both 100.0" in alt_text(fig)
+
+
+def test_long_titles_of_confusions_stand_in_lines():
+    title = "Fine-tuning: SPRSound → SPRSound"
+    fig = results.plot_confusions({title: np.eye(4, dtype=int), "CE": np.eye(4, dtype=int)})
+    assert max(map(len, fig.axes[0].get_title().splitlines())) <= 27
 
 
 def test_confusions_of_tasks_have_their_own_classes():
@@ -107,6 +117,13 @@ def test_intervals_show_bounds_and_the_papers_value_if_published():
     assert [sorted(line[:, 0]) for line in ours] == [[49, 56], [50, 53]]
     alt = alt_text(fig)
     assert "CE 52.00 (49.00 to 56.00), paper 59.55" in alt and "mn04 51.00 (50.00 to 53.00)." in alt
+    assert alt.startswith("Score with 95% intervals over patients. ")
+    texts = [text.get_text() for text in fig.legends[0].get_texts()]
+    assert "paper (± std)" in texts
+    low = pd.DataFrame([("mn04", 41.0, 40.0, 43.0, np.nan, np.nan)], columns=columns)
+    fig = results.plot_intervals(low)
+    assert "paper (± std)" not in [text.get_text() for text in fig.legends[0].get_texts()]
+    assert style.BELOW in alt_text(fig)
 
 
 def points(classes, names=None, clips=60):

@@ -51,6 +51,13 @@ def test_claims_of_one_state_share_a_sentence_and_small_models_are_named(tmp_pat
 def test_a_claim_of_our_own_needs_no_published_model(tmp_path):
     page, _ = write(tmp_path, f'"{OUR_OWN[0]}",not run,04,not published,not run,–\n')
     assert "mn04_as/*" in page and "run_all.sh paper" not in page
+    both = f'"{OUR_OWN[0]}",not run,04,not published,not run,–\n'
+    both += 'A,x,05,+1.00,+9.00 (+8.00 to +9.50),"-1.00 (-2.00 to -0.10), 3 seeds"\n'
+    page, _ = write(
+        tmp_path, both.replace(",x,", ",not run,") + "B,not run,05,+1.00,+7.00 (+6.00 to +8.00),–\n"
+    )
+    assert "A? With EfficientAT mn04 on SPRSound, 3 seeds: -1.00 points" in page
+    assert "+9.00" not in page and "+7.00" not in page
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,12 @@ def test_the_result_comes_before_all_other_sections():
     assert main.text.index("of 2") < main.text.index("of 1")
 
 
+def test_the_answer_comes_right_after_the_title():
+    text = render(executed(shown(text_html="<p>shown</p>")))
+    before, after = text.split("<!--answer--><!--/answer-->")
+    assert "</h1>" in before and "Question." in after and text.count("<h1") == 1
+
+
 def test_tables_of_a_notebook_scroll_by_themselves():
     table = "<table><thead><tr><th>a</th></tr></thead><tbody><tr><td>1</td></tr></tbody></table>"
     soup = BeautifulSoup(render(executed(shown(text_html=table))), "html.parser")
