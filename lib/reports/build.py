@@ -18,6 +18,7 @@ from lib.reports import html, notebook, page, runs, score, site
 from lib.runs import execute, results, tune
 from lib.runs.folder import RECORD, published_root
 from lib.runs.plan import open_context
+from lib.tables.format import MISSING
 
 RECORDS_BYTES = 40_000_000  # of all published records
 RUN_LINK = re.compile(r'href="runs/([^"/]+)/index\.html"')
@@ -192,6 +193,8 @@ def claims_table(folder: Path, pages: dict[str, dict[str, str]]) -> str:
     for row in section.find_all("tr"):
         for column, cell in zip(names, row.find_all(["th", "td"], recursive=False), strict=True):
             cell["data-label"] = column
+            if cell.get_text() == MISSING:
+                cell["class"] = "nothing"
             if name := by_number.get(cell.get_text()):
                 link = BeautifulSoup(f'<a href="{name}.html">{name[:2]}</a>', "html.parser")
                 cell.string.replace_with(link)

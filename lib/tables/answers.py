@@ -9,7 +9,10 @@ from lib.tables.claims import STAND_INS
 from lib.tables.format import MISSING
 
 LEARNT = "On a model that has learnt"
-DECIDES = "./run_all.sh paper {}: the published models need all recordings, their weights and a GPU"
+DECIDES = (
+    "./run_all.sh paper {0}: the published models need all recordings, their weights and a GPU; "
+    "./run_all.sh rehearse paper {0} says how many hours"
+)
 OUR_OWN = [claim.text for claim in CLAIMS if claim.a.key in STAND_INS]
 DECIDES_OURS = (
     "./run_all.sh train laptop {} --only 'mn04_as/*': the recordings, AudioSet weights of "

@@ -25,6 +25,7 @@ def test_a_page_opens_with_the_state_and_the_number_of_its_claims(tmp_path):
     number = "With EfficientAT mn04 on SPRSound, 3 seeds: -1.30 points of Score "
     number += "(95% interval -3.00 to +0.40, so it may be chance). The paper: +2.82."
     assert number in with_claim and "./run_all.sh paper 04" in with_claim
+    assert "./run_all.sh rehearse paper 04 says how many hours" in with_claim
     assert "old" not in with_claim and without == "<p>a</p><!--answer--><!--/answer--><p>b</p>"
 
 

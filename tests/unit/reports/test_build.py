@@ -56,16 +56,17 @@ def test_pages_the_index_and_links_between_neighbours(tmp_path, folder):
 
 
 def test_the_index_shows_the_overviews_claims_with_labels_and_links(tmp_path):
-    columns = ["Claim", "State", "Page", "Test-selected", "Setting"]
-    table = pd.DataFrame([["SAM helps", "not run", "10", "+1.00", "lr 1"]], columns=columns)
+    columns = ["Claim", "Paper", "Page", "Test-selected", "Setting"]
+    table = pd.DataFrame([["SAM helps", "–", "10", "+1.00", "lr 1"]], columns=columns)
     page = f"<main>{format.render_table(table, 'claims', 'Claims')}</main>"
     (tmp_path / "00_overview.html").write_text(page)
     section = BeautifulSoup(build.claims_table(tmp_path, {"10_sam": {}}), "html.parser").section
-    assert [cell.text for cell in section.select("thead th")] == ["Claim", "State", "Page"]
+    assert [cell.text for cell in section.select("thead th")] == ["Claim", "Paper", "Page"]
     cells = {cell["data-label"]: cell for cell in section.select("tbody tr > *")}
     assert {name: cell.text for name, cell in cells.items()} == {
-        "Claim": "SAM helps", "State": "not run", "Page": "10",
+        "Claim": "SAM helps", "Paper": "–", "Page": "10",
     }  # fmt: skip
+    assert section.select(".nothing") == [cells["Paper"]]
     assert cells["Page"].a["href"] == "10_sam.html" and "cards" in section["class"]
     assert build.claims_table(tmp_path / "empty", {}) == ""
 

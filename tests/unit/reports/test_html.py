@@ -196,3 +196,6 @@ def test_the_index():
         *("Does it run?", "complete", "laptop", "ICBHI, <partial>", "2")
     ]
     assert "No page has been made yet" in html.render_index({})
+    sounds = "01_data_exploration.html#What-the-classes-sound-like"
+    assert sounds in html.render_index({"01_data_exploration": ABOUT})
+    assert sounds not in str(page)
