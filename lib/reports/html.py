@@ -98,7 +98,10 @@ def link_headings(soup: BeautifulSoup) -> list[tuple[str, str]]:
 
 
 def frame_tables(soup: BeautifulSoup) -> None:
-    """Put every table that has no frame into one that scrolls, by keyboard too, in place."""
+    """Put every table that has no frame into one that scrolls, by keyboard too, in place.
+
+    Code, which scrolls by itself, can be reached by keyboard.
+    """
     for number, table in enumerate(soup.find_all("table"), 1):
         if not table.find_parent(class_="scroll"):
             label = table.find("caption").get_text() if table.find("caption") else f"Table {number}"
@@ -106,6 +109,11 @@ def frame_tables(soup: BeautifulSoup) -> None:
             table.wrap(soup.new_tag("div", attrs=attributes))
         for header in table.select("thead th"):
             header["scope"] = "col"
+            if not header.get_text(strip=True):  # above the names of rows
+                header.name = "td"
+                del header["scope"]
+    for code in soup.select(".highlight pre"):
+        code["tabindex"] = "0"  # it scrolls on a phone
 
 
 def render_index(

@@ -175,7 +175,11 @@ def test_tables_of_a_notebook_scroll_by_themselves():
     soup = BeautifulSoup(render(executed(shown(text_html=table))), "html.parser")
     frame = soup.main.table.parent
     assert (frame["role"], frame["tabindex"]) == ("region", "0") and frame["aria-label"]
-    assert soup.main.th["scope"] == "col"
+    assert soup.main.th["scope"] == "col" and soup.select_one(".highlight pre")["tabindex"] == "0"
+    soup = BeautifulSoup(
+        render(executed(shown(text_html=table.replace(">a<", "><")))), "html.parser"
+    )
+    assert soup.main.th is None and not soup.main.table.thead.td.has_attr("scope")
 
 
 def test_the_synthetic_examples_may_be_on_every_page_and_no_other_sound():
