@@ -59,7 +59,7 @@ def render_page(notebook: NotebookNode, name: str, about: dict[str, str], sounds
     soup = BeautifulSoup(text, "html.parser")
     headline_first(soup)
     contents = link_headings(soup)
-    frame_tables(soup)
+    make_scrollable(soup)
     glossary.mark_words(soup)
     heading = soup.h1.extract() if soup.h1 else ""  # the answer comes right after it
     given = {**about, "number": name[:2], "contents": contents, "body": Markup(str(soup))}
@@ -97,11 +97,8 @@ def link_headings(soup: BeautifulSoup) -> list[tuple[str, str]]:
     return [(h["id"], " ".join(h.get_text().split()).rstrip("#")) for h in soup.find_all("h2")]
 
 
-def frame_tables(soup: BeautifulSoup) -> None:
-    """Put every table that has no frame into one that scrolls, by keyboard too, in place.
-
-    Code, which scrolls by itself, can be reached by keyboard.
-    """
+def make_scrollable(soup: BeautifulSoup) -> None:
+    """Let every table and all code scroll by themselves, by keyboard too, in place."""
     for number, table in enumerate(soup.find_all("table"), 1):
         if not table.find_parent(class_="scroll"):
             label = table.find("caption").get_text() if table.find("caption") else f"Table {number}"
