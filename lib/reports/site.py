@@ -114,7 +114,7 @@ def write_glossary(folder: Path) -> None:
             if name not in taken:
                 taken.add(name)
                 first.insert(0, BeautifulSoup(f'<span id="{name}"></span>', "html.parser"))
-    html.frame_tables(soup)
+    html.make_scrollable(soup)
     html.link_headings(soup)
     page = render_page("glossary", "Glossary", body=Markup(str(soup)), stamp=stamp())
     files.write_text(folder / glossary.PAGE, page)
