@@ -30,7 +30,7 @@ for number in range(torch.cuda.device_count()):
     print(number)
 """
 ASK_SECONDS = 120
-# On Linux a run is a fork of a process that has imported all it needs: 5 s less a run.
+# On Linux a run is a fork of a process that has imported torch and all else, which takes seconds.
 FORKS = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
 FORKS.set_forkserver_preload(["lib.worker"])
 
