@@ -4,8 +4,10 @@ They hold no sound. `load_annotations` reads them; `make_annotations` makes the 
 recordings, and `write_annotations` writes them anew.
 """
 
+import math
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from lib import files
@@ -23,6 +25,8 @@ CLIP = ("recording", "cycle", "start", "end")
 GROUPS = ("patient", "device", "site", "age", "sex", "split", "subset")
 NUMBERS = {"cycle": int, "start": float, "end": float, "age": float}
 SEXES = {"F": "female", "M": "male"}
+AGES = {"0 to 2": 3, "3 to 5": 6, "6 to 11": 12, "12 to 17": 18, "18 to 64": 65,
+        "65 and older": math.inf}  # name -> first age above it  # fmt: skip
 SITES = {"Tc": "trachea", "Al": "anterior left", "Ar": "anterior right", "Pl": "posterior left",
          "Pr": "posterior right", "Ll": "lateral left", "Lr": "lateral right",
          "p1": "posterior left", "p2": "lateral left", "p3": "posterior right",
@@ -43,6 +47,18 @@ def load_annotations(dataset: str, unit: str = "event") -> pd.DataFrame:
     columns = (*CLIP, *GROUPS, *LABELS[dataset, unit])
     types = dict.fromkeys(columns, str) | NUMBERS
     return pd.read_csv(path, dtype=types, keep_default_na=False, na_values={"age": [""]})
+
+
+def group_clips(clips: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Device, site, age and sex of each clip (N,), rows of `load_annotations`."""
+    age = clips.age.to_numpy()
+    index = np.searchsorted(list(AGES.values()), np.nan_to_num(age), side="right")
+    return {
+        "device": clips.device.to_numpy(dtype=str),
+        "site": clips.site.to_numpy(dtype=str),
+        "age": np.where(np.isnan(age), "unknown", np.array(list(AGES))[index]),
+        "sex": clips.sex.replace("", "unknown").to_numpy(dtype=str),
+    }
 
 
 def make_annotations(dataset: Dataset, unit: str = "event") -> pd.DataFrame:

@@ -53,6 +53,15 @@ def paired_bootstrap(
     return (float(a[0] - b[0]), *percentile_interval(a[1:] - b[1:]))
 
 
+def mean_interval(values: ndarray, patient: ndarray) -> tuple[float, float]:
+    """95% percentile interval of the mean of values (N,) of clips over resampled patients (N,)."""
+    index = np.unique(patient, return_inverse=True)[1]
+    counts = resample_counts(index.max() + 1)
+    sums = (np.bincount(index, each) for each in (values, np.ones(len(index))))
+    total, clips = (counts @ each for each in sums)
+    return percentile_interval((total / clips)[1:])
+
+
 def resample_counts(n: int) -> ndarray:
     """How often each of n patients is in all of them, then in each resample: (1 + DRAWS, n)."""
     resamples = np.random.default_rng(SEED).integers(0, n, size=(DRAWS, n))

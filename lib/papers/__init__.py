@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from lib.config import Experiment
 from lib.errors import unknown
-from lib.papers import lung_srad, patchmix, sam, sprsound, transfer
+from lib.papers import lung_srad, patchmix, reliability, sam, sprsound, transfer
 from lib.papers.published import Published
 from lib.papers.table_row import Claim, Table, TableRow
 
@@ -17,6 +17,7 @@ PAPERS = {
     "Transfer": transfer,
     "SAM": sam,
     "Lung-SRAD": lung_srad,
+    "Reliability": reliability,
 }
 EXPERIMENTS: dict[str, Experiment] = {}
 PUBLISHED: dict[str, Published] = {}

@@ -42,6 +42,7 @@ class TableRow:
     experiment: Experiment | None = None  # None: quoted by the paper, not rebuilt here
     published: Published | None = None  # None: nobody has published this row
     needs: tuple[str, ...] = ()  # settings without which the row means nothing
+    stored: str = ""  # hashes of finished runs that it shows, whatever the profile and its settings
     deviates: str = ""  # how the experiment deviates from the published one: no verdict then
 
 

@@ -1,6 +1,7 @@
 """Figure of a recording with the probabilities of its parts."""
 
 from collections.abc import Mapping
+from textwrap import wrap
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from lib.plots import style
 from lib.plots.spectrograms import draw_sound
 from lib.plots.style import COLOURS, GREY, LIGHT_GREY, MARKERS
 
+LETTERS = 70  # in a line of the title
 FADED = 0.35  # opacity of probabilities that are not to be trusted
 
 
@@ -23,13 +25,14 @@ def plot_prediction(
     wave: (samples,); parts: start, end (seconds) and a probability for each class of `summary`,
     which has that of the whole recording. With a warning the probabilities are grey.
     """
-    fig, axes = style.subplots(9.5, 6.4, 3, 1, sharex=True, height_ratios=(1, 1.6, 1.8))
+    fig, axes = style.subplots(style.WIDTH, 6.4, 3, 1, sharex=True, height_ratios=(1, 1.6, 1.8))
     top, middle, bottom = axes[:, 0]
     draw_sound(top, middle, wave, rate_hz)
     _draw_tracks(bottom, parts, list(summary), faded=bool(warning))
     bottom.set(xlabel="time (s)", ylabel="probability", ylim=(-0.02, 1.02))
     fig.legend(*bottom.get_legend_handles_labels(), ncols=4, **style.LEGEND_BELOW)
-    fig.suptitle("\n".join(filter(None, (title, warning and f"WARNING: {warning}"))))
+    lines = [title, *wrap(warning and f"WARNING: {warning}", LETTERS)]
+    fig.suptitle("\n".join(filter(None, lines)))
     means = style.format_values(list(summary), list(summary.values()), 2)
     alt = (
         f"{title}: waveform and spectrogram of {len(wave) / rate_hz:.1f} s, and the probability of "

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
+from lib import paths
 from lib.data import DATASETS, find_dataset
 from lib.evaluation.bootstrap import DRAWS
 from lib.models.weights import source_of
@@ -73,6 +75,16 @@ Always the first class has a Score of 50.
 {_data(model, record)}
 
 {LIMITS}"""
+
+
+def read_scores(model: Predictor) -> pd.DataFrame:
+    """Return the Scores in a model's card as text; an empty table if it has no card."""
+    path = paths.PROJECT / model.card
+    text = path.read_text(encoding="utf-8") if model.card else ""
+    lines = [line for line in text.partition("## Scores")[2].splitlines() if line.startswith("|")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    table = [row for row in rows[2:] if len(row) == len(SCORES)]  # the next table is narrower
+    return pd.DataFrame(table, columns=list(SCORES.values()))
 
 
 def _epoch(record: dict) -> str:

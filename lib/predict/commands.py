@@ -2,13 +2,14 @@
 
 import json
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 from lib import files
 from lib.errors import UserError
 from lib.predict import recording, text
 from lib.predict.answer import Answer, predict_file
-from lib.predict.model import load_model
+from lib.predict.model import Predictor, load_model
 from lib.progress import progress_bar
 
 
@@ -22,15 +23,9 @@ def predict(options: Namespace) -> int:
     if options.plot and path.is_dir():
         raise UserError("--plot: a picture shows one recording; name one file")
     model = load_model(options.model or "")
-    answers, refused = [], {}
-    for each in progress_bar(sounds, unit="recording", disable=len(sounds) == 1):
-        cycles = _cycles_of(each, options.cycles)
-        try:
-            answers.append(predict_file(each, model, cycles, options.window, options.step))
-        except UserError as error:
-            if len(sounds) == 1:
-                raise
-            refused[str(each)] = str(error)
+    answers, refused = answer_files(sounds, model, options.cycles, options.window, options.step)
+    if len(sounds) == 1 and refused:
+        raise UserError(next(iter(refused.values())))
     if not answers:
         raise UserError(f"{path}: all {len(sounds)} recordings are refused; the first one: "
                         f"{next(iter(refused.values()))}")  # fmt: skip
@@ -44,6 +39,23 @@ def predict(options: Namespace) -> int:
     else:
         print(text.as_text(answers, refused, model))
     return 1 if refused else 0
+
+
+def answer_files(
+    sounds: Sequence[Path], model: Predictor, cycles: str | None = None,
+    window: float | None = None, step: float = 1.0,
+) -> tuple[list[Answer], dict[str, str]]:  # fmt: skip
+    """Return the answers about sound files, and why others are refused: file -> a sentence.
+
+    cycles, window, step: of the command.
+    """
+    answers, refused = [], {}
+    for each in progress_bar(sounds, unit="recording", disable=len(sounds) == 1):
+        try:
+            answers.append(predict_file(each, model, _cycles_of(each, cycles), window, step))
+        except UserError as error:
+            refused[str(each)] = str(error)
+    return answers, refused
 
 
 def _cycles_of(sound: Path, cycles: str | None) -> Path | None:

@@ -7,7 +7,6 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file as load_arrays
 from safetensors.torch import load_file
-from scipy.optimize import minimize_scalar
 from torch import nn
 
 from lib import files, paths
@@ -15,7 +14,7 @@ from lib.config import Experiment, describe_model
 from lib.data import DATASETS
 from lib.errors import UserError, unknown
 from lib.evaluation import tasks
-from lib.evaluation.calibration import softmax
+from lib.evaluation.calibration import fit_temperature
 from lib.features.frontends import clip_frames, frontend_for
 from lib.models import build
 from lib.predict.detectors import Detectors
@@ -27,7 +26,6 @@ DEFAULT = "mn04-sprsound"
 CONFIG, WEIGHTS, DETECTORS, CARD = (
     "config.json", runs_folder.WEIGHTS, "detectors.safetensors", "card.md"
 )  # fmt: skip
-TEMPERATURES = (0.05, 20.0)
 RESEARCH_ONLY = "Research only, not for diagnosis."
 
 
@@ -113,19 +111,6 @@ def fit_calibration(arrays: dict[str, np.ndarray]) -> tuple[float, str]:
         f"calibrated by the temperature {temperature:.3f}, fitted on {len(label):,} clips of "
         f"{len(patients)} validation patients"
     )
-
-
-def fit_temperature(logits: np.ndarray, label: np.ndarray) -> float:
-    """Return the temperature by which logits (N, n) are most likely to give the classes (N,).
-
-    Guo et al. 2017, section 4.2.
-    """
-
-    def loss(log_temperature: float) -> float:
-        probabilities = softmax(logits / np.exp(log_temperature))
-        return -np.log(np.maximum(probabilities[np.arange(len(label)), label], 1e-12)).mean()
-
-    return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))
 
 
 def read_network(experiment: Experiment, path: Path) -> nn.Module:

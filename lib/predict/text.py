@@ -1,12 +1,14 @@
 """Answers as text for people, as JSON and as a table that `score` reads."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
 from lib.predict.answer import Answer
 from lib.predict.model import RESEARCH_ONLY, Predictor
 
+DETECTED = ("lung_sound", "distance")
 SHOWN = 40  # parts that are printed; all are in --json and --csv
 UNITS = {
     "start": "seconds", "end": "seconds", "probabilities": "0 to 1, of each class, they sum to 1",
@@ -93,3 +95,38 @@ def as_table(answers: Sequence[Answer]) -> pd.DataFrame:
         table["warning"] = answer.warning
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
+
+
+def parts_table(answer: Answer) -> pd.DataFrame:
+    """Return a row for each part: start and end (seconds), probabilities, the most probable class.
+
+    All cells are text.
+    """
+    classes = list(answer.classes)
+    table = answer.parts[["start", "end", *classes]].map("{:.2f}".format)
+    best = answer.probabilities.argmax(axis=1)
+    return table.assign(**{"most probable": [classes[i] for i in best]})
+
+
+def refused_table(refused: dict[str, str]) -> pd.DataFrame:
+    """Return a row for each refused file: recording, and why."""
+    rows = [(Path(name).name, why.removeprefix(f"{name}: ")) for name, why in refused.items()]
+    return pd.DataFrame(rows, columns=["Recording", "Refused, because"])
+
+
+def facts_table(answer: Answer, model: Predictor) -> pd.DataFrame:
+    """Return what must be known beside the probabilities of a recording: fact, value."""
+    recording = answer.recording
+    sound = f"{recording.path.name}: {recording.seconds:.1f} s at {recording.native_rate:,} Hz"
+    means = ", ".join(f"{name} {value:.2f}" for name, value in answer.summary.items())
+    lines = [("Recording", f"{sound}, {len(answer.parts)} {answer.kind}s"),
+             ("Mean probabilities", means)]  # fmt: skip
+    if model.detectors:
+        needed, near = (model.detectors.settings[key]["threshold"] for key in DETECTED)
+        lung, far = f"{answer.lung_sound:.2f}", f"{answer.distance:.1f}"
+        lines.append(("Lung sound at all", f"probability {lung} (refused below {needed:.2f})"))
+        lines.append(("Distance from the training", f"{far} (a warning above {near:.1f})"))
+    lines.append(("Warning", answer.warning or "none"))
+    lines += [("Note", note) for note in answer.notes]
+    lines += [("Probabilities", model.calibration), ("Model", model.about)]
+    return pd.DataFrame(lines, columns=["Fact", "Value"])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 import pandas as pd
 
@@ -15,6 +16,7 @@ from lib.papers.table_row import Claim, Table, TableRow
 from lib.runs.predictions import row_name
 from lib.tables.claims import STAND_INS
 from lib.tables.compare import QUOTED, label_cells
+from lib.tables.detectable import pair_name
 from lib.tables.format import status_text
 
 ONLY = "only in the column"  # the key of cells that belong to one column
@@ -69,6 +71,11 @@ def table_sources(table: Table) -> list[Source]:
         case "srad_low_pass":
             return [Source({"Comparison": text}, tuple(INSPECTED[model] for model, _ in pair))
                     for text, *pair in LOW_PASS]  # fmt: skip
+        case "detectable_pairs":
+            return [Source({"Pair": pair_name(a, b)}, (a.experiment, b.experiment))
+                    for a, b in permutations(table.rows, 2)]  # fmt: skip
+        case "detectable_claims":
+            return []  # of all pairs
         case "by_device":
             return [Source({"Row": row_name(row)}, (row.experiment,)) for row in table.rows]
     return [_row_source(row) for row in table.rows]

@@ -3,16 +3,19 @@
 import base64
 import io
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import soundfile
 
+from lib import files, paths
 from lib.data.synthetic import cycle_sound
 from lib.plots.spectrograms import spectrogram_png
 from lib.reports.template import render_template
 
 RATE_HZ, SECONDS, TOP_HZ = 8000, 2.6, 2000
 BREATH = {"breath_low_hz": 100, "breath_high_hz": 700, "wheeze_hz": 300}
+BREATHS = ("normal", "normal", "crackle", "crackle", "wheeze", "wheeze")
 # name -> class, whether its crackles are fine, what to hear and to see
 EXAMPLES = {
     "Normal": ("normal", False, "Breathing in, then softer breathing out: a cloud without lines."),
@@ -40,6 +43,31 @@ def waves() -> dict[str, np.ndarray]:
         wave = cycle_sound(rng, label, SECONDS, RATE_HZ, traits)
         sounds[name] = 0.8 * wave / np.abs(wave).max()
     return sounds
+
+
+def built_in_recording() -> Path:
+    """Return a synthetic recording of six breaths, a wav file that is written anew.
+
+    Two are normal, two have coarse crackles, two wheeze; 15.6 s at 8 kHz.
+    """
+    rng = np.random.default_rng([7, 1])
+    traits = BREATH | {"crackle_fine": 0.0}
+    breaths = [cycle_sound(rng, label, SECONDS, RATE_HZ, traits) for label in BREATHS]
+    return _write("synthetic_breaths.wav", np.concatenate(breaths))
+
+
+def no_lung_sounds() -> list[Path]:
+    """Return wav files of silence and of a tone of 440 Hz, 6 s each, which are written anew."""
+    tone = np.sin(2 * np.pi * 440 * np.arange(6 * RATE_HZ) / RATE_HZ)
+    return [_write("silence.wav", 0 * tone), _write("tone.wav", tone)]
+
+
+def _write(name: str, wave: np.ndarray) -> Path:
+    """Write a wave (samples,) of any height with a peak of 0.5; returns the path."""
+    wave = 0.5 * wave / max(np.abs(wave).max(), 1e-9)
+    with files.atomic_write(paths.features_root() / "examples" / name) as path:
+        soundfile.write(path, wave, RATE_HZ, format="WAV")
+    return paths.features_root() / "examples" / name
 
 
 @cache

@@ -18,8 +18,10 @@ from lib.reports import glossary, html
 from lib.reports.page import answer_box
 from lib.reports.template import TEMPLATES, render_page, render_template
 from lib.runs.folder import published_root
+from lib.tables import reliability
 from lib.tables.answers import page_answer
 
+OWN_ANSWERS = {"13": reliability.page_answer}  # of pages whose tables answer their question
 PAGES = re.compile(r"(?<=<!--pages-->).*?(?=<!--/pages-->)", re.S)
 ANSWER = re.compile(r"(?<=<!--answer-->).*?(?=<!--/answer-->)", re.S)
 NEIGHBOURS = re.compile(r"(?<=<!--neighbours-->).*?(?=<!--/neighbours-->)", re.S)
@@ -91,11 +93,16 @@ def finish(folder: Path) -> None:
 
 
 def write_answers(folder: Path, pages: dict[str, dict[str, str]]) -> None:
-    """Write the box that opens a page into each that a claim of tables/claims.csv belongs to."""
-    path = folder / "tables" / "claims.csv"
-    claims = pd.read_csv(path, dtype=str) if path.exists() else pd.DataFrame(columns=["Page"])
+    """Write the box that opens a page into each whose question its tables or claims answer."""
+
+    def read(table: str) -> pd.DataFrame:
+        path = folder / "tables" / f"{table}.csv"
+        return pd.read_csv(path, dtype=str) if path.exists() else pd.DataFrame(columns=["Page"])
+
+    claims = read("claims")
     for name, about in pages.items():
-        answer = page_answer(claims, name[:2])
+        own = OWN_ANSWERS.get(name[:2])
+        answer = own(read) if own else page_answer(claims, name[:2])
         box = answer_box(about["question"], **answer) if answer else ""
         page = folder / f"{name}.html"
         text = page.read_text(encoding="utf-8")

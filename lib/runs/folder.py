@@ -82,6 +82,17 @@ def _folder_of_hash(root: Path, hash8: str) -> Path | None:
     return next(iter(sorted(root.glob(f"*-{hash8}"))), None)
 
 
+def find_hash(hash8: str) -> Path | None:
+    """The folder of a whole record by the hash in its name, local or else published, or None."""
+    for root in (paths.runs_root(), published_root()):
+        path = _folder_of_hash(root, hash8)
+        if path and (path / "result.json").exists():
+            if not (problem := damage(path)):
+                return path
+            _say(f"{path}: not used: {problem}")
+    return None
+
+
 def find_run(spec: RunSpec) -> Path | None:
     """The folder of a whole record of this run, local or else published; None if there is none.
 

@@ -34,6 +34,7 @@ from lib.runs.folder import (
     WEIGHTS,
     RunSpec,
     failure_reason,
+    find_hash,
     find_run,
     read_spec,
     weights_fingerprint,
@@ -215,6 +216,9 @@ def plan_runs(context: Context, *groups: str) -> list[PlannedRun]:
     runs: list[PlannedRun] = []
     profile = context.profile
     for row in (row for group in groups for row in papers.GROUPS[group] if row.experiment):
+        if row.stored:
+            runs += [run for run in _stored_runs(row) if run not in runs]
+            continue
         seeds = seeds_of(profile, row.experiment)
         for experiment, selections in _variants(profile, row.experiment):
             left_out = _not_applicable(profile, row, experiment)
@@ -223,6 +227,17 @@ def plan_runs(context: Context, *groups: str) -> list[PlannedRun]:
                     experiment = override(experiment, save_embeddings=False)
                 run = _plan_run(context, experiment, seed, selections, left_out)
                 runs += [stage for stage in run.stages if stage not in runs]
+    return runs
+
+
+def _stored_runs(row: TableRow) -> list[PlannedRun]:
+    """The finished runs that a row names, local or published; nothing is trained for it."""
+    name, runs = row.experiment.name, []
+    for hash8 in row.stored.split():
+        nothing = RunSpec(row.experiment, 0, None, None)
+        record, reason = find_hash(hash8), f"the run {hash8} is not stored here"
+        spec = read_spec(record) if record else nothing
+        runs.append(PlannedRun(name, spec.experiment, spec.seed, SELECTIONS, spec, record, reason))
     return runs
 
 

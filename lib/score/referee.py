@@ -1,11 +1,11 @@
 """Every number about a submission: Scores by definition, intervals, groups, calibration."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from lib.data import icbhi
+from lib.data.annotations import AGES, group_clips
 from lib.evaluation import bootstrap, metrics
 from lib.evaluation.auroc import auroc, counted_mask, log_odds
 from lib.evaluation.calibration import brier_score, calibration_error
@@ -14,8 +14,6 @@ from lib.evaluation.tasks import Task, scored_mask
 from lib.score import stored
 from lib.score.submission import Submission
 
-AGES = {"0 to 2": 3, "3 to 5": 6, "6 to 11": 12, "12 to 17": 18, "18 to 64": 65,
-        "65 and older": math.inf}  # name -> first age above it  # fmt: skip
 COLLAPSED = "two collapsed classes"
 DISJOINT = f"without patients {' and '.join(icbhi.OVERLAPPING_PATIENTS)}"
 OWN_CLASS = "Sp = normal called normal; Se = abnormal given their own class; Score = their mean"
@@ -79,7 +77,7 @@ def score(submission: Submission, selected_on: str = "", compare: bool = True) -
         "auroc": _auroc(s), "calibration": _calibration(s), "confusion": _confusion(s),
         "groups": {
             name: _by_group(s, values, scored_mask(s.subset))
-            for name, values in _groups(s).items()
+            for name, values in group_clips(s.clips).items()
         },
         "stored_runs": stored.differences(s, rule) if compare else [],
     }  # fmt: skip
@@ -107,18 +105,6 @@ def _scores(s: Submission, task: Task, mask: np.ndarray) -> dict:
         metric: {"value": float(value), "low": intervals[metric][0], "high": intervals[metric][1]}
         for metric, value in means.items()
         if not metric.endswith("_binary")  # a definition of its own
-    }
-
-
-def _groups(s: Submission) -> dict[str, np.ndarray]:
-    """Device, site, age and sex of each clip (N,)."""
-    age = s.clips.age.to_numpy()
-    index = np.searchsorted(list(AGES.values()), np.nan_to_num(age), side="right")
-    return {
-        "device": s.clips.device.to_numpy(dtype=str),
-        "site": s.clips.site.to_numpy(dtype=str),
-        "age": np.where(np.isnan(age), "unknown", np.array(list(AGES))[index]),
-        "sex": s.clips.sex.replace("", "unknown").to_numpy(dtype=str),
     }
 
 

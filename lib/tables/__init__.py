@@ -12,7 +12,17 @@ from lib.papers.patchmix import MAIN_METHODS
 from lib.papers.sam import EMBEDDED
 from lib.papers.table_row import Table
 from lib.runs.tune import published_trials
-from lib.tables import claims, compare, lung_srad, sam, sprsound, transfer
+from lib.tables import (
+    claims,
+    compare,
+    detectable,
+    groups,
+    lung_srad,
+    reliability,
+    sam,
+    sprsound,
+    transfer,
+)
 
 
 def _neighbours(methods: dict[str, Experiment], results: pd.DataFrame) -> pd.DataFrame:
@@ -41,6 +51,14 @@ VIEWS: dict[str, Callable[[Table, pd.DataFrame], pd.DataFrame]] = {
     "srad_weights": lambda t, r: lung_srad.weights(r),
     "srad_low_pass": lambda t, r: lung_srad.low_pass(r),
     "srad_frequencies": lambda t, r: lung_srad.high_frequencies(r),
+    "calibration": lambda t, r: reliability.calibration_table(t.rows, r),
+    "prediction_sets": lambda t, r: reliability.sets_table(t.rows, r),
+    "few_patients": lambda t, r: reliability.few_patients_table(t.rows, r),
+    "selective_risk": lambda t, r: reliability.selective_table(t.rows, r),
+    "by_group": lambda t, r: groups.groups_table(t.rows, r),
+    "worst_groups": lambda t, r: groups.worst_table(t.rows, r),
+    "detectable_pairs": lambda t, r: detectable.pairs_table(t.rows, r),
+    "detectable_claims": lambda t, r: detectable.claims_table(t.rows, r),
 }
 
 

@@ -63,13 +63,13 @@ def by_device(rows: Sequence[TableRow], results: pd.DataFrame) -> pd.DataFrame:
         for device in np.unique(predictions.device) if predictions else [MISSING]:
             line = {"Row": row_name(row), "Device": device, "Score": "not run"}
             if predictions:
-                line |= _numbers(predictions.of_clips(predictions.device == device))
+                line |= numbers_of_clips(predictions.of_clips(predictions.device == device))
             lines.append(line)
     columns = ["Row", "Device", "Clips", "Patients", *compare.NAMES, "AUROC"]
-    return pd.DataFrame(lines, columns=columns).fillna(MISSING)
+    return pd.DataFrame(lines, columns=columns, dtype=object).fillna(MISSING)
 
 
-def _numbers(p: Predictions) -> dict[str, str]:
+def numbers_of_clips(p: Predictions) -> dict[str, str]:
     """Sizes, Sp, Se and Score over seeds, and AUROC of some clips."""
     scores = [p.task.mean_scores(p.label, each, p.subset) for each in p.predicted]
     means = {name: [each[name.lower()] for each in scores] for name in compare.NAMES}

@@ -122,3 +122,9 @@ def test_mean_std():
     mean, std, n = mean_std([50.0])
     assert (mean, n) == (50.0, 1) and math.isnan(std)
     assert mean_std([])[2] == 0 and math.isnan(mean_std([])[0])
+
+
+def test_the_interval_of_a_mean_is_that_of_drawn_clips(example):
+    label, *_, patient = example
+    expected = np.percentile([label[clips].mean() for clips in resampled(patient)], [2.5, 97.5])
+    assert bootstrap.mean_interval(label, patient) == pytest.approx(tuple(expected), abs=1e-12)

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy.special import log_softmax, softmax
+from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from lib.evaluation import calibration
@@ -83,6 +85,40 @@ def test_brier_score_is_that_of_scikit_learn(rng):
     p, label = calibration.softmax(rng.normal(size=(200, 4))), rng.integers(0, 4, 200)
     expected = brier_score_loss(label, p, labels=range(4), scale_by_half=False)
     assert calibration.brier_score(p, label) == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_temperature_makes_the_validation_clips_most_likely():
+    rng = np.random.default_rng(0)
+    logits = 2 * rng.standard_normal((4000, 4))
+    label = np.array([rng.choice(4, p=softmax(row)) for row in logits])
+    temperature = calibration.fit_temperature(3 * logits, label)
+    assert temperature == pytest.approx(3.0, rel=0.1)
+    likelihoods = {
+        t: log_softmax(3 * logits / t, axis=1)[np.arange(4000), label].mean()
+        for t in (temperature, 0.95 * temperature, 1.05 * temperature)
+    }
+    assert max(likelihoods, key=likelihoods.get) == temperature
+    errors = [
+        calibration.calibration_error(softmax(3 * logits / t, axis=1), label)
+        for t in (1, temperature)
+    ]
+    assert errors[1] < 0.5 * errors[0]
+
+
+def test_logarithms_of_probabilities_do_as_well_as_logits(rng):
+    logits, label = 3 * rng.normal(size=(500, 4)) + 7, rng.integers(0, 4, 500)
+    p = calibration.softmax(logits)
+    expected = calibration.fit_temperature(logits, label)
+    assert calibration.fit_temperature(np.log(p), label) == pytest.approx(expected, rel=1e-9)
+
+
+def test_reliability_bins_are_those_of_scikit_learn(rng):
+    p, label = calibration.softmax(2 * rng.normal(size=(500, 4))), rng.integers(0, 4, 500)
+    bins = calibration.reliability(p, label)
+    right, confidence = calibration_curve(p.argmax(1) == label, p.max(1), n_bins=15)
+    filled = bins[:, 0] > 0
+    assert bins[:, 0].sum() == 500 and not filled.all()
+    np.testing.assert_allclose(bins[filled, 1:], np.stack([confidence, right], 1), atol=1e-12)
 
 
 def test_softmax_of_large_logits():

@@ -60,7 +60,7 @@ def test_json_csv_and_picture_hold_the_same_answer(packaged, sounds, tmp_path, c
         for name in classes:
             assert row[f"p_{name}"] == pytest.approx(part["probabilities"][name], abs=1e-6)
     with Image.open(picture) as image:
-        assert image.width > 900 and "breath.wav" in image.text["Description"]
+        assert image.width > 700 and "breath.wav" in image.text["Description"]
 
 
 def test_a_folder_is_answered_file_by_file(packaged, sounds, capsys):

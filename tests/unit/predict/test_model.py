@@ -5,12 +5,11 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 
 from lib import files
 from lib.data import SPRSound
 from lib.errors import UserError
-from lib.evaluation.calibration import calibration_error
 from lib.predict import model, package
 from lib.predict.answer import predict_file
 from lib.runs import folder as runs_folder
@@ -43,21 +42,6 @@ def test_a_run_answers_without_being_packaged_and_says_so(trained, small, breath
     plain, whole = (predict_file(breath, each, step=0.5, window=1.0) for each in (run, small))
     np.testing.assert_allclose(plain.probabilities, whole.probabilities, atol=1e-6)
     assert plain.distance is None and "not packaged" in plain.notes[0]
-
-
-def test_the_temperature_makes_the_validation_clips_most_likely():
-    rng = np.random.default_rng(0)
-    logits = 2 * rng.standard_normal((4000, 4))
-    label = np.array([rng.choice(4, p=softmax(row)) for row in logits])
-    temperature = model.fit_temperature(3 * logits, label)
-    assert temperature == pytest.approx(3.0, rel=0.1)
-    likelihoods = {
-        t: log_softmax(3 * logits / t, axis=1)[np.arange(4000), label].mean()
-        for t in (temperature, 0.95 * temperature, 1.05 * temperature)
-    }
-    assert max(likelihoods, key=likelihoods.get) == temperature
-    errors = [calibration_error(softmax(3 * logits / t, axis=1), label) for t in (1, temperature)]
-    assert errors[1] < 0.5 * errors[0]
 
 
 def test_an_unknown_model_is_an_error_with_the_names():

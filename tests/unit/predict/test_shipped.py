@@ -3,15 +3,17 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import soundfile
 
 from lib.errors import UserError
 from lib.paths import PROJECT
-from lib.predict import model, package
-from lib.predict.answer import predict_file
+from lib.predict import card, commands, model, package, text
+from lib.predict.answer import WARNING, predict_file
 from lib.predict.sounds import KINDS, RATE_HZ, made_up_sound
+from lib.reports import listen
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +66,28 @@ def test_a_fresh_process_answers_without_what_only_training_needs(breath):
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True
     )
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+def test_the_built_in_recording_is_answered_with_a_warning_and_a_tone_is_refused(shipped):
+    answer = predict_file(listen.built_in_recording(), shipped)
+    assert answer.warning == WARNING and len(answer.parts) == 14
+    facts = text.facts_table(answer, shipped).set_index("Fact").Value
+    assert facts["Warning"] == WARNING and "calibrated" in facts["Probabilities"]
+    assert facts["Recording"] == "synthetic_breaths.wav: 15.6 s at 8,000 Hz, 14 windows"
+    parts = text.parts_table(answer)
+    best = parts[list(answer.classes)].astype(float).idxmax(axis=1)
+    assert (best == parts["most probable"]).mean() > 0.9  # two decimals can be equal
+    answers, refused = commands.answer_files(listen.no_lung_sounds(), shipped)
+    why = text.refused_table(refused).set_index("Recording").squeeze()
+    assert not answers and why["silence.wav"].startswith("silence: ")
+    assert why["tone.wav"].startswith("no lung sound: ")
+
+
+def test_the_scores_of_the_card_are_read(shipped):
+    table = card.read_scores(shipped)
+    assert table["clips of"].tolist()[0] == "test" and set(table.set) == {"SPRSound", "ICBHI"}
+    assert set(table.columns) == set(card.SCORES.values())
+    assert (
+        f"| {table['Score (95%)'].iloc[-1]} |" in (model.FOLDER.parent / shipped.card).read_text()
+    )
+    assert card.read_scores(replace(shipped, card="")).empty

@@ -71,3 +71,48 @@ def test_a_claim_of_our_own_needs_no_published_model(tmp_path):
 )
 def test_the_state_of_several_claims(states, expected):
     assert joint_state(states) == expected
+
+
+SETS = """Method,Trained on,Tested on,Coverage,95% interval
+Fine-tuning,SPRSound,SPRSound inter,88.00 ± 0.50 (3),80 to 90
+Fine-tuning,SPRSound,SPRSound intra,81.00 ± 0.50 (3),80 to 90
+Fine-tuning,SPRSound,ICBHI,19.00 ± 1.20 ({seeds}),{interval}
+Other,SPRSound,SPRSound inter,10.00 (1),5 to 15
+"""
+FEW = """Method,Trained on,Tested on,"Coverage, k = 10","Classes in a set, k = 10"
+Fine-tuning,SPRSound,ICBHI,88.25 ± 6.42 (600),3.22 ± 0.30 (600)
+"""
+
+
+@pytest.mark.parametrize(
+    ("interval", "seeds", "state"),
+    [
+        ("13.00 to 25.00", 3, "refuted"),
+        ("13.00 to 90.00", 3, "undecided (within chance)"),
+        ("90.00 to 95.00", 3, "confirmed"),
+        ("13.00 to 25.00", 2, "undecided (fewer than 3 seeds)"),
+    ],
+)
+def test_page_13_answers_from_its_own_tables(tmp_path, interval, seeds, state):
+    files.write_text(tmp_path / "tables/reliability_few_patients.csv", FEW)
+    sets = SETS.format(interval=interval, seeds=seeds)
+    files.write_text(tmp_path / "tables/reliability_sets.csv", sets)
+    page = write_box(tmp_path)
+    assert "of 81.0 to 88.0% of other clips of SPRSound, and of 19.0% of those of ICBHI" in page
+    assert "Calibrated on 10 patients of ICBHI they hold it for 88.2%" in page
+    assert f">{state}<" in page and f"95% interval over patients {interval}" in page
+    assert ("What would decide it" in page) == state.startswith("undecided")
+
+
+def test_page_13_without_runs(tmp_path):
+    assert "No run is finished." in write_box(tmp_path)
+    table = "Method,Trained on,Tested on\nFine-tuning,SPRSound,not run\n"
+    for name in ("sets", "few_patients"):
+        files.write_text(tmp_path / f"tables/reliability_{name}.csv", table)
+    assert "not run" in write_box(tmp_path)
+
+
+def write_box(folder):
+    files.write_text(folder / "13_reliability.html", "<!--answer--><!--/answer-->")
+    write_answers(folder, {"13_reliability": {"question": "Do they hold?"}})
+    return (folder / "13_reliability.html").read_text()

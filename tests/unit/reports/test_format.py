@@ -163,7 +163,9 @@ def test_what_most_rows_share_stands_above_and_rows_have_what_differs():
 
 def test_a_long_cell_is_folded():
     long = "a long setting, " * 10
-    cell = soup_of(pd.DataFrame({"Row": ["a"], "Setting": [long]})).select_one("td")
+    pair = pd.DataFrame({"Row": ["a"], "Setting": [long]})
+    assert soup_of(pair).select_one("td").text.strip() == long.strip()  # nothing stands beside it
+    cell = soup_of(pair.assign(Score="1.0")).select_one("td")
     assert cell.summary.text == f"{long[:50]}…" and cell.details.text.endswith(long)
 
 

@@ -13,7 +13,7 @@ from lib.tables.compare import NORMAL, QUOTED
 
 # Their lines come from what runs have saved: without runs there is none.
 FROM_RUNS = {"neighbours", "sam_neighbours", "srad_weights", "srad_frequencies"}
-NO_RUNS = {"deviations", "tuned"}  # nothing of them is of the runs of a group
+NO_RUNS = {"deviations", "tuned", "detectable_claims"}  # nothing of them is of the runs of a group
 
 
 def results_of(groups: str, done: bool) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from lib.runs import plan
 from lib.runs.plan import Context
 
 GROUPS = papers.groups_of(["08", "09"])
+REPORTS = paths.PROJECT / "reports"
 CHILD = "resnet18_supcon/ce@2-1"
 
 
@@ -217,3 +218,21 @@ def test_a_record_of_a_run_that_takes_too_long_is_shown(context):
 def test_a_probe_is_selected_on_validation_too(context):
     (run,) = (run for run in plan.plan_runs(context, "methods") if "probe" in run.name)
     assert run.selections == ("test", "last", "validation")
+
+
+def test_rows_of_stored_runs_show_these_whatever_the_profile(monkeypatch):
+    monkeypatch.setenv("REPORTS_ROOT", str(REPORTS))
+    for profile in ("smoke", "laptop"):
+        runs = plan.plan_runs(plan.open_context(profile), "reliability")
+        rows = papers.GROUPS["reliability"]
+        assert [run.spec.hash8 for run in runs] == [
+            hash8 for row in rows for hash8 in row.stored.split()
+        ]
+        assert all(run.record and run.experiment.validation_split for run in runs)
+        assert plan.pending_runs(runs) == []
+
+
+def test_a_stored_run_that_is_not_here_is_named_and_not_trained():
+    runs = plan.plan_runs(plan.open_context("smoke"), "reliability")
+    assert runs[0].reason == "the run fe559ba6 is not stored here" and not runs[0].record
+    assert plan.pending_runs(runs) == []

@@ -8,6 +8,7 @@ import pytest
 from sklearn.metrics import confusion_matrix, recall_score, roc_auc_score
 from submissions import clips_of, submission
 
+from lib.data.annotations import AGES
 from lib.evaluation import bootstrap
 from lib.evaluation.tasks import get_task
 from lib.paths import PROJECT
@@ -75,7 +76,7 @@ def test_groups_are_those_of_the_annotations(scored):
         counts = s.clips[name].replace("", "unknown").value_counts()
         assert {g["group"]: g["clips"] for g in report["groups"][name]} == counts.to_dict()
     ages = {g["group"]: g["clips"] for g in report["groups"]["age"]}
-    assert list(ages) == [name for name in [*referee.AGES, "unknown"] if name in ages]
+    assert list(ages) == [name for name in [*AGES, "unknown"] if name in ages]
     assert ages["0 to 2"] == (s.clips.age < 3).sum()
     assert ages["65 and older"] == (s.clips.age >= 65).sum()
     assert ages["unknown"] == s.clips.age.isna().sum()
