@@ -73,7 +73,7 @@ function sortBy(table, header) {
 }
 
 function addSorting(table) {
-  if (!table.tBodies[0] || table.tBodies[0].rows.length < 3) return;
+  if (!table.tBodies[0] || table.tBodies[0].rows.length < 3 || table.matches(".dataframe")) return;
   table.querySelectorAll("thead th").forEach((header) => {
     const label = `Sort by ${header.textContent.trim() || "the first column"}`;
     const button = make("button", { type: "button", className: "sort", textContent: "↕", title: label });
@@ -101,6 +101,7 @@ function addFilter(section) {
     });
   };
   [input, ...choices].forEach((each) => each.addEventListener("input", filter));
+  if (choices.some((each) => each.value)) filter();
   section.querySelector(".scroll, details").before(input);
 }
 
