@@ -9,18 +9,23 @@ from lib.features.frontends import frontend_for
 from lib.paths import PROJECT
 
 ONE_SYSTEM = {"fcntl", "grp", "pty", "pwd", "termios", "msvcrt", "winreg"}
-FORKS = {"multiprocessing", "concurrent.futures.process"}  # of a process with threads, by default
+FORKS = {"concurrent.futures.process", "ProcessPoolExecutor"}  # a process with threads, by default
 
 
-def test_lib_imports_nothing_that_one_system_has_or_that_forks():
+def test_lib_uses_nothing_that_one_system_has_or_that_forks_a_process_with_threads():
+    """The processes of `multiprocessing` come from a context that names how they start."""
     for path in (PROJECT / "lib").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [alias.name for alias in getattr(node, "names", [])]
             names += [getattr(node, "module", None) or ""]
             if isinstance(node, ast.Import | ast.ImportFrom):
-                assert not (ONE_SYSTEM | FORKS | {"ProcessPoolExecutor"}) & set(names), path
+                assert not (ONE_SYSTEM | FORKS) & set(names), path
+                assert getattr(node, "module", "") != "multiprocessing", path
             if isinstance(node, ast.Attribute):
                 assert node.attr not in ("fork", "forkpty"), path
+                assert ast.unparse(node) not in ("multiprocessing.Process", "multiprocessing.Pool")
+            if isinstance(node, ast.Constant):
+                assert node.value != "fork", path
 
 
 def test_folders_may_have_spaces_and_other_letters(tmp_path, monkeypatch):
