@@ -100,7 +100,7 @@ def banner(profile: Profile, sources: list[Dataset]) -> str:
     return render_template(
         "banner",
         profile=profile,
-        sources=sources,
+        data=", ".join(source.label for source in sources),  # a template would index a dataset
         sentences=list(dict.fromkeys(sentences)),
         synthetic=_synthetic(sources),
     )

@@ -15,9 +15,9 @@ from lib.reports import html, page
 from lib.runs.plan import Context
 from lib.runs.results import COLUMNS
 
-PARTIAL = ICBHI(None, "partial", "partial ICBHI: 293 <of> 920")
-OFFICIAL = ICBHI(None, "official")
-SYNTHETIC = SPRSound(None, "synthetic", "SYNTHETIC sounds: made up")
+PARTIAL = ICBHI("nowhere", "partial", "partial ICBHI: 293 <of> 920")
+OFFICIAL = ICBHI("nowhere", "official")
+SYNTHETIC = SPRSound("nowhere", "synthetic", "SYNTHETIC sounds: made up")
 
 
 @pytest.fixture
