@@ -68,7 +68,7 @@ def test_the_published_page_is_that_of_the_code(shipped):
 
 def test_without_the_runtime_nothing_is_written(shipped, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("WEIGHTS_ROOT", str(tmp_path / "weights"))
-    monkeypatch.setattr(runtime, "URL", (tmp_path / "gone.tgz").as_uri())
+    monkeypatch.setattr(runtime, "_address", lambda _: (tmp_path / "gone.tgz").as_uri())
     monkeypatch.setattr(page, "onnx_bytes", lambda _: shipped.path.read_bytes())
     out = tmp_path / "listen.html"
     assert front.main(["export", "mn04-sprsound", "--out", str(out)]) == 2

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import shutil
 import tarfile
 
 import pytest
@@ -19,6 +20,15 @@ def archive(path, names):
     return path
 
 
+def npm(folder, monkeypatch, answer):
+    """Put a program of that name first in PATH."""
+    program = folder / "bin/npm"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f"#!/bin/sh\n{answer}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+
+
 @pytest.fixture
 def offer(tmp_path, monkeypatch):
     """Offer an archive with some files at the runtime's address: offer(names)."""
@@ -26,9 +36,8 @@ def offer(tmp_path, monkeypatch):
 
     def make(*names):
         path = archive(tmp_path / "offered.tgz", names)
-        monkeypatch.setattr(runtime, "URL", path.as_uri())
-        checksum = f"sha512:{hashlib.sha512(path.read_bytes()).hexdigest()}"
-        monkeypatch.setattr(runtime, "CHECKSUM", checksum)
+        npm(tmp_path, monkeypatch, f"echo {path.as_uri()}")
+        monkeypatch.setattr(runtime, "SHA512", hashlib.sha512(path.read_bytes()).hexdigest())
         return path
 
     return make
@@ -42,15 +51,30 @@ def test_it_is_fetched_once(offer):
     assert runtime.runtime_files() == expected
 
 
-def test_another_file_is_not_believed(offer, monkeypatch):
+def test_another_file_is_not_believed(offer, monkeypatch, tmp_path):
     path = offer(runtime.SCRIPT, runtime.WASM)
-    monkeypatch.setattr(runtime, "CHECKSUM", f"sha512:{'0' * 128}")
+    monkeypatch.setattr(runtime, "SHA512", "0" * 128)
     with pytest.raises(UserError, match="sha512 differs"):
         runtime.runtime_files()
-    path.unlink()
+    shutil.copy(path, tmp_path / "weights" / runtime.ARCHIVE)
+    with pytest.raises(UserError, match="sha512 differs.*delete it"):
+        runtime.runtime_files()
 
 
 def test_an_archive_without_them_is_named(offer):
     offer(runtime.SCRIPT)
     with pytest.raises(UserError, match=f"{runtime.ARCHIVE}: not the archive.*wasm"):
+        runtime.runtime_files()
+
+
+@pytest.mark.parametrize(("answer", "said"), [("exit 1", "does not find"), ("", "does not find")])
+def test_without_it_a_remedy_is_named(tmp_path, monkeypatch, answer, said):
+    monkeypatch.setenv("WEIGHTS_ROOT", str(tmp_path / "weights"))
+    npm(tmp_path, monkeypatch, answer)
+    with pytest.raises(
+        UserError, match=f"npm {said} onnxruntime-web@.*npm pack.*{runtime.ARCHIVE}"
+    ):
+        runtime.runtime_files()
+    (tmp_path / "bin/npm").unlink()
+    with pytest.raises(UserError, match="npm is not installed; run `npm pack"):
         runtime.runtime_files()
