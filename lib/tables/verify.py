@@ -84,7 +84,7 @@ def _verify_record(path: Path) -> list[str]:
 
 def _verify_results(name: str, table: pd.DataFrame) -> list[str]:
     differences = []
-    again = table.duplicated(["experiment", "seed", "run", "selection"])
+    again = table.duplicated(["experiment", "seed", "run", "selection", "reason"])
     for row in table.itertuples():
         line = f"results/{name}.csv, {row.run}, {row.selection}"
         if again[row.Index]:
