@@ -20,6 +20,11 @@ RECORDINGS = [os.environ["DATA_ROOT"]] if os.environ.get("DATA_ROOT") else []
 SETTINGS = ("FEATURES", "DATA_ROOT", "WEIGHTS_ROOT", "EXECUTOR", "RAY_ADDRESS", "SEEDS", "OUT")
 
 
+def pytest_collection_modifyitems(items):
+    """The longest file comes first, so that no process waits for it at the end."""
+    items.sort(key=lambda item: item.path.name != "test_smoke.py")
+
+
 @pytest.fixture(autouse=True)
 def temporary_roots(tmp_path, monkeypatch):
     """No test touches the project's runs, feature caches or reports."""
