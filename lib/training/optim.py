@@ -105,18 +105,19 @@ def ascent_step(
 def build_scheduler(
     optimizer: torch.optim.Optimizer, experiment: Experiment, steps: int
 ) -> LRScheduler:
-    """Return the schedule "cosine" or "constant", stepped after an epoch, or "onecycle", a step.
+    """Return the schedule "cosine", "constant" or "onecycle", stepped after each step.
 
-    steps: of an epoch. One cycle is PyTorch's: up to lr in 30% of the steps, then down to nearly 0;
-    it spares the features of a pretrained encoder while its classifier is still random.
+    steps: of an epoch; cosine changes between epochs only. One cycle is PyTorch's: up to lr in 30%
+    of the steps, then down to nearly 0; it spares the features of a pretrained encoder while its
+    classifier is still random.
     """
-    epochs = experiment.epochs
+    epochs, steps = experiment.epochs, max(steps, 1)  # without a whole batch, training says so
     if experiment.schedule == "onecycle":
         highest = optimizer.param_groups[0]["lr"]
         return OneCycleLR(optimizer, highest, epochs=epochs, steps_per_epoch=steps)
     if experiment.schedule == "constant":
         return LambdaLR(optimizer, lambda done: 1.0)
-    return LambdaLR(optimizer, lambda done: cosine(done + 1, epochs))
+    return LambdaLR(optimizer, lambda done: cosine(done // steps + 1, epochs))
 
 
 def cosine(epoch: int, epochs: int) -> float:

@@ -112,8 +112,6 @@ def fit(
         outputs = {name: predict(run, clips, name) for name, clips in scored.items()}
         history.append({"epoch": epoch, **logs, **epoch_scores(run, outputs)})
         _keep_selected(run, history, outputs, selected)
-        if experiment.schedule != "onecycle":
-            run.scheduler.step()
         state = {name: getattr(run, name).state_dict() for name in RESTORED}
         checkpoint.save(folder, epoch, state | {"history": history, "selected": selected})
         for key, value in history[-1].items():
@@ -204,8 +202,7 @@ def _train_epoch(run: Run, epoch: int) -> dict[str, float]:
         logs = training_step(run, tree_map(lambda values, i=step: values[i], sampled))
         for key, value in logs.items():
             sums[key] = sums.get(key, 0) + value
-        if run.experiment.schedule == "onecycle":
-            run.scheduler.step()
+        run.scheduler.step()
         progress.step(step + 1)
     means = {key: (value / steps).item() for key, value in sums.items()}
     if not np.isfinite(means["loss"]):

@@ -263,3 +263,11 @@ def test_a_projector_that_is_not_trained_stays_and_passes_gradients_on():
         assert not is_projector or torch.equal(value, before[name]), name
     _, trained, *_ = built((40, 32), **settings | {"train_projector": True})
     assert all(value.requires_grad for value in trained.parameters())
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "constant", "onecycle"])
+def test_a_schedule_leaves_too_few_clips_for_a_batch_to_training(schedule):
+    """`sample_epoch` names the run and the remedy; building a schedule must not fail before it."""
+    experiment = replace(ADAM, schedule=schedule, epochs=2)
+    optimizer = optim.build_optimizer(network(), experiment)
+    assert optim.build_scheduler(optimizer, experiment, 0).get_last_lr()[0] > 0
