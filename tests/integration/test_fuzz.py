@@ -1,5 +1,6 @@
 """A short fuzz run over all kinds of files, and that the harness itself notices every failure."""
 
+import mmap
 import time
 from collections import Counter
 
@@ -67,12 +68,19 @@ def loops(folder):
 
 def too_large(folder):
     if accept_all(folder)["text"] != b"undamaged":
-        torch.zeros(fuzz.MEMORY_BYTES + 1, dtype=torch.uint8)
+        torch.zeros(fuzz.MEMORY_BYTES + 2**28, dtype=torch.uint8)
 
 
 def dies(folder):
     if accept_all(folder)["text"] != b"undamaged":
         raise SystemExit(3)
+
+
+def test_reserved_addresses_are_not_memory():
+    """As on a machine of many cores, where threads and Ray reserve gigabytes."""
+    with mmap.mmap(-1, fuzz.MEMORY_BYTES, mmap.MAP_PRIVATE, mmap.PROT_READ):
+        results = fuzz.fuzz(["flac", "weights"], 8)
+    assert not [result for result in results if result.outcome in fuzz.FAILURES]
 
 
 @pytest.mark.parametrize(
