@@ -1,8 +1,13 @@
 """Shared fixtures: a small feature cache, and where the real recordings are."""
 
 import os
-import signal
-from pathlib import Path
+
+# Several test processes share the cores: more threads, here or in what a test starts, wait for one
+# another and are slower. OpenMP and OpenBLAS read it when they are first imported.
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+import signal  # noqa: E402
+from pathlib import Path  # noqa: E402
 
 import numpy as np
 import pandas as pd

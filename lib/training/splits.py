@@ -29,6 +29,11 @@ def split_cycles(cycles: pd.DataFrame, experiment: Experiment, seed: int) -> dic
             rng = np.random.default_rng([seed, 0, 1])
             validation = validation.iloc[sample_balanced(labels, len(labels), rng)]
     if 0 < experiment.train_clips < len(train):
+        if experiment.train_clips < (classes := train[column].nunique()):
+            raise UserError(
+                f"{experiment.name}: train_clips = {experiment.train_clips} can't hold one clip of "
+                f"each of {classes} classes; set it to {classes} or more"
+            )
         settings = {"train_size": experiment.train_clips, "random_state": seed}
         sampled, _ = train_test_split(train.index, stratify=train[column], **settings)
         train = train.loc[np.sort(sampled)]

@@ -10,6 +10,7 @@ from transformers import ASTConfig, ASTForAudioClassification
 
 from lib import papers
 from lib.config import Experiment, hashed_settings, override
+from lib.evaluation.tasks import get_task
 from lib.files import write_json, write_text
 from lib.models import weights
 from lib.models.build import build_model
@@ -65,6 +66,11 @@ def test_a_cpu_measures_the_landscape_of_the_longest_clips_alone():
     every = [rehearsed(name) for name in papers.EXPERIMENTS]
     measured = {each.name for each in every if each.save_landscape}
     assert measured == {"ast_geo/wrs", "ast_geo/wrs_sam", "ast_geo/wrs_patchmix_cl"}
+
+
+def test_there_is_a_clip_of_each_class():
+    for each in (rehearsed(name) for name in papers.EXPERIMENTS):
+        assert each.train_clips >= len(get_task(each.task).classes), each.name
 
 
 def test_the_cost_is_projected_to_the_published_setting(run):

@@ -1,5 +1,6 @@
 """Claims and other paired differences on made-up runs, and verification of published numbers."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -113,9 +114,17 @@ def test_method_differences_by_hand(results):
         assert table[column].str.startswith("+25.00 (").all()
 
 
+_copies = []  # of what `publish` made, which takes seconds
+
+
 @pytest.fixture
-def published(results):
-    return publish(results)
+def published(request, tmp_path_factory):
+    """What the results published: made for the first test and copied for the others."""
+    if _copies:
+        return shutil.copytree(_copies[0], paths.reports_root())
+    root = publish(request.getfixturevalue("results"))
+    _copies.append(shutil.copytree(root, tmp_path_factory.mktemp("copy") / "reports"))
+    return root
 
 
 def test_published_numbers_verify_from_reports_alone(published):

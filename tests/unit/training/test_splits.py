@@ -37,6 +37,11 @@ def test_held_out_patients_depend_on_the_seed_alone(small_cache):
     assert len({frozenset(held_out(seed)) for seed in range(8)}) > 1
 
 
+def test_train_clips_fewer_than_classes_are_named(small_cache):
+    with pytest.raises(UserError, match="train_clips = 3 can't hold one clip of each of 4 classes"):
+        split(small_cache.cycles, validation_split=0.0, train_clips=3)
+
+
 def test_train_clips_keep_the_classes_shares(small_cache):
     train = split(small_cache.cycles, validation_split=0.0, train_clips=16)["train"]
     assert small_cache.cycles.label[train].value_counts().tolist() == [4, 4, 4, 4]
