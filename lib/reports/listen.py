@@ -1,4 +1,4 @@
-"""Synthetic examples of breath sounds with their spectrograms; no patient was recorded."""
+"""Sounds on pages, with spectrograms: synthetic examples, and a run's surest mistakes."""
 
 import base64
 import io
@@ -9,6 +9,9 @@ import numpy as np
 import soundfile
 
 from lib import files, paths
+from lib.analysis.mistakes import Mistake, find_sound
+from lib.data import Dataset
+from lib.data.audio import resample
 from lib.data.synthetic import cycle_sound
 from lib.plots.spectrograms import spectrogram_png
 from lib.reports.template import render_template
@@ -84,17 +87,42 @@ def _data_address(wave: np.ndarray) -> str:
 
 def players() -> str:
     """Return HTML with a player and a spectrogram of each example; a line moves as it plays."""
+    sounds = [
+        _shown(name, hear, wave, RATE_HZ) | {"source": source}
+        for (name, (_, _, hear)), wave, source in zip(
+            EXAMPLES.items(), waves().values(), sources(), strict=True
+        )
+    ]
+    return render_template("listen", sounds=sounds, made_up=True)
+
+
+def gallery(mistakes: list[Mistake], dataset: Dataset, embed: bool) -> str:
+    """Return HTML with spectrogram, truth and probabilities of clips that were called wrong.
+
+    embed: whether each has a player of its real sound. Without the recordings there is only text.
+    """
     sounds = []
-    for (name, (_, _, hear)), wave, source in zip(
-        EXAMPLES.items(), waves().values(), sources(), strict=True
-    ):
-        picture = base64.b64encode(spectrogram_png(wave, RATE_HZ, TOP_HZ)).decode("ascii")
-        sounds.append({
-            "name": name,
-            "hear": hear,
-            "source": source,
-            "picture": f"data:image/png;base64,{picture}",
-            "top": f"0 to {TOP_HZ // 1000} kHz, {SECONDS:g} s",
-            "alt": f"Spectrogram of {SECONDS:g} s, 0 to {TOP_HZ} Hz, {name.lower()}. {hear}",
-        })  # fmt: skip
-    return render_template("listen", sounds=sounds)
+    for mistake in mistakes:
+        name = f"{mistake.truth.capitalize()}, called {mistake.predicted}"
+        values = (f"{key} {value:.2f}" for key, value in mistake.probabilities.items())
+        about = f"{', '.join(values)}. {mistake.cycle}, {mistake.device}."
+        sounds.append({"name": name, "hear": about})
+        if found := find_sound(mistake, dataset):
+            wave = resample(found[0], found[1], RATE_HZ)
+            sounds[-1] = _shown(name, about, wave, RATE_HZ)
+            if embed:
+                sounds[-1]["source"] = _data_address(wave)
+    return render_template("listen", sounds=sounds, made_up=False)
+
+
+def _shown(name: str, hear: str, wave: np.ndarray, rate_hz: int) -> dict[str, str]:
+    """What the template shows of a wave (samples,): its words and its spectrogram."""
+    picture = base64.b64encode(spectrogram_png(wave, rate_hz, TOP_HZ)).decode("ascii")
+    seconds = f"{len(wave) / rate_hz:.1f} s"
+    return {
+        "name": name,
+        "hear": hear,
+        "picture": f"data:image/png;base64,{picture}",
+        "top": f"0 to {TOP_HZ // 1000} kHz, {seconds}",
+        "alt": f"Spectrogram of {seconds}, 0 to {TOP_HZ} Hz, {name.lower()}. {hear}",
+    }

@@ -9,6 +9,7 @@ from IPython.display import HTML, Audio, display
 from matplotlib.figure import Figure
 
 from lib import paths
+from lib.analysis.mistakes import Mistake
 from lib.data import Dataset
 from lib.papers.profiles import Profile
 from lib.plots import style
@@ -72,6 +73,11 @@ class Page:
     def listen(self) -> HTML:
         """Show synthetic examples of every class: players with spectrograms."""
         return HTML(listen.players())
+
+    def mistakes(self, mistakes: list[Mistake], dataset: Dataset) -> HTML:
+        """Show mistakes on a dataset: spectrograms and, if the page may hold them, real sounds."""
+        note = "" if self.sounds else f"<p>{NO_SOUND}</p>"
+        return HTML(listen.gallery(mistakes, dataset, self.sounds) + note)
 
     def audio(self, wave: np.ndarray, rate_hz: int) -> Audio | HTML:
         """Return a player of a wave (samples,), or a note if the page may hold no real sound."""
