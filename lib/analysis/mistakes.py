@@ -24,11 +24,13 @@ class Mistake:
         return max(self.probabilities, key=self.probabilities.get)
 
 
-def surest_mistakes(predictions: Predictions, count: int) -> list[Mistake]:
-    """Return up to `count` mistakes of each true class, the surest first.
+def surest_mistakes(predictions: Predictions | None, count: int) -> list[Mistake]:
+    """Return up to `count` mistakes of each true class, the surest first; none without runs.
 
     No two of a class are of the same patient, and another device comes before one that is there.
     """
+    if predictions is None:
+        return []
     p = predictions.ensemble
     classes, called, probabilities = p.task.classes, p.predicted[0], p.probabilities[0]
     mistakes = []

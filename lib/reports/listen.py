@@ -101,6 +101,8 @@ def gallery(mistakes: list[Mistake], dataset: Dataset, embed: bool) -> str:
 
     embed: whether each has a player of its real sound. Without the recordings there is only text.
     """
+    if not mistakes:
+        return "<p>There is no finished run, or it made no mistake.</p>"
     sounds = []
     for mistake in mistakes:
         name = f"{mistake.truth.capitalize()}, called {mistake.predicted}"

@@ -51,6 +51,10 @@ def test_a_mistake_is_one_of_the_mean_of_the_seeds():
     assert surest_mistakes(replace(p, seeds=(1, 2), probabilities=both), 2) == []
 
 
+def test_without_runs_it_says_so():
+    assert "no finished run" in listen.gallery(surest_mistakes(None, 2), None, True)
+
+
 @pytest.fixture
 def recordings(tmp_path):
     """Synthetic recordings that count as real ones."""
