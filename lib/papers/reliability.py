@@ -38,7 +38,7 @@ def _rows(text: str) -> list[TableRow]:
 # on its own validation patients (mean of its seeds).
 RUNS = _rows("""
 Fine-tuning  | SPRSound              | mn04_as/ce@sprsound          | fe559ba6 56eb90e2 88ecccb5
-Patch-Mix CL | SPRSound              | mn04_as/patchmix_cl@sprsound | 73d2dd13 ebb789ff
+Patch-Mix CL | SPRSound              | mn04_as/patchmix_cl@sprsound | 73d2dd13 ebb789ff c71b64ee
 Fine-tuning  | ICBHI, single channel | mn04_as/ce@icbhi             | 9a301e2d
 Patch-Mix CE | ICBHI, mel pictures   | mn04_as/patchmix_ce@mel      | ad75e766 90d57881
 """)

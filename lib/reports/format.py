@@ -102,7 +102,8 @@ def render_table(
         ([*_cells(line, o), *([run_cell(o)] if with_runs else [])], _is_marked(line))
         for line, o in zip(shown.to_dict("records"), origins, strict=True)
     ]
-    reasons = Counter(each.reason for each, fold in zip(origins, folded, strict=True) if fold)
+    folded_origins = [each for each, fold in zip(origins, folded, strict=True) if fold]
+    reasons = Counter(re.split(r": | \(", each.reason)[0] for each in folded_origins)
     return render_template(
         "table",
         name=name,

@@ -18,10 +18,9 @@ from lib.reports import glossary, html
 from lib.reports.page import answer_box
 from lib.reports.template import TEMPLATES, render_page, render_template
 from lib.runs.folder import published_root
-from lib.tables import reliability
-from lib.tables.answers import page_answer
+from lib.tables import answers, reliability
 
-OWN_ANSWERS = {"13": reliability.page_answer}  # of pages whose tables answer their question
+OWN_ANSWERS = answers.OWN_ANSWERS | {"13": reliability.page_answer}
 PAGES = re.compile(r"(?<=<!--pages-->).*?(?=<!--/pages-->)", re.S)
 ANSWER = re.compile(r"(?<=<!--answer-->).*?(?=<!--/answer-->)", re.S)
 NEIGHBOURS = re.compile(r"(?<=<!--neighbours-->).*?(?=<!--/neighbours-->)", re.S)
@@ -102,7 +101,7 @@ def write_answers(folder: Path, pages: dict[str, dict[str, str]]) -> None:
     claims = read("claims")
     for name, about in pages.items():
         own = OWN_ANSWERS.get(name[:2])
-        answer = own(read) if own else page_answer(claims, name[:2])
+        answer = own(read) if own else answers.page_answer(claims, name[:2])
         box = answer_box(about["question"], **answer) if answer else ""
         page = folder / f"{name}.html"
         text = page.read_text(encoding="utf-8")

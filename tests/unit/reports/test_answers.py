@@ -4,10 +4,10 @@ import pytest
 
 from lib import files
 from lib.reports.site import write_answers
-from lib.tables.answers import OUR_OWN, joint_state
+from lib.tables.answers import OUR_OWN, OWN_ANSWERS, joint_state
 
 HEADER = "Claim,State,Page,Paper difference,Difference,On a model that has learnt\n"
-PAGES = {"04_table2": {"question": "Does it help?"}, "05_figure2": {"question": "Which value?"}}
+PAGES = {"04_table2": {"question": "Does it help?"}, "99_other": {"question": "Which value?"}}
 
 
 def write(folder, line):
@@ -116,3 +116,68 @@ def write_box(folder):
     files.write_text(folder / "13_reliability.html", "<!--answer--><!--/answer-->")
     write_answers(folder, {"13_reliability": {"question": "Do they hold?"}})
     return (folder / "13_reliability.html").read_text()
+
+
+CLAIMS = """Claim,State,Page,Paper difference,Difference,On a model that has learnt
+Patch-Mix CL beats fine-tuning,undecided (stand-in models),04,+2.82,+1.00 (-2.00 to +4.00),–
+SAM helps,not run,10,not published,not run,–
+"""
+TABLES = {
+    "claims": CLAIMS,
+    "counts": "split,what,paper,annotated here,with audio here\n"
+    "train,cycles,4142,4142,1748\ntest,cycles,2756,2755,1019\n",
+    "preprocessing": "fact,paper,ours\nframes,798,798\nmel bins,128,64\n",
+    "figure2": "Row,Validation,Mark\ntau · 0.02,50.00 (1),–\ntau · 0.1,53.50 (1),–\n"
+    "alpha · 1,40.00 (1),never predicts both\nalpha · 2,not run,–\nalways “normal”,–,–\n",
+    "table3_differences": "Epoch chosen by,4 classes,2 classes\n"
+    "test,+9.00 (+8.00 to +10.00),+1\nvalidation,+2.39 (-1.89 to +6.74),+3 (+1 to +5)\n",
+    "tsne": "method,grouping,kNN,chance\nCE,class,43.6,25.0\nCL,class,47.2,25.0\n"
+    '"CE","class, from other patients",24.1,25.0\nCL,"class, from other patients",24.5,25.0\n',
+    "predict_scores": "set,clips of,Score (95%)\nSPRSound,test,84.32 (80.00 to 88.03)\n"
+    "SPRSound,inter,83.84 (75.74 to 90.58)\n",
+    "benchmarks_step": "case,variant,times as fast\na,plain,\na,ours,1.50 (1.40 to 1.60)\n"
+    "b,ours,1.10 (1.00 to 1.20)\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("page", "parts"),
+    [
+        ("00", ["Of 2 claims that are tested here: 1 undecided, 1 not run.", "+1.00 points",
+                ">undecided (stand-in models)<"]),
+        ("01", ["1 of the paper's 2 counts", "Cycles with audio: 2,767 of 6,898.",
+                ">undecided (partial recordings)<", "./run_all.sh download icbhi"]),
+        ("02", ["1 of 2 of its published sizes", "mel bins: 64.", ">refuted<"]),
+        ("05", ["tau 50.00 to 53.50; alpha 40.00 to 40.00. 1 of 3 rows have not learnt",
+                "Largest change: 3.50 points", ">undecided (stand-in models)<"]),
+        ("06", ["four classes: +2.39 points of Score (95% interval over patients -1.89 to +6.74)",
+                "two classes: +3 (+1 to +5). The paper: +2.82."]),
+        ("07", ["CE / CL / by chance: class: 43.6 / 47.2 / 25.0",
+                "Class, among clips of other patients: 24.1 / 24.5 / 25.0."]),
+        ("12", ["test patients: SPRSound 84.32 (80.00 to 88.03). Always", ">undecided (trained"]),
+        ("20", ["median 1.30 of 2 cases (1.10 to 1.50)", ">undecided (one machine)<"]),
+    ],
+)  # fmt: skip
+def test_a_page_answers_from_its_own_tables(tmp_path, page, parts):
+    for name, text in TABLES.items():
+        files.write_text(tmp_path / f"tables/{name}.csv", text)
+    box = write_own_box(tmp_path, page)
+    assert [part for part in parts if part not in box.replace("&#39;", "'")] == [], box
+
+
+@pytest.mark.parametrize("page", OWN_ANSWERS)
+def test_a_page_without_tables_says_that_nothing_was_run(tmp_path, page):
+    assert ">not run<" in write_own_box(tmp_path, page)
+
+
+def test_complete_recordings_confirm_the_counts(tmp_path):
+    table = TABLES["counts"].replace("1748", "4142").replace("2755,1019", "2756,2756")
+    files.write_text(tmp_path / "tables/counts.csv", table)
+    box = write_own_box(tmp_path, "01")
+    assert ">confirmed<" in box and "What would decide it" not in box
+
+
+def write_own_box(folder, number):
+    files.write_text(folder / f"{number}_page.html", "<!--answer--><!--/answer-->")
+    write_answers(folder, {f"{number}_page": {"question": "Which?"}})
+    return (folder / f"{number}_page.html").read_text()
