@@ -5,6 +5,7 @@ set -euo pipefail
 # Nothing of the user's own settings reaches this project's Python.
 unset CDPATH PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONOPTIMIZE PYTHONWARNINGS
 export PYTHONNOUSERSITE=1 PYTHONUTF8=1 PIP_USER=0
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}"  # threads sleep while they wait for others
 
 project="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)"
 venv="$project/.venv"

@@ -151,9 +151,10 @@ REHEARSAL = replace(
         ({}, {"epochs": 1, "batch_size": 2, "train_clips": 4, "budget": "laptop"}),
         (SPRSOUND | {"frontend": "mfcc"}, {"batch_size": 32, "train_clips": 64}),
         (SPRSOUND | {"model": "mn04"}, {"batch_size": 32, "train_clips": 64}),  # up to 7 classes
-        # A Hessian of AST base takes 15 minutes: at the longest clips only, once with a projector.
+        # A Hessian of AST base takes 15 minutes: at the longest clips only, with and without a
+        # projector. That of a model trained with SAM is the same code.
         ({"save_landscape": True, "pad_frames": 0}, {"save_landscape": False}),
-        ({"method": "patchmix_cl", "rho": sam.RHO}, {"save_landscape": False}),
+        ({"save_landscape": True, "rho": sam.RHO}, {"save_landscape": False}),
     ),
 )
 REHEARSAL_GPU = replace(
