@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lib import paths
+from lib import files, paths
 from lib.config import SELECTIONS
 from lib.errors import UserError, unknown
 from lib.paths import PROJECT
@@ -157,6 +157,8 @@ def score(options: argparse.Namespace) -> int:
         print(stored.export_run(options.words[0], rule or "validation"), end="")
         return 0
     path, dataset = Path(options.words[0]), options.dataset or "icbhi"
+    if options.html:
+        files.require_outputs({"--html": Path(options.html)}, [path])
     report = referee.score(submission.read_submission(path, dataset, options.task or ""), rule)
     print(text.as_json(report) if options.json else text.as_text(report))
     if options.html:

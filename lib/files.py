@@ -10,7 +10,7 @@ import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -50,6 +50,19 @@ def atomic_write(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # below a plain file there is nothing to remove
             temporary.unlink()
+
+
+def require_outputs(outputs: Mapping[str, Path], inputs: Iterable[Path]) -> None:
+    """Raise `UserError` if an output is a folder, an input or another output.
+
+    outputs: what to name in the error -> path, such as "--csv" -> mine.csv.
+    """
+    taken = {Path(path).resolve(): "an input" for path in inputs}
+    for name, path in outputs.items():
+        if path.is_dir():
+            raise UserError(f"{name} {path}: a folder; name a file in it")
+        if (used := taken.setdefault(path.resolve(), name)) != name:
+            raise UserError(f"{name} {path}: {used} too, and would be lost; name another file")
 
 
 @contextmanager

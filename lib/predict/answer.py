@@ -14,8 +14,10 @@ from lib.predict.model import Predictor
 from lib.predict.recording import Recording
 
 WARNING = (
-    "recorded unlike anything this model was trained on; its probabilities are not to be trusted"
+    "recorded unlike anything this model was trained on, most often with another stethoscope; its "
+    "probabilities are not to be trusted"
 )
+SILENCE = "silence"
 UNPACKAGED = "not packaged: no lung sound and strange devices go unnoticed"
 
 
@@ -25,7 +27,7 @@ class Answer:
 
     recording: Recording
     kind: str  # window | cycle
-    parts: pd.DataFrame  # start, end (seconds) and a probability for each class
+    parts: pd.DataFrame  # start, end (seconds), a probability for each class (nan of silence)
     classes: tuple[str, ...]
     warning: str  # "" if it resembles the training recordings
     distance: float | None  # from the training recordings; None if unknown
@@ -39,8 +41,8 @@ class Answer:
 
     @property
     def summary(self) -> dict[str, float]:
-        """Mean probability of each class over the parts."""
-        means = self.probabilities.mean(axis=0)
+        """Mean probability of each class over the parts that are not silence."""
+        means = np.nanmean(self.probabilities, axis=0)
         return dict(zip(self.classes, means.tolist(), strict=True))
 
 
@@ -70,6 +72,13 @@ def predict_file(
         parts = recordings.windows(recording.seconds, window, step)
     parts[list(model.classes)] = predict_parts(model, recording, parts)
     kind = "cycle" if cycles else "window"
+    silent = recording.silent(parts)
+    if silent.any():
+        parts.loc[silent, list(model.classes)] = np.nan
+        notes.append(
+            f"{silent.sum()} of {len(parts)} {kind}s are silence: they have no probabilities and "
+            "do not count in the mean"
+        )
     return Answer(
         recording, kind, parts, model.classes, warning, distance, lung_sound, tuple(notes)
     )
@@ -81,7 +90,8 @@ def _detect(recording: Recording, model: Predictor) -> tuple[float | None, float
     if detectors is None:
         return None, None, "", [UNPACKAGED]
     parts = recordings.windows(recording.seconds, length, length)
-    descriptor = describe(model.network, recording.batches(parts))
+    heard = parts[~recording.silent(parts)]
+    descriptor = describe(model.network, recording.batches(heard))
     lung_sound, distance = detectors.lung_sound(descriptor), detectors.distance(descriptor)
     if detectors.is_refused(descriptor):
         raise UserError(

@@ -52,6 +52,20 @@ class Recording:
             times = parts[["start", "end"]].iloc[first : first + BATCH].itertuples(index=False)
             yield np.stack([audio.cycle_clip(wave, *time, self.front) for time in times])
 
+    def silent(self, parts: pd.DataFrame) -> np.ndarray:
+        """Return a mask (parts,) of silence; none if all parts are, since the recording is not."""
+        rate = self.front.rate_hz
+        pieces = (
+            self.wave[int(start * rate) : int(end * rate)]
+            for start, end in zip(parts.start, parts.end, strict=True)
+        )
+        mask = np.array([
+            len(piece) >= rate // BLOCKS_PER_SECOND
+            and loudness_db(piece[:, None], rate) < QUIETEST_DB
+            for piece in pieces
+        ])  # fmt: skip
+        return mask & ~mask.all()
+
 
 def read_recording(path: Path, front: Fbank) -> Recording:
     """Return a recording, mono, at the rate of a front end.
@@ -126,7 +140,7 @@ def require_sound(channels: np.ndarray, rate_hz: int) -> None:
     level = loudness_db(channels, rate_hz)
     if level < QUIETEST_DB:
         raise UserError(
-            f"silence: even its loudest tenth is at {level:.0f} dB of full scale, and "
+            f"silence: its loudest parts are at {level:.0f} dB of full scale, and "
             f"{QUIETEST_DB:.0f} dB are needed; check the cable and the gain"
         )
     share = clipped_share(channels)

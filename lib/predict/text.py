@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from lib.predict.answer import Answer
+from lib.predict.answer import SILENCE, Answer
 from lib.predict.model import RESEARCH_ONLY, Predictor
 
 DETECTED = ("lung_sound", "distance")
 SHOWN = 40  # parts that are printed; all are in --json and --csv
 UNITS = {
-    "start": "seconds", "end": "seconds", "probabilities": "0 to 1, of each class, they sum to 1",
+    "start": "seconds", "end": "seconds",
+    "probabilities": "0 to 1, of each class, they sum to 1; null of silence",
     "distance": "mean distance to the 5 nearest training recordings, whitened",
     "lung_sound": "probability, 0 to 1",
 }  # fmt: skip
@@ -40,7 +42,8 @@ def _answer_text(answer: Answer) -> str:
     lines += [f"Note: {note}" for note in answer.notes]
     width = max(8, *map(len, answer.classes))
     header = "".join(f"  {name:>{width}}" for name in answer.classes)
-    lines.append(f"  {'start':>8}  {'end':>8}{header}  most probable")
+    last = "" if answer.warning else "  most probable"
+    lines.append(f"  {'start':>8}  {'end':>8}{header}{last}")
     shown = zip(answer.parts[:SHOWN].itertuples(), answer.probabilities, strict=False)
     for part, values in shown:
         lines.append(f"  {part.start:8.2f}  {part.end:8.2f}{_numbers(values, width, answer)}")
@@ -52,8 +55,10 @@ def _answer_text(answer: Answer) -> str:
 
 
 def _numbers(values: Sequence[float], width: int, answer: Answer) -> str:
-    best = max(range(len(values)), key=values.__getitem__)
-    return "".join(f"  {value:{width}.3f}" for value in values) + f"  {answer.classes[best]}"
+    if np.isnan(values).any():
+        return f"  {SILENCE}"
+    numbers = "".join(f"  {value:{width}.3f}" for value in values)
+    return numbers + ("" if answer.warning else f"  {answer.classes[np.argmax(values)]}")
 
 
 def as_json(answers: Sequence[Answer], refused: dict[str, str], model: Predictor) -> dict:
@@ -79,18 +84,22 @@ def _answer_json(answer: Answer) -> dict:
         "notes": list(answer.notes), "kind": answer.kind, "summary": answer.summary,
         "parts": [
             {"start": part["start"], "end": part["end"],
-             "probabilities": {name: part[name] for name in classes}}
+             "probabilities": None if np.isnan(part[classes[0]])
+             else {name: part[name] for name in classes}}
             for part in answer.parts.to_dict("records")
         ],
     }  # fmt: skip
 
 
-def as_table(answers: Sequence[Answer]) -> pd.DataFrame:
-    """Return a row for each part: recording, cycle (from 0), start, end, p_<class>..., warning."""
+def as_table(answers: Sequence[Answer], root: Path) -> pd.DataFrame:
+    """Return a row for each part: recording, cycle (from 0), start, end, p_<class>..., warning.
+
+    recording: its path below `root`.
+    """
     tables = []
     for answer in answers:
         table = answer.parts.rename(columns={name: f"p_{name}" for name in answer.classes})
-        table.insert(0, "recording", answer.recording.path.name)
+        table.insert(0, "recording", answer.recording.path.relative_to(root).as_posix())
         table.insert(1, "cycle", range(len(table)))
         table["warning"] = answer.warning
         tables.append(table)
@@ -103,9 +112,10 @@ def parts_table(answer: Answer) -> pd.DataFrame:
     All cells are text.
     """
     classes = list(answer.classes)
-    table = answer.parts[["start", "end", *classes]].map("{:.2f}".format)
-    best = answer.probabilities.argmax(axis=1)
-    return table.assign(**{"most probable": [classes[i] for i in best]})
+    table = answer.parts[["start", "end", *classes]].map("{:.2f}".format).replace("nan", "–")
+    silent = np.isnan(answer.probabilities).any(axis=1)
+    best = np.where(silent, len(classes), np.argmax(answer.probabilities, axis=1))
+    return table.assign(**{"most probable": [[*classes, SILENCE][i] for i in best]})
 
 
 def refused_table(refused: dict[str, str]) -> pd.DataFrame:

@@ -131,6 +131,25 @@ def test_python_onnx_and_browser_agree(opened, shipped, tmp_path):
     assert watched.problems == []
 
 
+def test_silent_windows_have_no_probabilities(opened, shipped, tmp_path):
+    """As in `predict`: neither the mean nor the detectors count them."""
+    watched, with_gap = opened(), tmp_path / "gap.wav"
+    for path in some_recordings(tmp_path):
+        wave, rate = soundfile.read(path, dtype="float32")
+        soundfile.write(with_gap, np.concatenate([wave, np.zeros_like(wave[: 4 * rate])]), rate)
+        with suppress(UserError):
+            answer = predict_file(with_gap, shipped)
+            break
+    said = answer_about(watched, with_gap)
+    means = ", ".join(f"{name} {value:.3f}" for name, value in answer.summary.items())
+    assert said.endswith(f"mean probabilities: {means}.") or f"{means}. Read" in said
+    empty = [row[f"p_{shipped.classes[0]}"] == "" for row in saved_table(watched)]
+    assert empty == np.isnan(answer.probabilities[:, 0]).tolist() and any(empty)
+    assert answer.notes[-1] in watched.page.inner_text("#note")
+    assert "silence" in watched.page.inner_text("#parts")
+    assert watched.problems == []
+
+
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
 def test_wav_of_every_kind_is_read_as_python_reads_it(opened, shipped, tmp_path, subtype):
     rng, path = np.random.default_rng(0), tmp_path / "stereo.wav"

@@ -126,3 +126,50 @@ def test_a_warning_greys_the_picture_and_stands_in_every_answer(packaged, sounds
     (strict / "config.json").write_text(json.dumps(config))
     assert predict(strict, sounds / "breath.wav") == 2
     assert "breath.wav: no lung sound" in capsys.readouterr().err
+
+
+def test_silent_windows_have_no_probabilities(packaged, breath, tmp_path, capsys):
+    wave, rate = soundfile.read(breath)
+    with_gap = tmp_path / "gap.wav"
+    soundfile.write(with_gap, np.concatenate([wave, np.zeros(3 * rate)]), rate)
+    csv, picture = tmp_path / "out.csv", tmp_path / "out.png"
+    assert predict(packaged, with_gap, "--json", "--csv", csv, "--plot", picture) == 0
+    (recording,) = json.loads(capsys.readouterr().out)["recordings"]
+    silent = [part["probabilities"] is None for part in recording["parts"]]
+    starts = np.array([part["start"] for part in recording["parts"]])
+    assert silent == (starts >= len(wave) / rate).tolist() and any(silent) and not all(silent)
+    heard = [
+        part["probabilities"]["normal"] for part in recording["parts"] if part["probabilities"]
+    ]
+    assert recording["summary"]["normal"] == pytest.approx(np.mean(heard))
+    assert pd.read_csv(csv).p_normal.isna().tolist() == silent
+    assert f"{sum(silent)} of {len(silent)} windows are silence" in recording["notes"][-1]
+    assert predict(packaged, with_gap) == 0
+    assert capsys.readouterr().out.count("  silence\n") == sum(silent)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--csv breath.wav", "--csv breath.wav: an input too, and would be lost"),
+        ("--plot breath.wav", "--plot breath.wav: an input too"),
+        ("--cycles breath.txt --csv breath.txt", "--csv breath.txt: an input too"),
+        ("--csv a.png --plot a.png", "--plot a.png: --csv too"),
+        ("--plot a.jpg", "--plot a.jpg: a picture is a .png file"),
+        ("--csv .", "--csv .: a folder"),
+    ],
+)
+def test_no_output_replaces_an_input(packaged, sounds, monkeypatch, capsys, words, said):
+    monkeypatch.chdir(sounds)
+    before = {path.name: path.read_bytes() for path in sounds.iterdir()}
+    assert predict(packaged, "breath.wav", *words.split()) == 2
+    assert said in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in sounds.iterdir()} == before
+
+
+def test_recordings_of_one_name_are_told_apart(packaged, breath, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / "all" / name).mkdir(parents=True)
+        shutil.copy(breath, tmp_path / "all" / name / "x.wav")
+    assert predict(packaged, tmp_path / "all", "--csv", tmp_path / "out.csv") == 0
+    assert pd.read_csv(tmp_path / "out.csv").recording.unique().tolist() == ["a/x.wav", "b/x.wav"]

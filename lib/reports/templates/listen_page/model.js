@@ -91,11 +91,17 @@ async function listen(model, wave, synthetic, tell) {
   };
   const described = FACTS.detectors ? ["log_mel", "descriptor"] : ["log_mel"];
   const first = await all(sideBySide, described, 0);
-  const answer = { seconds, parts, sideBySide, logMel: first.log_mel, ...detect(first.descriptor, model.arrays) };
+  const quiet = silentParts(wave, sideBySide);
+  const descriptors = first.descriptor?.filter((_, i) => !quiet[i]);
+  const answer = { seconds, parts, sideBySide, logMel: first.log_mel, ...detect(descriptors, model.arrays) };
   if (answer.refusal && !synthetic) return answer;
   const { probabilities } = await all(parts, ["probabilities"], sideBySide.length);
-  const summary = FACTS.classes.map((_, c) => probabilities.reduce((sum, row) => sum + row[c], 0) / parts.length);
-  return { ...answer, probabilities, summary };
+  const silent = silentParts(wave, parts);
+  const loud = probabilities.filter((_, i) => !silent[i]);
+  const summary = FACTS.classes.map((_, c) => loud.reduce((sum, row) => sum + row[c], 0) / loud.length);
+  const count = parts.length - loud.length;
+  const note = count ? `${count} of ${parts.length} windows are silence: they have no probabilities and do not count in the mean` : "";
+  return { ...answer, note: [answer.note, note].filter(Boolean).join("; "), silent, probabilities, summary };
 }
 
 function detect(descriptors, arrays) {

@@ -40,7 +40,7 @@ function requireSound({ channels, rate }) {
   }
   const level = loudnessDb(meanChannel(channels), rate);
   if (level < FACTS.quietestDb) {
-    throw new Refused(`silence: even its loudest tenth is at ${level.toFixed(0)} dB of full scale, and `
+    throw new Refused(`silence: its loudest parts are at ${level.toFixed(0)} dB of full scale, and `
       + `${FACTS.quietestDb} dB are needed; check the cable and the gain`);
   }
   const share = Math.max(...channels.map(clippedShare));
@@ -48,6 +48,16 @@ function requireSound({ channels, rate }) {
     throw new Refused(`${(100 * share).toFixed(1)}% of its samples are clipped, and at most `
       + `${100 * FACTS.clipped}% may be; record it again with a lower gain`);
   }
+}
+
+// Which parts of a recording are silence; none if all are, since the recording is not.
+function silentParts(wave, parts) {
+  const rate = FACTS.rateHz;
+  const silent = parts.map(({ start, end }) => {
+    const piece = wave.subarray(Math.floor(start * rate), Math.floor(end * rate));
+    return piece.length >= Math.floor(rate / FACTS.blocksPerSecond) && loudnessDb(piece, rate) < FACTS.quietestDb;
+  });
+  return silent.every(Boolean) ? silent.map(() => false) : silent;
 }
 
 // One window begins every `step` seconds, and the last one ends where the recording ends.

@@ -64,7 +64,8 @@ function drawSpectrogram({ logMel, sideBySide, seconds }) {
   canvas.getContext("2d").putImageData(picture, 0, 0);
 }
 
-function drawTracks({ parts, probabilities, seconds }) {
+function drawTracks({ parts: all, probabilities: values, silent, seconds }) {
+  const [parts, probabilities] = [all, values].map((list) => list.filter((_, i) => !silent[i]));
   const [x, y] = [(time) => (time / seconds) * WIDTH, (p) => 6 + (1 - p) * (HEIGHT - 12)];
   const lines = [0, 0.25, 0.5, 0.75, 1].map((p) => draw("line", {
     x1: 0, x2: WIDTH, y1: y(p), y2: y(p), class: "tick-line" }));
@@ -82,14 +83,18 @@ function describe(name, { seconds, parts, summary }) {
   return `${name}: ${seconds.toFixed(1)} s, ${parts.length} window${parts.length > 1 ? "s" : ""}; mean probabilities: ${means}`;
 }
 
-function fillTables({ parts, probabilities, summary }) {
+function fillTables({ parts, probabilities, silent, summary }) {
   const best = (row) => FACTS.classes[row.indexOf(Math.max(...row))];
   const cells = (row) => [...row].map((p) => make("td", { className: "number", textContent: p.toFixed(3) }));
   const line = (label, row) => make("tr", {}, make("th", { scope: "row", textContent: label }), ...cells(row),
     make("td", { textContent: best([...row]) }));
   byId("summary").replaceChildren(line("whole recording (mean)", summary));
-  byId("parts").replaceChildren(...parts.map(({ start, end }, i) => line(
-    `${start.toFixed(2)} to ${end.toFixed(2)} s`, probabilities[i])));
+  byId("parts").replaceChildren(...parts.map(({ start, end }, i) => {
+    const label = `${start.toFixed(2)} to ${end.toFixed(2)} s`;
+    if (!silent[i]) return line(label, probabilities[i]);
+    return make("tr", {}, make("th", { scope: "row", textContent: label }),
+      ...FACTS.classes.map(() => make("td", { textContent: "–" })), make("td", { textContent: "silence" }));
+  }));
 }
 
 // A WAV file of 16 bits, so that what is heard is what was judged.
@@ -174,7 +179,8 @@ async function judgeExamples(examples) {
 function save() {
   const columns = ["recording", "cycle", "start", "end", ...FACTS.classes.map((name) => `p_${name}`), "warning"];
   const quote = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-  const rows = shown.parts.map(({ start, end }, i) => [quote(shown.name), i, start, end, ...shown.probabilities[i], quote(shown.warning)]);
+  const rows = shown.parts.map(({ start, end }, i) => [quote(shown.name), i, start, end,
+    ...[...shown.probabilities[i]].map((p) => (shown.silent[i] ? "" : p)), quote(shown.warning)]);
   const text = [columns, ...rows].map((row) => `${row.join(",")}\n`).join("");
   const link = make("a", { href: URL.createObjectURL(new Blob([text], { type: "text/csv" })), download: "answers.csv" });
   link.click();
