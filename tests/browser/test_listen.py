@@ -1,6 +1,7 @@
 """The page that listens, from a file, against Python and ONNX Runtime."""
 
 import csv
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -146,7 +147,7 @@ def test_silent_windows_have_no_probabilities(opened, shipped, tmp_path):
     empty = [row[f"p_{shipped.classes[0]}"] == "" for row in saved_table(watched)]
     assert empty == np.isnan(answer.probabilities[:, 0]).tolist() and any(empty)
     assert answer.notes[-1] in watched.page.inner_text("#note")
-    assert "silence" in watched.page.inner_text("#parts")
+    assert "silence" in watched.page.text_content("#parts")
     assert watched.problems == []
 
 
