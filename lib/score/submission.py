@@ -219,6 +219,8 @@ def _kind(table: PredictionTable, values: np.ndarray) -> str:
     """Return logits or probabilities, by the columns' names, else by the numbers."""
     inside = ((values >= 0) & (values <= 1)).all(axis=1)
     if table.kind == "logit" or (not table.kind and not inside.all()):
+        if not table.kind:
+            _check_unnamed(table, values)
         return "logits"
     if not inside.all():
         row = int((~inside).argmax())
@@ -229,3 +231,14 @@ def _kind(table: PredictionTable, values: np.ndarray) -> str:
         problem = f"probabilities sum to {values[row].sum():.3f}, not to 1{more(int(far.sum()))}"
         raise table.error(row, f"{problem}; normalise them, or name logits logit_<class>")
     return "probabilities"
+
+
+def _check_unnamed(table: PredictionTable, values: np.ndarray) -> None:
+    """Raise `UserError` if logits, by their size, sum as only probabilities of another scale do."""
+    sums = values.sum(axis=1)
+    total = float(np.median(sums))
+    if (values >= 0).all() and (np.abs(sums - total) <= SUM_TOLERANCE * total).all():
+        raise UserError(
+            f"{table.path}: look like probabilities that sum to {total:g}; divide them by it, or "
+            "name logits logit_<class>"
+        )

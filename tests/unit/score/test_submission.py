@@ -184,6 +184,14 @@ BAD_TABLES = {
         lambda f: probabilities(f, 0.5),
         "line 2: probabilities sum to 0.500, not to 1 (and 2755 more lines); normalise them",
     ),
+    "sums to 2": (
+        lambda f: probabilities(f, 2),
+        "look like probabilities that sum to 2; divide them by it, or name logits logit_<class>",
+    ),
+    "rounded percent": (
+        lambda f: probabilities(f, 100).round({name: 0 for name in CLASSES}),
+        "look like probabilities that sum to 100; divide them by it",
+    ),
     "negative": (
         lambda f: probabilities(f).rename(columns=lambda c: f"p_{c}" if c in CLASSES else c)
         .assign(p_both=-0.1),
