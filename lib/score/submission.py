@@ -30,7 +30,8 @@ from lib.score.table import (
 OFFICIAL = "official test set"
 SINGLE_CHANNEL = "single-channel recordings of the official test set"
 TIME_TOLERANCE = 0.01  # seconds between a given and an annotated time
-SUM_TOLERANCE = 0.01  # of probabilities, which are printed with few digits
+SUM_TOLERANCE = 0.005  # for each class, of a sum of probabilities printed with two decimals
+ROUNDING = 1e-6  # of a probability in single precision
 
 
 @dataclass(frozen=True)
@@ -217,7 +218,7 @@ def _predictions(
 
 def _kind(table: PredictionTable, values: np.ndarray) -> str:
     """Return logits or probabilities, by the columns' names, else by the numbers."""
-    inside = ((values >= 0) & (values <= 1)).all(axis=1)
+    inside = ((values >= 0) & (values <= 1 + ROUNDING)).all(axis=1)
     if table.kind == "logit" or (not table.kind and not inside.all()):
         if not table.kind:
             _check_unnamed(table, values)
@@ -225,11 +226,13 @@ def _kind(table: PredictionTable, values: np.ndarray) -> str:
     if not inside.all():
         row = int((~inside).argmax())
         raise table.error(row, "a probability is below 0 or above 1; name logits logit_<class>")
-    far = np.abs(values.sum(axis=1) - 1) > SUM_TOLERANCE
+    tolerance = SUM_TOLERANCE * values.shape[1]
+    far = np.abs(values.sum(axis=1) - 1) > tolerance + ROUNDING
     if far.any():
         row = int(far.argmax())
-        problem = f"probabilities sum to {values[row].sum():.3f}, not to 1{more(int(far.sum()))}"
-        raise table.error(row, f"{problem}; normalise them, or name logits logit_<class>")
+        problem = f"probabilities sum to {values[row].sum():.3f}, not to 1 within {tolerance:g}"
+        remedy = "normalise them, or name logits logit_<class>"
+        raise table.error(row, f"{problem}{more(int(far.sum()))}; {remedy}")
     return "probabilities"
 
 
@@ -237,7 +240,8 @@ def _check_unnamed(table: PredictionTable, values: np.ndarray) -> None:
     """Raise `UserError` if logits, by their size, sum as only probabilities of another scale do."""
     sums = values.sum(axis=1)
     total = float(np.median(sums))
-    if (values >= 0).all() and (np.abs(sums - total) <= SUM_TOLERANCE * total).all():
+    tolerance = SUM_TOLERANCE * values.shape[1] * total
+    if (values >= 0).all() and (np.abs(sums - total) <= tolerance).all():
         raise UserError(
             f"{table.path}: look like probabilities that sum to {total:g}; divide them by it, or "
             "name logits logit_<class>"
