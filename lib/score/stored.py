@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from lib.config import describe_settings
-from lib.errors import UserError
+from lib.errors import UserError, unknown
 from lib.evaluation import bootstrap, scores, tasks
 from lib.runs import folder
 from lib.runs.predictions import Predictions, predictions_of_runs
@@ -66,6 +67,12 @@ def export_run(name: str, selection: str) -> str:
     predictions of that selection, or predicts windows.
     """
     path = folder.published_root() / name
+    if path.is_file() or Path(name).is_file():
+        raise UserError(f"{name}: is a file, not a run; leave out --from-run")
+    if not path.is_dir():
+        names = sorted(each.name for each in folder.published_root().glob("*-s*-*"))
+        near = get_close_matches(name, names, cutoff=0.5)
+        raise unknown("run", name, near or [*names[:3], f"... in {folder.published_root()}"])
     arrays, task_name = folder.read_predictions(path), folder.read_spec(path).experiment.task
     key = f"{selection}/test/logits"
     if key not in arrays:

@@ -67,7 +67,8 @@ def test_it_imports_nothing_slow(csv):
         ("score none.csv", "none.csv: not found"),
         ("score none.csv --dataset icbi", "unknown dataset 'icbi'"),
         ("score none.csv --selected-on tset", "unknown rule of --selected-on 'tset'"),
-        ("score none --from-run", "none/predictions.npz: cannot be read"),
+        ("score none --from-run", "unknown run 'none': known: "),
+        (f"score {__file__} --from-run", "is a file, not a run; leave out --from-run"),
         ("leaderboard x", "leaderboard x: leaderboard takes no arguments"),
     ],
 )
@@ -87,9 +88,20 @@ def test_a_run_is_printed_as_a_file_that_score_reads(tmp_path, monkeypatch, caps
     score = json.loads(capsys.readouterr().out)["scores"][0]["score"]["value"]
     result = json.loads((PROJECT / "reports/runs" / run / "result.json").read_text())
     assert round(score, 4) == result["selections"]["last"]["test"]["score"]
+    assert front.main(["score", run.replace("ce", "cee"), "--from-run"]) == 2
+    assert f"did you mean '{run}'" in capsys.readouterr().err
     windows = sorted((PROJECT / "reports/runs").glob("*windows-s1-*"))[0].name
     assert front.main(["score", windows, "--from-run"]) == 2
     assert "its task 1-1-windows has no table of labels" in capsys.readouterr().err
+
+
+def test_a_damaged_run_is_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("REPORTS_ROOT", str(tmp_path))
+    damaged = tmp_path / "runs/cnn-s1-00000000/predictions.npz"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"PK")
+    assert front.main(["score", damaged.parent.name, "--from-run"]) == 2
+    assert f"{damaged}: cannot be read (" in capsys.readouterr().err
 
 
 def test_the_leaderboard_goes_to_a_folder(tmp_path, capsys):
