@@ -21,6 +21,7 @@ from lib.score.table import (
     PredictionTable,
     find_class,
     more,
+    other_tasks,
     read_table,
     recording_key,
     recordings_of,
@@ -78,7 +79,7 @@ def read_submission(path: Path, dataset: str, task_name: str = "") -> Submission
         raise table.error(train[0], f"{problem}; give the test split alone")
     test_set, expected = find_test_set(clips, rows, dataset)
     order = _order(table, clips, rows, expected, test_set)
-    given, values, predicted = _predictions(table, task, dataset)
+    given, values, predicted = _predictions(table, dataset, task_name)
     clips = clips.iloc[expected].reset_index(drop=True)
     return Submission(
         path=table.path, dataset=dataset, task_name=task_name, task=task, test_set=test_set,
@@ -196,10 +197,10 @@ def _order(
 
 
 def _predictions(
-    table: PredictionTable, task: Task, dataset: str
+    table: PredictionTable, dataset: str, task_name: str
 ) -> tuple[str, np.ndarray | None, np.ndarray]:
     """Return what is given, the logits or probabilities (N, n), and the classes (N,)."""
-    given, values = "classes", None
+    given, values, task = "classes", None, get_task(task_name)
     if task.classes[0] in table.columns:
         values = np.stack([table.numbers(name) for name in task.classes], axis=1)
         given = _kind(table, values)
@@ -209,7 +210,11 @@ def _predictions(
     if "" in names:
         row = names.index("")
         text = table.columns["class"][row]
-        others = [other for other in TASKS[dataset] if find_class(text, get_task(other).classes)]
+        others = [
+            other
+            for other in other_tasks(dataset, task_name)
+            if find_class(text, get_task(other).classes)
+        ]
         hint = f"; it is one of --task {others[0]}" if others else ""
         known = f"(known: {', '.join(task.classes)}){more(names.count(''))}"
         raise table.error(row, f"unknown class {text!r} {known}{hint or '; correct it'}")

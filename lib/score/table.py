@@ -59,6 +59,14 @@ def task_of(dataset: str, task_name: str) -> str:
     return task_name or names[0]
 
 
+def other_tasks(dataset: str, task_name: str) -> list[str]:
+    """Return the other tasks of a dataset whose clips are those of a task: records or events."""
+    whole = task_name in RECORD_TASKS
+    return [
+        name for name in TASKS[dataset] if name != task_name and (name in RECORD_TASKS) == whole
+    ]
+
+
 def read_table(path: Path, dataset: str, task_name: str) -> PredictionTable:
     """Return the table in a CSV file; raises `UserError` if it is not one, or is not clear."""
     header, lines, rows = _read_rows(path)
@@ -161,7 +169,7 @@ def _check_columns(
     classes = get_task(task_name).classes
     missing = [name for name in classes if name not in names]
     if (missing and "class" not in names) or 0 < len(missing) < len(classes):
-        fits = [other for other in TASKS[dataset] if other != task_name and _fits(header, other)]
+        fits = [other for other in other_tasks(dataset, task_name) if _fits(header, other)]
         hint = f"; its columns are those of --task {fits[0]}" if fits else ""
         raise UserError(
             f"{path}: has no column for {', '.join(missing)}; task {task_name} needs one for "
