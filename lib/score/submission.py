@@ -203,7 +203,7 @@ def _predictions(
     given, values, task = "classes", None, get_task(task_name)
     if task.classes[0] in table.columns:
         values = np.stack([table.numbers(name) for name in task.classes], axis=1)
-        given = _kind(table, values)
+        given = _kind(table, values, task.classes)
     if "class" not in table.columns:
         return given, values, scores.predicted_classes(values, str(table.path))
     names = [find_class(text, task.classes) for text in table.columns["class"]]
@@ -221,16 +221,18 @@ def _predictions(
     return given, values, np.array([task.classes.index(name) for name in names])
 
 
-def _kind(table: PredictionTable, values: np.ndarray) -> str:
+def _kind(table: PredictionTable, values: np.ndarray, classes: tuple[str, ...]) -> str:
     """Return logits or probabilities, by the columns' names, else by the numbers."""
-    inside = ((values >= 0) & (values <= 1 + ROUNDING)).all(axis=1)
+    inside = (values >= 0) & (values <= 1 + ROUNDING)
     if table.kind == "logit" or (not table.kind and not inside.all()):
         if not table.kind:
             _check_unnamed(table, values)
         return "logits"
     if not inside.all():
-        row = int((~inside).argmax())
-        raise table.error(row, "a probability is below 0 or above 1; name logits logit_<class>")
+        row, column = np.argwhere(~inside)[0]
+        count = more(int((~inside).any(axis=1).sum()))
+        problem = f"{classes[column]} is {values[row, column]:g}, no probability from 0 to 1{count}"
+        raise table.error(row, f"{problem}; name logits logit_<class>")
     tolerance = SUM_TOLERANCE * values.shape[1]
     far = np.abs(values.sum(axis=1) - 1) > tolerance + ROUNDING
     if far.any():

@@ -200,7 +200,7 @@ BAD_TABLES = {
     "negative": (
         lambda f: probabilities(f).rename(columns=lambda c: f"p_{c}" if c in CLASSES else c)
         .assign(p_both=-0.1),
-        "line 2: a probability is below 0 or above 1; name logits logit_<class>",
+        "line 2: both is -0.1, no probability from 0 to 1 (and 2755 more lines); name logits",
     ),
     "unknown class": (
         lambda f: f.assign(**{"class": "normal"}).pipe(with_value, 2, **{"class": "weeze"}),
