@@ -86,8 +86,19 @@ def read_submission(path: Path, dataset: str, task_name: str = "") -> Submission
         clips=clips, label=task.encode(clips[label_column(task_name)]),
         predicted=predicted[order], given=given,
         values=None if values is None else values[order],
-        notes=(f"columns not read: {', '.join(table.ignored)}",) if table.ignored else (),
+        notes=_notes(table, values, predicted),
     )  # fmt: skip
+
+
+def _notes(
+    table: PredictionTable, values: np.ndarray | None, predicted: np.ndarray
+) -> tuple[str, ...]:
+    """Return what was left out of a file, in words."""
+    notes = [f"columns not read: {', '.join(table.ignored)}"] if table.ignored else []
+    if values is not None and (differ := (values.argmax(axis=1) != predicted).sum()):
+        other = f"it differs from the highest probability in {differ:,} of {len(predicted):,} clips"
+        notes.append(f"column class decides; {other}")
+    return tuple(notes)
 
 
 def _match_clips(table: PredictionTable, clips: pd.DataFrame, dataset: str) -> np.ndarray:

@@ -90,6 +90,11 @@ def test_probabilities_and_classes_are_read(frame, tmp_path):
     assert set(submitted.predicted) == {1}
     both = read(tmp_path, frame.assign(**{"class": "both"}))  # a threshold, say: class decides
     assert set(both.predicted) == {3} and both.given == "logits"
+    differ = (frame[LOGITS].to_numpy().argmax(axis=1) != 3).sum()
+    told = f"it differs from the highest probability in {differ:,} of 2,756 clips"
+    assert both.notes == (f"column class decides; {told}",)
+    same = frame.assign(**{"class": np.array(CLASSES)[frame[LOGITS].to_numpy().argmax(axis=1)]})
+    assert read(tmp_path, same).notes == ()
 
 
 @pytest.mark.parametrize(
