@@ -124,10 +124,11 @@ def _hint(key: str, dataset: str) -> str:
     for other in TASKS.keys() - {dataset}:
         if key in recordings_of(other):
             return f"it is one of {other}: add --dataset {other}"
-    known = sorted(recordings_of(dataset))
-    if near := get_close_matches(key, known, n=1, cutoff=0.8):
-        return f"did you mean {near[0]}?"
-    return f"names are those of the database, such as {known[0]}"
+    known = recordings_of(dataset)
+    same = [name for name in known if name.split("_")[0] == key.split("_")[0]]  # patient
+    if near := get_close_matches(key, same, n=1, cutoff=0.8):
+        return f"did you mean {known[near[0]]}?"
+    return f"names are those of the database, such as {known[min(known)]}"
 
 
 def _match_numbers(

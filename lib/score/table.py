@@ -188,10 +188,10 @@ def recording_key(name: str) -> str:
     return re.sub(r"\.(wav|flac)$", "", re.split(r"[/\\]", name.strip().lower())[-1])
 
 
-def recordings_of(dataset: str) -> set[str]:
-    """Return the names of all recordings of a dataset, in small letters."""
+def recordings_of(dataset: str) -> dict[str, str]:
+    """Return the names of all recordings of a dataset: in small letters -> as in the database."""
     units = {"icbhi": "event", "sprsound": "record"}
-    return {name.lower() for name in load_annotations(dataset, units[dataset]).recording}
+    return {name.lower(): name for name in load_annotations(dataset, units[dataset]).recording}
 
 
 def more(count: int) -> str:

@@ -169,7 +169,11 @@ def probabilities(frame, total=1.0):
 BAD_TABLES = {
     "unknown recording": (
         lambda f: with_value(f, 4, recording="101_1b1_Al_sc_Meditrom"),
-        f"line 6: unknown recording '101_1b1_Al_sc_Meditrom'; did you mean {FIRST.lower()}?",
+        f"line 6: unknown recording '101_1b1_Al_sc_Meditrom'; did you mean {FIRST}?",
+    ),
+    "unknown patient": (
+        lambda f: with_value(f, 4, recording="1011_1b1_Al_sc_Meditron"),
+        "line 6: unknown recording '1011_1b1_Al_sc_Meditron'; names are those of the database",
     ),
     "another dataset": (
         lambda f: with_value(f, 0, recording="40069321_15.3_0_p1_981"),
