@@ -21,6 +21,7 @@ from lib.score.table import (
     PredictionTable,
     find_class,
     more,
+    other_dataset,
     other_tasks,
     read_table,
     recording_key,
@@ -121,9 +122,8 @@ def _match_clips(table: PredictionTable, clips: pd.DataFrame, dataset: str) -> n
 
 
 def _hint(key: str, dataset: str) -> str:
-    for other in TASKS.keys() - {dataset}:
-        if key in recordings_of(other):
-            return f"it is one of {other}: add --dataset {other}"
+    if hint := other_dataset(key, dataset):
+        return hint
     known = recordings_of(dataset)
     same = [name for name in known if name.split("_")[0] == key.split("_")[0]]  # patient
     if near := get_close_matches(key, same, n=1, cutoff=0.8):

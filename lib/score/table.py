@@ -71,6 +71,10 @@ def read_table(path: Path, dataset: str, task_name: str) -> PredictionTable:
     """Return the table in a CSV file; raises `UserError` if it is not one, or is not clear."""
     header, lines, rows = _read_rows(path)
     names, kind, ignored = _name_columns(path, header, task_name)
+    if rows and "recording" in names:
+        first = rows[0][header.index(names["recording"])]
+        if hint := other_dataset(recording_key(first), dataset):
+            raise UserError(f"{path}: line {lines[0]}: unknown recording {first!r}; {hint}")
     _check_columns(path, header, names, dataset, task_name)
     if not rows:
         raise UserError(f"{path}: has a header but no rows; write one for each clip")
@@ -186,6 +190,14 @@ def _fits(header: list[str], task_name: str) -> bool:
 def recording_key(name: str) -> str:
     """Return a recording's name without folder, suffix and letter case."""
     return re.sub(r"\.(wav|flac)$", "", re.split(r"[/\\]", name.strip().lower())[-1])
+
+
+def other_dataset(key: str, dataset: str) -> str:
+    """Return what to do if a recording is one of another dataset, else ""."""
+    for other in TASKS.keys() - {dataset}:
+        if key in recordings_of(other):
+            return f"it is one of {other}: add --dataset {other}"
+    return ""
 
 
 def recordings_of(dataset: str) -> dict[str, str]:

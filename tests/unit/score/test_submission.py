@@ -254,6 +254,7 @@ def test_a_wrong_task_is_told(tmp_path):
     assert "unknown class 'Rhonchi' (known: Normal, Adventitious)" in text
     assert text.endswith("; it is one of --task 1-2")
     records = submission("sprsound", "2-1")
+    assert problem(tmp_path, records).endswith("it is one of sprsound: add --dataset sprsound")
     assert problem(tmp_path, records, "sprsound", "2-2").endswith("are those of --task 2-1")
     named = records[["recording"]].assign(**{"class": "Adventitious"})
     assert problem(tmp_path, named, "sprsound", "2-2").endswith("it is one of --task 2-1")
