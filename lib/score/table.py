@@ -121,7 +121,7 @@ def _name_columns(
     for column in header:
         kind, name = _meaning(column, classes)
         if not name:
-            ignored.append(column.strip())
+            ignored.append(column.strip() or "(no name)")
             continue
         if name in names:
             problem = f"columns {names[name]!r} and {column!r} both mean {name}"

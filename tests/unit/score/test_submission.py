@@ -119,6 +119,8 @@ def test_single_channel_recordings_are_a_test_set(frame, tmp_path):
 def test_columns_that_mean_nothing_are_named(frame, tmp_path):
     submitted = read(tmp_path, frame.assign(patient="1", fold="2"))
     assert submitted.notes == ("columns not read: patient, fold",)
+    submitted = read(tmp_path, frame.to_csv().encode())  # with pandas' index
+    assert submitted.notes == ("columns not read: (no name)",)
 
 
 def test_missing_rows_are_counted_and_named(frame, tmp_path):
