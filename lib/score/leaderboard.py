@@ -3,7 +3,7 @@
 leaderboard/<name>/card.toml says what is known of a method and has one or more [[results]]. A
 result takes its numbers from one of: `published` (keys of published rows), `experiment` (our
 stored runs), `predictions` (a CSV file beside the card, scored by the referee), or `score` as
-printed elsewhere, with its source. Fields of a result replace those of its card.
+printed elsewhere, with its source. Other fields of a result replace those of its card.
 """
 
 import re
@@ -88,6 +88,9 @@ def read_card(path: Path) -> dict:
     results = card.get("results")
     if not isinstance(results, list) or not all(isinstance(each, dict) for each in results):
         raise UserError(f"{path}: has no [[results]]; add one")
+    for field in dict.fromkeys((*KINDS, *NUMBERS)):
+        if field in card:
+            raise UserError(f"{path}: {field} is outside [[results]]; move it below that line")
     for each in (card, *results):
         for field in each:
             if field not in FIELDS:

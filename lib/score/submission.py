@@ -17,7 +17,6 @@ from lib.evaluation import calibration, scores
 from lib.evaluation.tasks import Task, get_task, label_column
 from lib.score.table import (
     RECORD_TASKS,
-    TASKS,
     PredictionTable,
     find_class,
     more,

@@ -148,6 +148,13 @@ def test_a_card_that_lacks_a_field_is_told(card):
         read_card(path)
 
 
+@pytest.mark.parametrize("field", ["predictions", "experiment", "published", "score", "sp"])
+def test_a_field_of_results_at_the_top_is_told(card, field):
+    card("score = 61.5", f'{CARD}{field} = "x"')
+    with pytest.raises(UserError, match=rf"card.toml: {field} is outside \[\[results\]\]; move"):
+        leaderboard()
+
+
 def test_verify_makes_the_table_again(card, tmp_path, monkeypatch):
     folder = tmp_path / "reports"
     monkeypatch.setenv("REPORTS_ROOT", str(folder))
