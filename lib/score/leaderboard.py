@@ -42,6 +42,12 @@ KINDS = ("published", "experiment", "predictions", "score")
 FIELDS = (*TEXTS, *PLACE, *NUMBERS, *KINDS, "year", "seeds", "results")
 REQUIRED = ("method", "backbone", "pretraining", "selection", "metadata", "ensemble", "dataset",
             "task", "source")  # fmt: skip
+PERCENT = "percent, such as 61.49 or [61.49, 0.91]"
+SHAPES = dict.fromkeys(NUMBERS, PERCENT) | {
+    "year": "a year, such as 2026",
+    "seeds": "how many, such as 5",
+    "published": 'a list, such as ["t3/patchmix_cl"]',
+}
 COLUMNS = ("board", "method", "backbone", "pretraining", "sp", "sp_std", "se", "se_std", "score",
            "score_std", "low", "high", "seeds", "selection", "metadata", "ensemble",
            "data_version", "year", "mark", "paper", "code", "source", "note", "card")  # fmt: skip
@@ -98,7 +104,27 @@ def read_card(path: Path) -> dict:
         for field, allowed in ALLOWED.items():
             if field in each and each[field] not in allowed:
                 raise UserError(f"{path}: {unknown(field, each[field], allowed)}")
+        for field, value in each.items():
+            if field != "results" and not _fits(field, value):
+                shape = SHAPES.get(field, "text in quotes")
+                raise UserError(f"{path}: {field} is {value!r}; write {shape}")
     return card
+
+
+def _fits(field: str, value: object) -> bool:
+    """Return whether a value of a card has the type and the range of its field."""
+    if field in NUMBERS:
+        numbers = value if isinstance(value, list) else [value]
+        if len(numbers) not in (1, 2) or not all(type(x) in (int, float) for x in numbers):
+            return False
+        lowest = 1 if field == "score" else 0  # below it is a fraction, not percent
+        return lowest <= numbers[0] <= 100 and 0 <= numbers[-1] <= 100
+    if field in ("year", "seeds"):
+        low, high = (1900, 2100) if field == "year" else (1, 1000)
+        return type(value) is int and low <= value <= high
+    if field == "published":
+        return isinstance(value, list) and all(isinstance(x, str) for x in value)
+    return isinstance(value, str)
 
 
 def _rows_of_card(path: Path, known: Sequence[StoredExperiment]) -> Iterator[Row]:
@@ -110,10 +136,20 @@ def _rows_of_card(path: Path, known: Sequence[StoredExperiment]) -> Iterator[Row
             raise UserError(f"{path}: a result needs one of {', '.join(KINDS)}")
         makers = {"published": _published, "predictions": _submitted, "score": _printed,
                   "experiment": lambda fields, _: _stored(fields, known)}  # fmt: skip
+        if kinds != ["published"]:  # those rows say more than the card
+            _check_row(fields, path)
         for row in makers[kinds[0]](fields, path):
-            if missing := [name for name in REQUIRED if not row.get(name)]:
-                raise UserError(f"{path}: says nothing of {', '.join(missing)}; add it")
+            _check_row(row, path)
             yield row | {"board": _board(row)}
+
+
+def _check_row(row: Row, path: Path) -> None:
+    """Raise `UserError` if a row lacks a field, or its dataset has no such task."""
+    if missing := [name for name in REQUIRED if not row.get(name)]:
+        raise UserError(f"{path}: says nothing of {', '.join(missing)}; add it")
+    dataset, task = row["dataset"], row["task"]
+    if task not in TASKS[dataset]:
+        raise UserError(f"{path}: {unknown(f'task of {dataset}', task, TASKS[dataset])}")
 
 
 def _board(row: Row) -> str:
@@ -136,11 +172,9 @@ def _numbers(means: dict[str, Sequence[float]]) -> Row:
     return row | {key: round(float(std), 4) for key, std in stds.items()}
 
 
-def _printed(fields: Row, path: Path) -> list[Row]:
+def _printed(fields: Row, _: Path) -> list[Row]:
     """The row of numbers that stand in the card."""
     numbers = {key: fields[key] for key in NUMBERS if key in fields}
-    if not all(np.ndim(x) < 2 and np.size(x) in (1, 2) for x in numbers.values()):
-        raise UserError(f"{path}: a number is neither 61.49 nor [61.49, 0.91]; fix it")
     return [fields | _numbers(numbers) | {"mark": AS_PUBLISHED}]
 
 

@@ -128,7 +128,22 @@ def test_an_experiment_without_runs_is_not_run(card):
         ("sp = 1.0", "a result needs one of published, experiment, predictions, score"),
         ('published = ["t3/x"]\nexperiment = "y"', "a result needs one of"),
         ('published = ["t3/patchmix_kl"]', "unknown published row 't3/patchmix_kl': did you mean"),
-        ("score = [1, 2, 3]", "a number is neither 61.49 nor \\[61.49, 0.91\\]"),
+        ("score = [1, 2, 3]", r"card.toml: score is \[1, 2, 3\]; write percent, such as 61.49 or"),
+        ('score = "69.65"', "card.toml: score is '69.65'; write percent"),
+        ("score = 0.6965", "card.toml: score is 0.6965; write percent"),
+        ("score = [61.5, -1]", "score is .61.5, -1.; write percent"),
+        ("score = nan", "score is nan; write percent"),
+        ("score = 61.5\nsp = 101", "sp is 101; write percent"),
+        ('score = 61.5\nyear = "in press"', "card.toml: year is 'in press'; write a year, such as"),
+        ("score = 61.5\nseeds = 0", "seeds is 0; write how many, such as 5"),
+        ("score = 61.5\nnote = 3", "note is 3; write text in quotes"),
+        ('predictions = ["a.csv"]', r"card.toml: predictions is \['a.csv'\]; write text in quotes"),
+        ('published = "t3/patchmix_cl"', "published is 't3/patchmix_cl'; write a list"),
+        (
+            'predictions = "a.csv"\ntask = "icbhi5"',
+            "card.toml: unknown task of icbhi 'icbhi5'",
+        ),
+        ('score = 61.5\ntask = "1-1"', "card.toml: unknown task of icbhi '1-1'"),
         ("score = ", "is no TOML file"),
         ('predictions = "none.csv"', "none.csv: not found"),
     ],
@@ -143,6 +158,11 @@ def test_a_card_that_lacks_a_field_is_told(card):
     path = card("score = 1.0", CARD.replace('backbone = "CNN"', "").replace("source", "note"))
     with pytest.raises(UserError, match="card.toml: says nothing of backbone, source; add it"):
         leaderboard()
+    for kind in ("predictions", "experiment"):
+        without = CARD.replace('dataset = "icbhi"', "").replace('task = "icbhi4"', "")
+        card(f'{kind} = "mine"', without)
+        with pytest.raises(UserError, match="card.toml: says nothing of dataset, task; add it"):
+            leaderboard()
     path.write_text(CARD)
     with pytest.raises(UserError, match=r"has no \[\[results\]\]; add one"):
         read_card(path)
