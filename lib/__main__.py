@@ -31,7 +31,7 @@ OPTIONS = {
     "--data": {"metavar": "DIR", "help": "recordings: a folder with icbhi/, sprsound/ or both"},
     "--features": {"metavar": "DIR", "help": "a feature cache made elsewhere; repeatable"},
     "--weights": {"metavar": "DIR", "help": "pretrained weights (default: weights/)"},
-    "--out": {"metavar": "DIR", "help": "where pages go (default: reports/local/PROFILE-DATA)"},
+    "--out": {"metavar": "DIR", "help": "where the output goes (pages: reports/local/PROFILE-DATA)"},
     "--seeds": {"metavar": "N", "help": "train seeds 1 to N (default: the profile's)"},
     "--only": {
         "metavar": "PATTERN",
@@ -53,7 +53,7 @@ OPTIONS = {
     "--window": {"metavar": "S", "type": float, "help": "seconds (default: what the model hears)"},
     "--step": {"metavar": "S", "type": float, "default": 1.0, "help": "between windows (1)"},
     "--model": {"metavar": "NAME", "help": "in models/, or the folder of a run"},
-    "--csv": {"metavar": "FILE", "help": "write a table, too, which score reads"},
+    "--csv": {"metavar": "FILE", "help": "write a table, too; of --cycles, score reads it"},
     "--plot": {"metavar": "PNG", "help": "write a picture, too"},
 }
 OPTIONS["--features"]["action"] = "append"

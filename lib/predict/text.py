@@ -92,15 +92,15 @@ def _answer_json(answer: Answer) -> dict:
 
 
 def as_table(answers: Sequence[Answer], root: Path) -> pd.DataFrame:
-    """Return a row for each part: recording, cycle (from 0), start, end, p_<class>..., warning.
+    """Return a row for each part: recording, cycle or window (from 0), start, end, p_<class>...
 
-    recording: its path below `root`.
+    recording: its path below `root`. The last column is the warning; of silence there is no p.
     """
     tables = []
     for answer in answers:
         table = answer.parts.rename(columns={name: f"p_{name}" for name in answer.classes})
         table.insert(0, "recording", answer.recording.path.relative_to(root).as_posix())
-        table.insert(1, "cycle", range(len(table)))
+        table.insert(1, answer.kind, range(len(table)))
         table["warning"] = answer.warning
         tables.append(table)
     return pd.concat(tables, ignore_index=True)

@@ -142,7 +142,9 @@ def test_silent_windows_have_no_probabilities(packaged, breath, tmp_path, capsys
         part["probabilities"]["normal"] for part in recording["parts"] if part["probabilities"]
     ]
     assert recording["summary"]["normal"] == pytest.approx(np.mean(heard))
-    assert pd.read_csv(csv).p_normal.isna().tolist() == silent
+    table = pd.read_csv(csv)
+    assert table.p_normal.isna().tolist() == silent
+    assert table.window.tolist() == list(range(len(silent)))
     assert f"{sum(silent)} of {len(silent)} windows are silence" in recording["notes"][-1]
     assert predict(packaged, with_gap) == 0
     assert capsys.readouterr().out.count("  silence\n") == sum(silent)

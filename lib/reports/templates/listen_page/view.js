@@ -177,7 +177,7 @@ async function judgeExamples(examples) {
 }
 
 function save() {
-  const columns = ["recording", "cycle", "start", "end", ...FACTS.classes.map((name) => `p_${name}`), "warning"];
+  const columns = ["recording", "window", "start", "end", ...FACTS.classes.map((name) => `p_${name}`), "warning"];
   const quote = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   const rows = shown.parts.map(({ start, end }, i) => [quote(shown.name), i, start, end,
     ...[...shown.probabilities[i]].map((p) => (shown.silent[i] ? "" : p)), quote(shown.warning)]);
