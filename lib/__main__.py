@@ -31,7 +31,7 @@ OPTIONS = {
     "--data": {"metavar": "DIR", "help": "recordings: a folder with icbhi/, sprsound/ or both"},
     "--features": {"metavar": "DIR", "help": "a feature cache made elsewhere; repeatable"},
     "--weights": {"metavar": "DIR", "help": "pretrained weights (default: weights/)"},
-    "--out": {"metavar": "DIR", "help": "where the output goes (pages: reports/local/PROFILE-DATA)"},
+    "--out": {"metavar": "DIR", "help": "where output goes (pages: reports/local/PROFILE-DATA)"},
     "--seeds": {"metavar": "N", "help": "train seeds 1 to N (default: the profile's)"},
     "--only": {
         "metavar": "PATTERN",

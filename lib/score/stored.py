@@ -93,8 +93,9 @@ def differences(submission: Submission, selection: str) -> list[dict]:
     """Return the difference to every stored experiment that predicted the same clips.
 
     selection: how the epoch of the stored runs was chosen. Each line: experiment, data, setting,
-    seeds, selected_on, score (mean over seeds), difference (submission minus stored, points of the
-    Score), low, high (95% paired patient bootstrap).
+    seeds, selected_on, score (mean over seeds), mark (how the runs have not learnt their task),
+    difference (submission minus stored, points of the Score), low, high (95% paired patient
+    bootstrap).
     """
     s, ids = submission, scores.cycle_ids(submission.clips)
     patient, lines = s.clips.patient.to_numpy(), []
@@ -109,9 +110,20 @@ def differences(submission: Submission, selection: str) -> list[dict]:
         lines.append(
             {"experiment": stored.name, "data": stored.data, "setting": stored.setting,
              "seeds": len(predicted), "selected_on": selection, "score": float(np.mean(means)),
+             "mark": _mark(s, predicted, float(np.mean(means))),
              "difference": difference, "low": low, "high": high}
         )  # fmt: skip
     return lines
+
+
+def _mark(submission: Submission, predicted: np.ndarray, score: float) -> str:
+    """Which classes runs (seeds, N) never predict, and whether they beat always "normal"."""
+    s, scored = submission, tasks.scored_mask(submission.subset)
+    matrices = (s.task.matrices(s.label[scored], each[scored]) for each in predicted)
+    marks = {s.task.unpredicted(matrix) for matrix in matrices} - {""}
+    normal = s.task.mean_scores(s.label, np.zeros_like(s.label), s.subset)["score"]
+    worse = ["no better than always “normal”"] * int(score <= normal)
+    return "; ".join([*sorted(marks), *worse])
 
 
 def _aligned(

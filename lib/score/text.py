@@ -56,7 +56,9 @@ def tables(report: dict) -> dict[str, pd.DataFrame]:
 def as_text(report: dict) -> str:
     """Return the whole report for a terminal."""
     blocks = ["\n".join(headline(report))]
-    blocks += [f"{title}\n{_aligned(table)}" for title, table in tables(report).items()]
+    shown = {title: table.drop(columns="setting", errors="ignore")  # long: --json, --html have it
+             for title, table in tables(report).items()}  # fmt: skip
+    blocks += [f"{title}\n{_aligned(table)}" for title, table in shown.items()]
     return "\n\n".join(blocks)
 
 
@@ -121,7 +123,7 @@ def _stored(lines: list[dict], fraction: bool) -> pd.DataFrame:
     rows = [
         {"stored run": line["experiment"], "data": line["data"], "seeds": str(line["seeds"]),
          "chosen on": line["selected_on"], "Score": _number(line["score"], fraction),
-         "this file minus it": _interval(line, "difference", fraction, "+"),
+         "this file minus it": _interval(line, "difference", fraction, "+"), "mark": line["mark"],
          "setting": line["setting"]}
         for line in lines
     ]  # fmt: skip

@@ -197,6 +197,9 @@ def test_the_difference_to_stored_runs(published, tmp_path, monkeypatch):
     score = s.task.mean_scores(s.label, s.predicted, s.subset)["score"]
     for line in lines:
         assert line["difference"] == pytest.approx(float(score) - line["score"], abs=1e-9)
+        chance = "no better than always “normal”"
+        assert (chance in line["mark"]) == (line["score"] <= 50)
+    assert {line["mark"] for line in lines} != {""}
     shuffled = pd.read_csv(path, dtype=str).sample(frac=1, random_state=0)
     shuffled.to_csv(path, index=False)
     assert stored.differences(read_submission(path, "icbhi"), "validation") == lines
