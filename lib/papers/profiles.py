@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from lib.config import Experiment, override
 from lib.errors import unknown
 from lib.papers import patchmix, sam
-from lib.papers.sprsound import EVENT_TASKS
+from lib.papers.sprsound import EVENT_TASKS, RECORD_TASKS
 
 Settings = dict[str, object]
 Rules = tuple[tuple[Settings, Settings], ...]
@@ -151,6 +151,10 @@ REHEARSAL = replace(
         ({}, {"epochs": 1, "batch_size": 2, "train_clips": 4, "budget": "laptop"}),
         (SPRSOUND | {"frontend": "mfcc"}, {"batch_size": 32, "train_clips": 64}),
         (SPRSOUND | {"model": "mn04"}, {"batch_size": 32, "train_clips": 64}),  # up to 7 classes
+        *(
+            (SPRSOUND | {"task": task}, {"batch_size": 8, "train_clips": 16})
+            for task in RECORD_TASKS
+        ),  # there are few records
         # A Hessian of AST base takes 15 minutes: at the longest clips only, with and without a
         # projector. That of a model trained with SAM is the same code.
         ({"save_landscape": True, "pad_frames": 0}, {"save_landscape": False}),
