@@ -72,7 +72,7 @@ def score(submission: Submission, selected_on: str = "", compare: bool = True) -
         "file": s.path.name, "dataset": s.dataset, "task": s.task_name, "test_set": s.test_set,
         "clips": len(s.clips), "patients": int(s.clips.patient.nunique()), "given": s.given,
         "selected_on": selected_on or "not stated", "notes": list(s.notes),
-        "scores": _by_definition(s), "always_normal": _always_normal(s),
+        "scores": _by_definition(s), "always_normal": stored.always_normal(s),
         "subsets": _by_group(s, s.subset, np.ones(len(s.label), dtype=bool)),
         "auroc": _auroc(s), "calibration": _calibration(s), "confusion": _confusion(s),
         "groups": {
@@ -122,11 +122,6 @@ def _by_group(s: Submission, values: np.ndarray, counted: np.ndarray) -> list[di
         patients = int(s.clips.patient[mask].nunique())
         lines.append({"group": str(name), "clips": int(mask.sum()), "patients": patients} | numbers)
     return lines if len(lines) > 1 else []
-
-
-def _always_normal(s: Submission) -> float:
-    """The Score of one answer for every clip: normal."""
-    return float(s.task.mean_scores(s.label, np.zeros_like(s.label), s.subset)["score"])
 
 
 def _confusion(s: Submission) -> dict:

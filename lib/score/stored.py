@@ -121,9 +121,13 @@ def _mark(submission: Submission, predicted: np.ndarray, score: float) -> str:
     s, scored = submission, tasks.scored_mask(submission.subset)
     matrices = (s.task.matrices(s.label[scored], each[scored]) for each in predicted)
     marks = {s.task.unpredicted(matrix) for matrix in matrices} - {""}
-    normal = s.task.mean_scores(s.label, np.zeros_like(s.label), s.subset)["score"]
-    worse = ["no better than always “normal”"] * int(score <= normal)
+    worse = ["no better than always “normal”"] if score <= always_normal(s) else []
     return "; ".join([*sorted(marks), *worse])
+
+
+def always_normal(s: Submission) -> float:
+    """The Score of one answer for every clip: normal."""
+    return float(s.task.mean_scores(s.label, np.zeros_like(s.label), s.subset)["score"])
 
 
 def _aligned(

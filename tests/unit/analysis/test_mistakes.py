@@ -1,4 +1,4 @@
-"""The surest mistakes: by hand on ten clips, and their sounds from synthetic recordings."""
+"""The surest mistakes: by hand on six clips, and their sounds from synthetic recordings."""
 
 from dataclasses import replace
 
